@@ -37,16 +37,16 @@ ROOMS = {
     "moments": _room(3, "pendulum"),
     "wire": _room(3),
     "retry": _room(4),
-    "settings": _room(4),
-    "vendors": _room(5),
-    "transports": _room(6, "requests", "urllib3"),
-    "aiotransport": _room(6, "aiohttp"),
-    "hooks": _room(7, "airflow", typing=("requests", "aiohttp")),
-    "ledger": _room(8, "airflow"),
-    "waiting": _room(8, "airflow"),
-    "triggers": _room(9, "airflow"),
-    "operators": _room(10, "airflow"),
-    "sensors": _room(10, "airflow"),
+    "settings": _room(5),  # a connection's values, among them how patient the retries are
+    "vendors": _room(6),
+    "transports": _room(7, "requests", "urllib3"),
+    "aiotransport": _room(7, "aiohttp"),
+    "hooks": _room(8, "airflow", typing=("requests", "aiohttp")),
+    "ledger": _room(9, "airflow"),
+    "waiting": _room(9, "airflow"),
+    "triggers": _room(10, "airflow"),
+    "operators": _room(11, "airflow"),
+    "sensors": _room(11, "airflow"),
 }
 # The local server stands apart: it imports nothing of the rest, nothing of the rest imports it.
 SANDBOX = "sandbox"
