@@ -1,0 +1,49 @@
+# Everything starts here; a bare `make` lists the targets. The set-up needs Python 3.11 or newer and make, nothing else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+KEEP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint type format bench sandbox constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment; the other targets do it when it is missing or old
+
+demo: $(STAMP) ## Run every example DAG in a real Airflow against the sandbox (KEEP=1 leaves it running)
+	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+test: lint type ## Run the whole test suite: linters, types, and every test with the system tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## Check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(STAMP) ## Put the code into the house format and mend what the linter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+type: $(STAMP) ## Check the types
+	$(BIN)/mypy -p airflow_provider_meetings -p demo
+
+bench: $(STAMP) ## Measure us beside the peers
+	$(BIN)/python tests/benchmarks/run.py
+
+sandbox: $(STAMP) ## Run the sandbox of both APIs until Ctrl-C
+	$(BIN)/python -m airflow_provider_meetings.sandbox
+
+constraints: $(STAMP) ## Renew constraints.txt with the newest versions that fit together
+	printf '%s\n' uv 'hatchling>=1.27' editables | $(BIN)/uv pip compile --universal --python-version 3.11 --no-header \
+	  --no-annotate --no-emit-index-url --all-extras pyproject.toml - -o constraints.txt --upgrade
+
+clean: ## Remove the virtual environment and every cache
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@sh .ci/venv $(VENV)
+	@touch $@
