@@ -1,0 +1,1 @@
+"""Runs every example DAG in a real Airflow against the sandbox: `python -m demo`."""

@@ -1,0 +1,82 @@
+"""The few calls of Airflow's REST API that the demo and the system tests make."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import requests
+
+FINAL_STATES = ("success", "failed")
+
+
+class AirflowApi:
+    """A logged-in client of one Airflow."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._url = f"{url}/api/v2"
+        self._session = requests.Session()
+        self._session.trust_env = False
+        credentials = {"username": user, "password": password}
+        answer = self._session.post(f"{url}/auth/token", json=credentials, timeout=30)
+        answer.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        answer = self._session.request(method, self._url + path, timeout=60, **kwargs)
+        if not answer.ok:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def wait_for_dags(self, dag_ids: Iterable[str], seconds: float = 120) -> None:
+        """Returns when the DAG processor has stored all these DAGs; raises with the import errors otherwise."""
+        wanted = set(dag_ids)
+        deadline = time.monotonic() + seconds
+        while missing := wanted - {dag["dag_id"] for dag in self._call("GET", "/dags")["dags"]}:
+            errors = self.import_errors()
+            if errors or time.monotonic() > deadline:
+                raise RuntimeError(f"Not there: {sorted(missing)}. Import errors: {errors or 'none'}")
+            time.sleep(0.5)
+
+    def import_errors(self) -> list[str]:
+        """What went wrong while the DAG files were parsed."""
+        return [error["stack_trace"] for error in self._call("GET", "/importErrors")["import_errors"]]
+
+    def unpause(self, dag_id: str) -> None:
+        """Hands a DAG over to the scheduler."""
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Asks for a run, as the button in the UI does without a date, and returns the run's id."""
+        run = self._call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
+        return str(run["dag_run_id"])
+
+    def has_schedule(self, dag_id: str) -> bool:
+        """Whether the scheduler makes runs of this DAG by itself."""
+        return bool(self._call("GET", f"/dags/{dag_id}/details")["timetable_summary"] not in (None, "None"))
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The runs of a DAG, oldest first."""
+        runs: list[dict[str, Any]] = self._call("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "id"})["dag_runs"]
+        return runs
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """One run."""
+        return self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of a run, in the order in which they started."""
+        answer = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
+        return sorted(answer["task_instances"], key=lambda task: (task["start_date"] or "9", task["map_index"]))
+
+    def wait_for_run(
+        self, dag_id: str, run_id: str, *, seconds: float, while_waiting: Callable[[], None] = lambda: None
+    ) -> str:
+        """Waits until a run has ended and returns its state, or its last state when the time is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            state = str(self.run(dag_id, run_id)["state"])
+            if state in FINAL_STATES or time.monotonic() > deadline:
+                return state
+            while_waiting()
+            time.sleep(0.5)

@@ -1,0 +1,166 @@
+"""The demo: boots the sandbox and an Airflow, runs every example DAG, and shows what came of it."""
+
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pendulum
+
+from demo.airflow_api import FINAL_STATES, AirflowApi
+from demo.airflow_home import AirflowHome
+from demo.processes import Processes
+from demo.sandbox import start_sandbox
+from demo.tables import table
+from demo.vendors import Row, meetings
+
+EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+
+_RUN_SECONDS = 420
+_ROWS_SHOWN = 25
+
+
+def example_dag_ids() -> list[str]:
+    """The ids of the example DAGs: each file has one, which is named like the file."""
+    return sorted(path.stem for path in EXAMPLE_DAGS.glob("*.py"))
+
+
+def run_demo(*, keep: bool) -> int:
+    """Runs everything, cleans up, and returns 0 if every DAG run succeeded."""
+    folder = Path(tempfile.mkdtemp(prefix="meetings-demo-"))
+    processes = Processes(folder)
+    clock = _Clock()
+    kept = succeeded = False
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    try:
+        clock.say(f"Logs and databases are in {folder}")
+        ready = start_sandbox(processes, folder)
+        clock.say(f"Sandbox of both APIs: {ready['url']}")
+        airflow = AirflowHome(folder, processes, dag_folders=[EXAMPLE_DAGS], connections=ready["connections"])
+        clock.say("Airflow starts: API server, scheduler, DAG processor, triggerer (about half a minute)")
+        api = airflow.boot()
+        api.wait_for_dags(example_dag_ids())
+        clock.say("Airflow is up, the example DAGs are loaded")
+        before = meetings(ready, *_window())
+        runs = start_runs(api, example_dag_ids())
+        succeeded = _follow(api, runs, clock)
+        _report(airflow, api, runs)
+        _show_meetings(before, meetings(ready, *_window()))
+        kept = keep
+    except KeyboardInterrupt:
+        clock.say("Interrupted")
+    except (RuntimeError, TimeoutError, OSError) as error:
+        clock.say(f"Failed: {error}")
+    finally:
+        if not kept:
+            clock.say("Stopping everything")
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+            processes.stop()
+    if kept:
+        _explain_how_to_go_on(airflow, ready, folder)
+    elif succeeded:
+        shutil.rmtree(folder)
+    if not succeeded:
+        print(f"\nNot every DAG run succeeded. All logs are in {folder}", file=sys.stderr)
+    return 0 if succeeded else 1
+
+
+def start_runs(api: AirflowApi, dag_ids: Iterable[str]) -> dict[str, str]:
+    """Gets one run of each DAG: from the scheduler where there is a schedule, triggered where there is none."""
+    runs = {}
+    scheduled = [dag_id for dag_id in dag_ids if api.has_schedule(dag_id)]
+    for dag_id in dag_ids:
+        api.unpause(dag_id)
+        if dag_id not in scheduled:
+            runs[dag_id] = api.trigger(dag_id)
+    deadline = time.monotonic() + _RUN_SECONDS
+    for dag_id in scheduled:
+        while not (found := api.runs(dag_id)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The scheduler made no run of {dag_id}.")
+            time.sleep(0.5)
+        runs[dag_id] = str(found[0]["dag_run_id"])
+    return dict(sorted(runs.items()))
+
+
+class _Clock:
+    """Prints lines with the seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def say(self, text: str) -> None:
+        print(f"{time.monotonic() - self._start:6.1f} s  {text}", flush=True)
+
+
+def _follow(api: AirflowApi, runs: dict[str, str], clock: _Clock) -> bool:
+    """Prints each change of a task's state until all runs have ended; whether all succeeded."""
+    seen: dict[tuple[str, str], str] = {}
+    states: dict[str, str] = {}
+    deadline = time.monotonic() + _RUN_SECONDS
+    while len(states) < len(runs):
+        for dag_id, run_id in runs.items():
+            if dag_id in states:
+                continue
+            state = api.run(dag_id, run_id)["state"]
+            for task in api.tasks(dag_id, run_id):
+                key, now = (dag_id, _name(task)), task["state"]
+                if now not in (None, "scheduled", "queued") and seen.get(key) != now:
+                    seen[key] = now
+                    clock.say(f"{dag_id}: {_name(task)} {now}")
+            if state in FINAL_STATES:
+                states[dag_id] = state
+                clock.say(f"{dag_id}: the run ended: {state}")
+        if time.monotonic() > deadline:
+            clock.say(f"Not finished after {_RUN_SECONDS} s: {', '.join(sorted(set(runs) - set(states)))}")
+            break
+        time.sleep(0.5)
+    return len(states) == len(runs) and set(states.values()) == {"success"}
+
+
+def _report(airflow: AirflowHome, api: AirflowApi, runs: dict[str, str]) -> None:
+    """Prints the tasks of all runs, and the end of the log of each that failed."""
+    tasks = [(dag_id, run_id, task) for dag_id, run_id in runs.items() for task in api.tasks(dag_id, run_id)]
+    rows = [(dag_id, _name(task), task["state"] or "-", _seconds(task["duration"])) for dag_id, _, task in tasks]
+    print(f"\n{table(('DAG', 'task', 'state', 'duration'), rows)}\n")
+    for dag_id, run_id, task in tasks:
+        if task["state"] == "failed":
+            log = airflow.task_log(dag_id, run_id, task["task_id"], task["map_index"]).splitlines()
+            print(f"The end of the log of {dag_id}, {_name(task)}:", *log[-30:], "", sep="\n")
+
+
+def _show_meetings(before: dict[str, Row], after: dict[str, Row]) -> None:
+    """Prints the meetings as they now stand, those first that the DAGs made or changed."""
+    marks = {key: "new" if key not in before else "changed" if before[key] != row else "" for key, row in after.items()}
+    shown = sorted(after, key=lambda key: not marks[key])[:_ROWS_SHOWN]
+    heads = ("vendor", "when", "what", "where", "notes", "id")
+    rows = [(marks[key], *(after[key][head] for head in heads)) for key in sorted(shown, key=list(after).index)]
+    print(f"The meetings of the next two weeks, as the vendors' APIs list them:\n\n{table(('', *heads), rows)}")
+    print(f"... and {len(after) - len(shown)} more\n" if len(after) > len(shown) else "")
+
+
+def _explain_how_to_go_on(airflow: AirflowHome, ready: dict[str, Any], folder: Path) -> None:
+    print(f"Airflow:  {airflow.url}  user {airflow.user}, password {airflow.password}")
+    print(f"Sandbox:  {ready['url']}/docs")
+    print(f"Stop all: {sys.executable} -m demo --stop {folder}")
+
+
+def _window() -> tuple[pendulum.DateTime, pendulum.DateTime]:
+    today = pendulum.now("UTC").start_of("day")
+    return today.subtract(days=1), today.add(days=15)
+
+
+def _name(task: dict[str, Any]) -> str:
+    return f"{task['task_id']}[{task['map_index']}]" if task["map_index"] >= 0 else str(task["task_id"])
+
+
+def _seconds(duration: float | None) -> str:
+    return f"{duration:.1f} s" if duration is not None else "-"
+
+
+def _exit_on_signal(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
