@@ -1,0 +1,192 @@
+"""What the benchmarks share: interleaved repetitions, medians, a table, and a static nginx on loopback."""
+
+import contextlib
+import gc
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Row:
+    """One line of a table: what ran, its figures in milliseconds, and what it must reach."""
+
+    name: str
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    base: "Row | None" = None
+    target: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the median of the ratios to the base, each taken within one round."""
+        if self.base is None:
+            return None
+        return statistics.median(mine / theirs for mine, theirs in zip(self.wall, self.base.wall, strict=True))
+
+    @property
+    def verdict(self) -> str:
+        """Return whether the target is reached, or nothing where there is none."""
+        if self.target is None or self.ratio is None:
+            return ""
+        return verdict(self.ratio, self.target, f"{self.target:.2f} of {self.base.name if self.base else ''}")
+
+
+def verdict(figure: float, target: float, text: str) -> str:
+    """Return the words for a figure and the target that it must not exceed."""
+    return f"{'pass' if figure <= target else 'MISS'} (≤ {text})"
+
+
+def interleave(clients: Mapping[str, Callable[[], object]], rounds: int, warmups: int = 1) -> dict[str, Row]:
+    """Run each client once a round, so that a slow moment of the machine hits all of them, and time each run."""
+    rows = {name: Row(name) for name in clients}
+    for turn in range(-warmups, rounds):
+        for name, client in clients.items():
+            gc.collect()
+            cpu, wall = time.process_time(), time.perf_counter()
+            client()
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            if turn >= 0:
+                rows[name].wall.append(wall * 1000)
+                rows[name].cpu.append(cpu * 1000)
+    return rows
+
+
+def print_table(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table with a title; the first column to the left, figures to the right."""
+    widths = [max(len(line[column]) for line in [head, *rows]) for column in range(len(head))]
+    print(f"\n{title}\n")
+    for line in [head, tuple("-" * width for width in widths), *rows]:
+        cells = [
+            cell.ljust(width) if column in {0, len(head) - 1} else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  " + "  ".join(cells).rstrip())
+    print(flush=True)
+
+
+def print_timings(title: str, rows: list[Row]) -> None:
+    """Print medians, ratios and verdicts."""
+    lines = [
+        (
+            row.name,
+            f"{statistics.median(row.wall):.1f} ms",
+            f"{statistics.median(row.cpu):.1f} ms",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            row.verdict,
+        )
+        for row in rows
+    ]
+    print_table(title, ("client", "wall", "CPU", "ratio", "target"), lines)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    """Return as soon as something listens on the port."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended at once with status {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError("the server does not listen")
+
+
+def airflow_home(folder: Path, **connections: str) -> None:
+    """Give Airflow a home and connections of its own; call it before anything of Airflow is imported."""
+    os.environ["AIRFLOW_HOME"] = str(folder)
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "INFO"
+    for name, value in connections.items():
+        os.environ[f"AIRFLOW_CONN_{name.upper()}"] = value
+
+
+def _nginx() -> str:
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if found:
+        return found
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise RuntimeError("nginx is missing: install the package nginx-light and run this again")
+    print("installing nginx-light ...", flush=True)
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    subprocess.run(["apt-get", "update", "-qq"], check=True, env=env, stdout=subprocess.DEVNULL)  # noqa: S607
+    subprocess.run(
+        ["apt-get", "install", "-qq", "--no-install-recommends", "nginx-light"],  # noqa: S607
+        check=True,
+        env=env,
+        stdout=subprocess.DEVNULL,
+    )
+    return _nginx()
+
+
+CONFIG = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    default_type application/json;
+    keepalive_requests 1000000;
+    client_body_temp_path {folder}/temp; proxy_temp_path {folder}/temp; fastcgi_temp_path {folder}/temp;
+    uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
+    map_hash_bucket_size 128;
+    map $arg_meetingDateBefore $by_date {{ default /0.json;
+{by_date}
+    }}
+    map $arg_pageToken $page {{ "" $by_date; default /unknown;
+{by_token}
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location = /v2/meetings {{ root {folder}/pages; try_files $page =404; }}
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def static_pages(pages: list[bytes], tokens: list[str], bounds: list[list[str]]) -> Iterator[str]:
+    """Serve prebuilt pages from a static nginx of its own and yield the base URL.
+
+    The first page answers a request without a token; page k one with its token, or one whose `meetingDateBefore` is
+    among its bounds: a client may go on with the token or with the last date that it saw.
+    """
+    binary = _nginx()
+    with tempfile.TemporaryDirectory(prefix="bench-nginx-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "pages").mkdir()
+        (folder / "temp").mkdir()
+        for number, page in enumerate(pages):
+            (folder / "pages" / f"{number}.json").write_bytes(page)
+        port = free_port()
+        config = CONFIG.format(
+            folder=folder,
+            port=port,
+            by_token="\n".join(f'"{token}" /{number}.json;' for number, token in enumerate(tokens) if token),
+            by_date="\n".join(f'"{bound}" /{number}.json;' for number, some in enumerate(bounds) for bound in some),
+        )
+        (folder / "nginx.conf").write_text(config, encoding="utf-8")
+        command = [binary, "-p", name, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+        process = subprocess.Popen(command)
+        try:
+            wait_for(port, process)
+            yield f"http://127.0.0.1:{port}/v2"
+        finally:
+            process.terminate()
+            process.wait(10)
