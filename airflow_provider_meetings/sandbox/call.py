@@ -1,0 +1,44 @@
+"""One request on its way through the sandbox, with what the stations on the way found out about it."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from .answers import Vendor
+from .keys import ApiKey
+
+
+@dataclass
+class Call:
+    """A request to one of the two APIs."""
+
+    vendor: Vendor
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    key: ApiKey | None
+    client: tuple[str, int] | None = None
+    server: tuple[str, int | None] | None = None
+    number: int = 0
+    replayed: bool = False
+    faults: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key of a HiringCenter write; Builder Prime has none, and reads need none."""
+        # HiringCenter, "Create / Update / Delete Meeting", header X-Idempotency-Key
+        if self.vendor != "hiringcenter" or self.method in {"GET", "HEAD", "OPTIONS"}:
+            return None
+        return self.headers.get("x-idempotency-key")
+
+    @property
+    def digest(self) -> str:
+        """What makes a repeat the same request: method, path, query and the meaning of the JSON."""
+        try:
+            payload = json.dumps(json.loads(self.body), sort_keys=True)
+        except (ValueError, RecursionError):
+            payload = self.body.decode("latin-1")
+        return hashlib.sha256(f"{self.method}\n{self.path}\n{self.query}\n{payload}".encode()).hexdigest()

@@ -1,0 +1,133 @@
+"""Seed data: generated, plausible, and the same for the same seed and the same day."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from faker import Faker
+
+from .store import Store
+
+# The ids of the page's own examples come first, so that its requests work here as they are printed.
+TYPES = (
+    (1011, "Sales Meeting", 1, 1),
+    (1012, "Site Visit", 0, 0),
+    (1013, "Measurement", 0, 0),
+    (1014, "Final Walkthrough", 0, 0),
+)
+RESULTS = ((1001, "Sale", 1), (1002, "No Sale", 1), (1003, "Rescheduled", 0), (1004, "No Show", 0))
+EMPLOYEES = ((50, "Betty", "Brown", "betty.brown@example.com"), (51, "Nora", "Newell", "newemployee@example.com"))
+FIRST_OPPORTUNITY = 102988
+FIRST_MEETING = 2176
+
+_ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
+_DAYS = 14
+
+
+def seed(store: Store, number: int, meetings: int, now: datetime) -> None:
+    """Fill an empty file; one that was seeded before stays as it is.
+
+    Args:
+        store: The file.
+        number: The seed.
+        meetings: How many meetings each vendor gets; 0 leaves only the reference data.
+        now: The anchor: meetings lie between the Monday of its week and two weeks later.
+    """
+    if store.fact("seed") is not None:
+        return
+    # one generator each, so that more meetings of one vendor do not change the other's
+    fake = Faker("en_US")
+    fake.seed_instance(number)
+    chance = random.Random(number)  # noqa: S311 - repeatable on purpose
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    monday = today - timedelta(days=today.weekday())
+    with store.transaction():
+        employees, opportunities = _reference(store, fake)
+        for _ in range(meetings):
+            store.insert("hiringcenter_meetings", _interview(fake, chance, monday))
+        for index in range(meetings):
+            row = _visit(fake, chance, monday, employees, opportunities)
+            store.insert("builderprime_meetings", {"id": FIRST_MEETING + index, **row})
+        store.remember("seed", json.dumps({"seed": number, "meetings": meetings, "monday": monday.isoformat()}))
+
+
+def _reference(store: Store, fake: Faker) -> tuple[list[int], list[int]]:
+    for type_id, name, default, sales in TYPES:
+        row = {"id": type_id, "name": name, "isDefaultMeetingType": default, "isSalesMeeting": sales}
+        store.insert("builderprime_types", row)
+    for result_id, name, sales in RESULTS:
+        store.insert("builderprime_results", {"id": result_id, "name": name, "isSalesMeeting": sales})
+    generated = [(52 + index, fake.unique.first_name(), fake.unique.last_name()) for index in range(6)]
+    employees = [
+        *EMPLOYEES,
+        *((number, first, last, f"{first}.{last}@example.com".lower()) for number, first, last in generated),
+    ]
+    for employee_id, first, last, email in employees:
+        row = {"id": employee_id, "firstName": first, "lastName": last, "email": email}
+        store.insert("builderprime_employees", row)
+    opportunities = list(range(FIRST_OPPORTUNITY, FIRST_OPPORTUNITY + 20))
+    for index, opportunity_id in enumerate(opportunities):
+        row = {"id": opportunity_id, "clientId": 7001 + index}
+        row |= {"clientFirstName": fake.first_name(), "clientLastName": fake.last_name()}
+        store.insert("builderprime_opportunities", row)
+    return [employee[0] for employee in employees], opportunities
+
+
+def _start(chance: random.Random, monday: datetime, zone: str) -> datetime:
+    """Pick a quarter of an hour in a working day, in local time."""
+    day = (monday + timedelta(days=chance.randrange(_DAYS))).date()
+    return datetime(
+        day.year, day.month, day.day, chance.randrange(8, 18), chance.choice((0, 15, 30, 45)), tzinfo=ZoneInfo(zone)
+    )
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _interview(fake: Faker, chance: random.Random, monday: datetime) -> dict[str, Any]:
+    zone = chance.choice(_ZONES)
+    kind, place = chance.choice(
+        (("virtual", "Zoom"), ("phone", None), ("in-person", fake.address().replace("\n", ", ")))
+    )
+    owner = f"{chance.choice((1, 2, 3)):032x}"
+    created = _ms(monday - timedelta(hours=chance.randrange(1, 300)))
+    return {
+        "id": fake.uuid4().replace("-", ""),
+        "prospectId": fake.uuid4().replace("-", ""),
+        "meetingDate": _ms(_start(chance, monday, zone)),
+        "timeZone": zone,
+        "meetingType": kind,
+        "ownerId": owner,
+        "location": place,
+        "notes": chance.choice((None, f"Interview with {fake.name()} for {fake.job()}.")),
+        "createdBy": owner,
+        "createdByApi": 0,
+        "createdByApiKeyId": None,
+        "createdByApiKeyName": None,
+        "createdAt": created,
+        "updatedAt": created,
+    }
+
+
+def _visit(
+    fake: Faker, chance: random.Random, monday: datetime, employees: list[int], opportunities: list[int]
+) -> dict[str, Any]:
+    start = _start(chance, monday, "America/New_York")
+    type_id, kind, *_ = chance.choice(TYPES)
+    created = _ms(monday - timedelta(hours=chance.randrange(1, 300)))
+    return {
+        "title": f"{kind} with {fake.name()}",
+        "location": fake.address().replace("\n", ", "),
+        "startDateTime": _ms(start),
+        "endDateTime": _ms(start + timedelta(minutes=chance.choice((60, 90, 120)))),
+        "opportunityId": chance.choice(opportunities),
+        "employeeId": chance.choice(employees),
+        "meetingTypeId": type_id,
+        "meetingResultId": None,
+        "reminders": json.dumps([{"unitsBefore": 30, "unitType": "MINUTES"}]),
+        "createdDate": created,
+        "lastModifiedDate": created,
+    }
