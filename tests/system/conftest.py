@@ -1,0 +1,112 @@
+"""One sandbox and one real Airflow for all system tests: booting takes longer than most of them."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from demo.airflow_api import AirflowApi
+from demo.airflow_home import AirflowHome
+from demo.processes import Processes
+from demo.run import EXAMPLE_DAGS, example_dag_ids, start_runs
+from demo.sandbox import start_sandbox
+
+RUN_SECONDS = 240
+WRONG_KEY = "wrong-key-canary-7c1f93"
+NOBODY_LISTENS = "http://127.0.0.1:9"
+
+
+@dataclass
+class System:
+    """What the tests look at."""
+
+    home: AirflowHome
+    api: AirflowApi
+    ready: dict[str, Any]
+    folder: Path
+    runs: dict[str, str] = field(default_factory=dict)
+
+    def journal(self, **query):
+        """The sandbox's record of the requests that it got."""
+        answer = requests.get(f"{self.ready['control']}/journal", params=query, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def log(self, dag_id, task_id):
+        """The log of a task in the run that the fixtures made of its DAG."""
+        return self.home.task_log(dag_id, self.runs[dag_id], task_id)
+
+    def state(self, dag_id):
+        """The state of the run that the fixtures made of a DAG."""
+        return self.api.run(dag_id, self.runs[dag_id])["state"]
+
+    def xcom(self, dag_id, task_id, run_id=None):
+        """What a task returned."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id or self.runs[dag_id]}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self.api._call("GET", path, params={"deserialize": "true"})["value"]
+
+
+def _broken_connections(ready):
+    """Connections with one thing wrong each, for the DAG `failures`."""
+
+    def changed(default, **changes):
+        return json.dumps(json.loads(ready["connections"][default]) | changes)
+
+    url = ready["url"]
+    return {
+        "hiringcenter_wrong_key": changed("hiringcenter_default", password=WRONG_KEY),
+        "builderprime_wrong_key": changed("builderprime_default", password=WRONG_KEY, extra={}),
+        "builderprime_wrong_subdomain": changed("builderprime_default", host=f"{url}/not-an-account/api"),
+        "hiringcenter_wrong_host": changed("hiringcenter_default", host=NOBODY_LISTENS, extra={"max_attempts": 2}),
+        "builderprime_read_only": changed("builderprime_default", password=ready["builderprime"]["read_api_key"]),
+    }
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory):
+    """A sandbox and a real Airflow with the example DAGs and those of the tests."""
+    folder = tmp_path_factory.mktemp("system")
+    processes = Processes(folder)
+    try:
+        ready = start_sandbox(processes, folder, control=True)
+        home = AirflowHome(
+            folder,
+            processes,
+            dag_folders=[EXAMPLE_DAGS, Path(__file__).parent / "dags"],
+            connections=ready["connections"] | _broken_connections(ready),
+            env={"AIRFLOW_VAR_SITE_VISITS_FOLDER": f"file://{folder}/site-visits"},
+        )
+        api = home.boot()
+        api.wait_for_dags([*example_dag_ids(), "failures", "no_interval", "waits"])
+        yield System(home, api, ready, folder)
+    finally:
+        processes.stop()
+
+
+def _wait(system, runs):
+    for dag_id, run_id in runs.items():
+        system.api.wait_for_run(dag_id, run_id, seconds=RUN_SECONDS)
+        system.runs[dag_id] = run_id
+    return system
+
+
+@pytest.fixture(scope="session")
+def examples(system):
+    """The system after one run of every example DAG."""
+    return _wait(system, start_runs(system.api, example_dag_ids()))
+
+
+@pytest.fixture(scope="session")
+def failures(system):
+    """The system after one run of every DAG that is made to fail."""
+    rule = {
+        "match": {"vendor": "hiringcenter", "query_regex": "prospectId=rate-limited"},
+        "action": "ratelimit",
+        "retry_after": 3600,
+        "times": None,
+    }
+    requests.post(f"{system.ready['control']}/faults", json=rule, timeout=30).raise_for_status()
+    return _wait(system, start_runs(system.api, ["failures", "no_interval"]))
