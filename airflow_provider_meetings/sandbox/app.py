@@ -76,9 +76,15 @@ def _answer_in_the_vendors_words(app: FastAPI) -> None:
 def _allowed(app: FastAPI, request: Request) -> list[str]:
     """Return every method of a path; the framework's own list stops at the first route that has the path."""
     methods: set[str] = set()
+    # the option decides which of the verbs that could update a meeting of HiringCenter do
+    off = {
+        f"update_meeting_{verb.lower()}"
+        for verb in {"POST", "PUT", "PATCH"} - set(app.state.sandbox.options.update_methods)
+    }
+    routes = [route for route in app.router.routes if getattr(route, "operation_id", None) not in off]
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         scope = dict(request.scope) | {"method": method}
-        if any(route.matches(scope)[0] is Match.FULL for route in app.router.routes):
+        if any(route.matches(scope)[0] is Match.FULL for route in routes):
             methods.add(method)
     return sorted(methods)
 

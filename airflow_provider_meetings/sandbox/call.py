@@ -30,7 +30,7 @@ class Call:
     def idempotency_key(self) -> str | None:
         """The key of a HiringCenter write; Builder Prime has none, and reads need none."""
         # HiringCenter, "Create / Update / Delete Meeting", header X-Idempotency-Key
-        if self.vendor != "hiringcenter" or self.method in {"GET", "HEAD", "OPTIONS"}:
+        if self.vendor != "hiringcenter" or self.method not in {"POST", "PUT", "PATCH", "DELETE"}:
             return None
         return self.headers.get("x-idempotency-key")
 
