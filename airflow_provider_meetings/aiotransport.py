@@ -1,0 +1,182 @@
+"""The triggerer's way to the vendors: ``aiohttp``. Same generators, same bounds as :mod:`.transports`; reads only."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
+from airflow_provider_meetings.settings import Settings
+from airflow_provider_meetings.transports import LARGEST_ANSWER, tell, too_large, user_agent
+from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Pause, Request, Response
+
+__all__ = ["AsyncTransport"]
+
+T = TypeVar("T")
+
+
+class AsyncTransport:
+    """Drives calls over one ``aiohttp.ClientSession``; an async context manager, to be used within one event loop.
+
+    Args:
+        settings: The connection's.
+        log: Where each request leaves its line.
+        sockets: How many connections may be open to the vendor.
+    """
+
+    def __init__(self, settings: Settings, log: Any, *, sockets: int = 1) -> None:
+        self._settings = settings
+        self._log = log
+        self._sockets = sockets
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy = _proxy(settings)
+
+    async def __aenter__(self) -> Self:
+        # Reading a CA bundle takes some ten milliseconds: not on the event loop.
+        verify = self._settings.verify
+        context: ssl.SSLContext | bool = True
+        if isinstance(verify, str):
+            context = await asyncio.to_thread(ssl.create_default_context, cafile=verify)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._sockets, ssl=context),
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+            headers={"User-Agent": user_agent(), "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def drive(self, call: Call[T]) -> T:
+        """Drive a call to its result."""
+        outcome: list[T] = []
+        async for _ in self._steps(call, outcome):
+            pass
+        return outcome[0]
+
+    async def stream(self, listing: Listing) -> AsyncIterator[dict[str, Any]]:
+        """Drive a list, meeting by meeting. No more than a page is held."""
+        async for page in self._steps(listing, []):
+            items = page.items
+            items.reverse()
+            while items:
+                yield items.pop()
+
+    async def _steps(self, call: Any, outcome: list[Any]) -> AsyncIterator[Page]:
+        answer: Any = None
+        failure: MeetingsError | None = None
+        while True:
+            try:
+                step = call.send(answer) if failure is None else call.throw(failure)
+            except StopIteration as done:
+                outcome.append(done.value)
+                return
+            answer = failure = None
+            try:
+                if isinstance(step, Request):
+                    answer = await self._perform(step)
+                elif isinstance(step, Page):
+                    yield step
+                elif isinstance(step, Pause):
+                    self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
+                    await asyncio.sleep(step.seconds)
+                else:
+                    answer = await self._parallel(step)
+            except MeetingsError as error:
+                failure = error
+
+    async def _parallel(self, step: Parallel) -> list[Any]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._caught(call)) for call in step.calls]
+        results = [task.result() for task in tasks]
+        for result in results:
+            if isinstance(result, MeetingsError):
+                raise result
+        return results
+
+    async def _caught(self, call: Call[Any]) -> Any:
+        # A TaskGroup would wrap the error into a group.
+        try:
+            return await self.drive(call)
+        except MeetingsError as error:
+            return error
+
+    async def _perform(self, request: Request) -> Response:
+        assert self._session is not None, "use `async with`"  # noqa: S101
+        settings = self._settings
+        url = URL(settings.base_url + request.path, encoded=True)
+        sent_at = time.time()
+        try:
+            async with self._session.request(
+                request.method,
+                url.with_query(request.params) if request.params else url,
+                data=request.body,
+                headers=settings.credentials(request.scope),
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as answer:
+                body = await _read(answer)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            failure = _failure(error, request, settings, sent_at)
+            tell(self._log, request, None, failure)
+            raise failure from error
+        if body is None:
+            raise too_large(request, settings.base_url)
+        lower = {name.lower(): value for name, value in answer.headers.items()}
+        response = Response(answer.status, lower, body, sent_at, time.time())
+        tell(self._log, request, response, None)
+        return response
+
+
+def _proxy(settings: Settings) -> str | None:
+    """Find the proxy. aiohttp's own way would read credentials from ``.netrc`` as well, over the connection's key."""
+    address = urlsplit(settings.base_url)
+    if settings.proxies:
+        return settings.proxies.get(address.scheme)
+    if urllib.request.proxy_bypass(address.netloc):
+        return None
+    return urllib.request.getproxies().get(address.scheme)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
+    """Read an answer; None: it is too large."""
+    chunks, size = [], 0
+    async for chunk in answer.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            return None
+    return b"".join(chunks)
+
+
+def _failure(error: BaseException, request: Request, settings: Settings, sent_at: float) -> MeetingsTransportError:
+    target = f"{request.method} {request.path} at {settings.base_url}"
+    unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        problem = "the certificate is not trusted; `verify` takes the path of the CA bundle that signs for the host"
+    elif isinstance(error, aiohttp.ClientConnectorDNSError):
+        problem = "there is no such host; check the host of the connection"
+    elif unsent:
+        problem = f"could not connect ({type(error.__cause__ or error).__name__})"
+    elif isinstance(error, TimeoutError):
+        problem = f"there was no complete answer within {settings.timeout:g} s"
+    else:
+        problem = f"the connection broke ({type(error).__name__})"
+    return MeetingsTransportError(
+        f"{target} failed: {problem}. Connection {settings.conn_id!r}.",
+        maybe_sent=not unsent,
+        sent_at=sent_at,
+        method=request.method,
+        path=request.path,
+    )

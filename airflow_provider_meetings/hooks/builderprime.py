@@ -1,0 +1,70 @@
+"""The hook for Builder Prime."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_meetings.hooks.meetings import MeetingsHook
+from airflow_provider_meetings.moments import DAY
+from airflow_provider_meetings.settings import BuilderPrimeSettings
+from airflow_provider_meetings.vendors.answers import Helpdesk
+from airflow_provider_meetings.vendors.builderprime import BuilderPrime
+from airflow_provider_meetings.wire import Call
+
+__all__ = ["BuilderPrimeHook"]
+
+
+class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
+    """Meetings in Builder Prime, a connection of type ``builderprime``; see :class:`MeetingsHook`."""
+
+    conn_type = "builderprime"
+    hook_name = "Builder Prime"
+    default_conn_name = "builderprime_default"
+
+    def list_meeting_types(self) -> list[dict[str, Any]]:
+        """List the account's meeting types, such as ``{"id": 1011, "name": "Sales Meeting", …}``."""
+        return self._transport.drive(self._vendor.types())
+
+    def get_meeting_type(self, meeting_type_id: Any) -> dict[str, Any]:
+        """Get one meeting type.
+
+        Raises:
+            MeetingNotFoundError: There is no such meeting type.
+        """
+        return self._transport.drive(self._vendor.type(meeting_type_id))
+
+    def list_meeting_results(self) -> list[dict[str, Any]]:
+        """List the account's meeting results, such as ``{"id": 1001, "name": "Sale", …}``."""
+        return self._transport.drive(self._vendor.results())
+
+    def get_meeting_result(self, meeting_result_id: Any) -> dict[str, Any]:
+        """Get one meeting result.
+
+        Raises:
+            MeetingNotFoundError: There is no such meeting result.
+        """
+        return self._transport.drive(self._vendor.result(meeting_result_id))
+
+    def _settings_of(self, conn: Any) -> BuilderPrimeSettings:
+        return BuilderPrimeSettings.of(conn)
+
+    def _vendor_of(self, settings: BuilderPrimeSettings) -> BuilderPrime:
+        return BuilderPrime(
+            Helpdesk("Builder Prime", settings.conn_id, settings.base_url),
+            settings.patience,
+            key_fields={scope: settings.field_of(scope) for scope in settings.FIELD_OF_SCOPE},
+            max_window=int(settings.max_window_days * DAY),
+            parallel=settings.max_parallel_requests,
+        )
+
+    def _check(self) -> Call[str]:
+        fields = self._settings.FIELD_OF_SCOPE
+        own_keys = [
+            scope for scope, name in fields.items() if not scope.endswith(".read") and name in self._settings.keys
+        ]
+        once = replace(self._vendor, patience=replace(self._vendor.patience, max_attempts=1))
+        return once.check(own_keys)
+
+    def _sockets(self, settings: BuilderPrimeSettings) -> int:
+        return settings.max_parallel_requests

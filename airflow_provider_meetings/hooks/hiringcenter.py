@@ -1,0 +1,36 @@
+"""The hook for HiringCenter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_meetings.hooks.meetings import MeetingsHook
+from airflow_provider_meetings.settings import HiringCenterSettings
+from airflow_provider_meetings.vendors.answers import Helpdesk
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
+from airflow_provider_meetings.wire import Call
+
+__all__ = ["HiringCenterHook"]
+
+
+class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
+    """Meetings in HiringCenter, a connection of type ``hiringcenter``; see :class:`MeetingsHook`."""
+
+    conn_type = "hiringcenter"
+    hook_name = "HiringCenter"
+    default_conn_name = "hiringcenter_default"
+
+    def _settings_of(self, conn: Any) -> HiringCenterSettings:
+        return HiringCenterSettings.of(conn)
+
+    def _vendor_of(self, settings: HiringCenterSettings) -> HiringCenter:
+        return HiringCenter(
+            Helpdesk("HiringCenter", settings.conn_id, settings.base_url),
+            settings.patience,
+            update_method=settings.update_method,
+        )
+
+    def _check(self) -> Call[str]:
+        once = replace(self._vendor, patience=replace(self._vendor.patience, max_attempts=1))
+        return once.check()

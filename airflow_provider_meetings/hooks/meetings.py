@@ -1,0 +1,229 @@
+"""What the hooks of both vendors can do."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_meetings.aiotransport import AsyncTransport
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
+from airflow_provider_meetings.moments import Window
+from airflow_provider_meetings.settings import Settings
+from airflow_provider_meetings.transports import Transport
+from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.version_compat import aget_connection, mask_secret
+from airflow_provider_meetings.wire import Call
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["MeetingsHook"]
+
+S = TypeVar("S", bound=Settings)
+V = TypeVar("V", bound=Vendor)
+
+
+class MeetingsHook(BaseHook, Generic[S, V]):
+    """Books, moves, cancels, gets and lists meetings over one connection.
+
+    A meeting is a plain, JSON-ready ``dict`` with the vendor's own field names, as the vendor returned it. A moment,
+    wherever one goes in, is an aware ``datetime``, an ISO 8601 string with an offset or ``Z``, or epoch milliseconds as
+    ``int`` or digits.
+
+    Every method may raise any :class:`~airflow_provider_meetings.exceptions.MeetingsError`: a
+    ``MeetingsConfigurationError`` before anything is sent, the others after an answer or for want of one. Transient
+    failures are sent again within the connection's ``max_attempts`` and ``max_wait`` first.
+
+    Args:
+        meetings_conn_id: The connection.
+    """
+
+    conn_name_attr = "meetings_conn_id"
+    default_conn_name = "meetings_default"
+
+    def __init__(self, meetings_conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.meetings_conn_id = meetings_conn_id or self.default_conn_name
+
+    # -- what a vendor's hook adds
+
+    @abstractmethod
+    def _settings_of(self, conn: Any) -> S:
+        """Read an Airflow connection."""
+
+    @abstractmethod
+    def _vendor_of(self, settings: S) -> V:
+        """Make the vendor's calls for a connection."""
+
+    @abstractmethod
+    def _check(self) -> Call[str]:
+        """Make the call that tries the connection; its result is a text for the person who pressed the button."""
+
+    # -- reading
+
+    def list_meetings(
+        self, window_start: Any = None, window_end: Any = None, *, filters: dict[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """List the meetings that begin in ``[window_start, window_end)``, each exactly once.
+
+        The list is complete or an error, also while meetings come and go. A meeting that is *moved* while the list is
+        read may be missed or be listed at both its places.
+
+        Args:
+            window_start: The first moment; None: no limit (HiringCenter only).
+            window_end: The first moment that is too late; None: no limit (HiringCenter only).
+            filters: The vendor's own query parameters: ``prospectId``, ``ownerId``, ``meetingType`` or
+                ``opportunity-id``, ``employee-id``.
+
+        Returns:
+            An iterator that asks for the next page when it is needed, in the vendor's order.
+        """
+        listing = self._vendor.listing(_window(window_start, window_end), filters)
+        return self._transport.stream(listing)
+
+    async def alist_meetings(
+        self, window_start: Any = None, window_end: Any = None, *, filters: dict[str, Any] | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """List meetings as :meth:`list_meetings` does, without blocking the event loop: the triggerer's way."""
+        window = _window(window_start, window_end)
+        settings = self._settings_of(await self._aconnection())
+        listing = self._vendor_of(settings).listing(window, filters)
+        async with AsyncTransport(settings, self.log, sockets=self._sockets(settings)) as transport:
+            async for meeting in transport.stream(listing):
+                yield meeting
+
+    def get_meeting(self, meeting_id: Any) -> dict[str, Any]:
+        """Get one meeting.
+
+        Raises:
+            MeetingNotFoundError: There is no such meeting.
+        """
+        return self._transport.drive(self._vendor.get(meeting_id))
+
+    # -- writing
+
+    def create_meeting(self, meeting: dict[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
+        """Make a meeting, once, however often it has to be sent.
+
+        Args:
+            meeting: The vendor's fields; ``extra_fields`` inside takes fields that the vendor's page does not list.
+            idempotency_key: HiringCenter: sent as it is, 1 to 512 printable ASCII characters; without one, each call
+                makes a key of its own, so that two equal calls are two meetings. Builder Prime has no such keys.
+
+        Returns:
+            The meeting as the vendor returned it, its ``id`` included.
+        """
+        vendor = self._vendor
+        return self._transport.drive(vendor.create(vendor.check_meeting(meeting), idempotency_key=idempotency_key))
+
+    def update_meeting(
+        self, meeting_id: Any, changes: dict[str, Any], *, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Change a meeting.
+
+        Args:
+            meeting_id: The meeting.
+            changes: The fields to change; None clears a field, what is left out stays.
+            idempotency_key: As in :meth:`create_meeting`.
+
+        Returns:
+            The meeting as the vendor returned it.
+        """
+        vendor = self._vendor
+        body = vendor.check_changes(changes)
+        return self._transport.drive(vendor.update(meeting_id, body, idempotency_key=idempotency_key))
+
+    def delete_meeting(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> bool:
+        """Delete a meeting.
+
+        Args:
+            meeting_id: The meeting.
+            idempotency_key: As in :meth:`create_meeting`.
+            missing_ok: A meeting that is not there is no error.
+
+        Returns:
+            True: it was deleted. False: it was gone before.
+
+        Raises:
+            MeetingNotFoundError: It was gone before, and ``missing_ok`` is false.
+        """
+        call = self._vendor.delete(meeting_id, idempotency_key=idempotency_key, missing_ok=missing_ok)
+        return self._transport.drive(call)
+
+    # -- the connection
+
+    def get_conn(self) -> requests.Session:
+        """Return the authenticated, pooled session that every call of this hook uses."""
+        return self._transport.session
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection with the cheapest read there is, once; for the button in the connection's form."""
+        try:
+            return True, self._transport.drive(self._check())
+        except MeetingsError as error:
+            return False, str(error)
+
+    def _connection(self) -> Any:
+        try:
+            return self.get_connection(self.meetings_conn_id)
+        except AirflowNotFoundException as error:
+            raise self._unknown_connection() from error
+
+    async def _aconnection(self) -> Any:
+        try:
+            return await aget_connection(self.meetings_conn_id)
+        except AirflowNotFoundException as error:
+            raise self._unknown_connection() from error
+
+    def _unknown_connection(self) -> MeetingsConfigurationError:
+        return MeetingsConfigurationError(
+            f"There is no connection {self.meetings_conn_id!r}: add it, or name another one in meetings_conn_id."
+        )
+
+    @cached_property
+    def _settings(self) -> S:
+        settings = self._settings_of(self._connection())
+        for secret in settings.secrets:
+            mask_secret(secret)
+        return settings
+
+    @cached_property
+    def _vendor(self) -> V:
+        return self._vendor_of(self._settings)
+
+    @cached_property
+    def _transport(self) -> Transport:
+        return Transport(self._settings, self.log, sockets=self._sockets(self._settings))
+
+    def _sockets(self, settings: S) -> int:  # noqa: ARG002 - for who has more than one
+        return 1
+
+
+def _window(start: Any, end: Any) -> Window:
+    try:
+        return Window.of(start, end)
+    except ValueError as error:
+        raise MeetingsConfigurationError(f"The window cannot be asked for, nothing was sent: {error}") from None
+
+
+def hook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
+    """Return the hook that serves a connection: its type decides.
+
+    Raises:
+        MeetingsConfigurationError: There is no such connection, or it is not one of this provider's.
+    """
+    try:
+        hook = BaseHook.get_hook(meetings_conn_id)
+    except AirflowNotFoundException as error:
+        raise MeetingsConfigurationError(
+            f"There is no connection {meetings_conn_id!r}: add it, or name another one in meetings_conn_id."
+        ) from error
+    if not isinstance(hook, MeetingsHook):
+        raise MeetingsConfigurationError(
+            f"Connection {meetings_conn_id!r} is not of a type that this provider serves (hiringcenter, builderprime)."
+        )
+    return hook

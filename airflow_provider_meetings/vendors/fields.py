@@ -1,0 +1,340 @@
+"""A vendor's fields as data: what they are, what may be done with them, and the one check that reads the table.
+
+The validation, its messages and the reference pages of the documentation all come from these tables.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.moments import check_time_zone, to_epoch_ms
+
+__all__ = ["Field", "Fields", "check_filters", "check_id", "check_key", "refuse"]
+
+#: Fields inside a meeting that go to the vendor unchecked.
+EXTRA_FIELDS = "extra_fields"
+
+# 1973. A meeting before that is a date in seconds, or digits that were no moment at all (20261121).
+_FIRST_PLAUSIBLE_MEETING = 100_000_000_000
+
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+_PRINTABLE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
+_NOTHING = {"none", "null", "nan", "undefined"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a meeting.
+
+    Attributes:
+        name: As the vendor spells it.
+        kind: A key of :data:`KINDS`.
+        doc: What it is, in the words of the vendor's page.
+        required: A create without it is refused.
+        updatable: An update may carry it.
+        clearable: ``None`` in an update removes what is stored.
+        nullable: ``None`` in a create is sent as ``null``.
+    """
+
+    name: str
+    kind: str
+    doc: str
+    required: bool = False
+    updatable: bool = True
+    clearable: bool = False
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A vendor's table of fields.
+
+    Attributes:
+        vendor: Its name, for messages.
+        table: The fields in the order of the vendor's page.
+        blank_erases: The vendor takes ``""`` for "remove what is stored", so a blank value is never sent.
+        zone_field: The field that says of what zone a naive date is local time; None: there is no such field.
+    """
+
+    vendor: str
+    table: tuple[Field, ...]
+    blank_erases: bool = False
+    zone_field: str | None = None
+
+    def for_create(self, meeting: Any) -> dict[str, Any]:
+        """Check a meeting that is to be made; return the body to send.
+
+        Raises:
+            MeetingsConfigurationError: Something is wrong with it; every problem is named, by field.
+        """
+        return self._check(meeting, what="meeting", creating=True)
+
+    def for_update(self, changes: Any) -> dict[str, Any]:
+        """Check changes to a meeting; return the body to send. ``None`` clears a field.
+
+        Raises:
+            MeetingsConfigurationError: Something is wrong with them; every problem is named, by field.
+        """
+        return self._check(changes, what="changes", creating=False)
+
+    def _check(self, given: Any, *, what: str, creating: bool) -> dict[str, Any]:
+        given = _as_object(given, what)
+        extra = given.pop(EXTRA_FIELDS, None)
+        allowed = {field.name: field for field in self.table if creating or field.updatable}
+        problems: dict[str, str] = {}
+        body: dict[str, Any] = {}
+        zone = given.get(self.zone_field) if self.zone_field else None
+        for name, value in given.items():
+            try:
+                if name not in allowed:
+                    raise ValueError(self._unknown(name, allowed, creating=creating))
+                if value is not None:
+                    body[name] = self._value(allowed[name], value, zone)
+                elif self._keeps_null(allowed[name], creating=creating):
+                    body[name] = None
+            except ValueError as error:
+                problems[str(name)] = str(error)
+        if creating:
+            problems |= {f.name: "is required" for f in self.table if f.required and given.get(f.name) is None}
+        problems |= _check_extra(extra, body)
+        if not problems and not body and not extra:
+            problems[what] = "is empty, there is nothing to send"
+        problems |= _check_order(body)
+        if problems:
+            raise refuse(f"{self.vendor}: the {what} cannot be sent, nothing was sent", problems)
+        return body | (extra or {})
+
+    def _unknown(self, name: Any, allowed: Mapping[str, Field], *, creating: bool) -> str:
+        if not creating and any(field.name == name for field in self.table):
+            return f"cannot be changed in {self.vendor}, only be set when the meeting is made"
+        near = difflib.get_close_matches(str(name), allowed, n=1)
+        hint = f", did you mean {near[0]}?" if near else f"; its fields are {', '.join(allowed)}."
+        return f"is not a field of {self.vendor}'s meetings{hint} (`{EXTRA_FIELDS}` takes what the page does not list)"
+
+    def _value(self, field: Field, value: Any, zone: Any) -> Any:
+        if isinstance(value, str) and not value.strip() and (self.blank_erases or field.kind != "text"):
+            meaning = f", and {self.vendor} takes a blank for 'remove what is stored'" if self.blank_erases else ""
+            cure = "; None removes it on purpose" if field.clearable else ""
+            raise ValueError(f"is empty: did a template come out empty{meaning}?{cure}")
+        if field.kind == "moment":
+            return _moment(value, zone)
+        return KINDS[field.kind](value)
+
+    def _keeps_null(self, field: Field, *, creating: bool) -> bool:
+        """Whether a None is sent as null (True), is left out (False), or is refused (ValueError)."""
+        if creating:
+            if field.required:
+                raise ValueError("is required, not None")
+            if not field.nullable and not self.blank_erases:
+                raise ValueError("must not be None: leave it out")
+            return field.nullable
+        if not field.clearable:
+            raise ValueError("cannot be cleared: leave it out to keep what is stored")
+        return True
+
+
+def _as_object(given: Any, what: str) -> dict[str, Any]:
+    if isinstance(given, str):
+        # A template that is not rendered as a native object arrives as text; JSON is understood.
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise refuse(
+                f"The {what} cannot be sent, nothing was sent",
+                {what: "is text that is not a JSON object: pass a dict, the task's `.output`, or `| tojson`"},
+            ) from None
+    if not isinstance(given, Mapping):
+        problem = f"must be a dict of the vendor's fields, not {type(given).__name__}"
+        raise refuse(f"The {what} cannot be sent, nothing was sent", {what: problem})
+    return dict(given)
+
+
+def _check_extra(extra: Any, body: Mapping[str, Any]) -> dict[str, str]:
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping) or not all(isinstance(name, str) for name in extra):
+        return {EXTRA_FIELDS: "must be a dict"}
+    twice = sorted(set(extra) & set(body))
+    if twice:
+        return {EXTRA_FIELDS: f"says again what stands beside it: {', '.join(twice)}"}
+    try:
+        json.dumps(extra, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return {EXTRA_FIELDS: f"is not plain JSON: {error}"}
+    return {}
+
+
+def _check_order(body: Mapping[str, Any]) -> dict[str, str]:
+    start, end = body.get("startDateTime"), body.get("endDateTime")
+    if isinstance(start, int) and isinstance(end, int) and end <= start:
+        return {"endDateTime": "must be after startDateTime"}
+    return {}
+
+
+def _moment(value: Any, zone: Any) -> int:
+    try:
+        check_time_zone(zone)
+    except ValueError:
+        zone = None  # the zone's own entry tells what is wrong with it
+    moment = to_epoch_ms(value, time_zone=zone)
+    if moment < _FIRST_PLAUSIBLE_MEETING:
+        raise ValueError(f"{value!r} is a moment before 1973 when taken as milliseconds: are these seconds?")
+    return moment
+
+
+def _plain_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, not {type(value).__name__}")
+    return value
+
+
+def _identifier(value: Any) -> str:
+    text = _plain_text(value).strip()
+    if text.lower() in _NOTHING:
+        raise ValueError(f"is {value!r}: did a template come out as nothing?")
+    return text
+
+
+def _whole_number(value: Any) -> int:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"must be a whole number or its digits, not {value!r}")
+
+
+def _employee(value: Any) -> dict[str, Any]:
+    """Builder Prime: "you can use their internal id, email address, or their firstName and lastName"."""
+    if not isinstance(value, Mapping):
+        raise ValueError('must be a dict: {"id": 50}, {"email": "…"} or {"firstName": "…", "lastName": "…"}')
+    unknown = sorted(str(name) for name in set(value) - {"id", "email", "firstName", "lastName"})
+    if unknown:
+        raise ValueError(f"has parts that an employee has not: {', '.join(unknown)}")
+    employee: dict[str, Any] = {}
+    for name, part in value.items():
+        if part is None or (isinstance(part, str) and not part.strip()):
+            raise ValueError(f"{name} is empty: did a template come out empty?")
+        employee[name] = _whole_number(part) if name == "id" else _identifier(part)
+    if not ({"id", "email"} & set(employee) or {"firstName", "lastName"} <= set(employee)):
+        raise ValueError("needs an id, an email, or firstName and lastName")
+    return employee
+
+
+def _reminders(value: Any) -> list[dict[str, Any]]:
+    """Builder Prime: ``[{"unitsBefore": 30, "unitType": "MINUTES"}]``."""
+    if not isinstance(value, list | tuple):
+        raise ValueError('must be a list such as [{"unitsBefore": 30, "unitType": "MINUTES"}]')
+    reminders = []
+    for item in value:
+        if not isinstance(item, Mapping) or set(item) != {"unitsBefore", "unitType"}:
+            raise ValueError("each needs exactly unitsBefore and unitType")
+        unit = item["unitType"]
+        if not isinstance(unit, str) or not unit.strip():
+            raise ValueError("unitType must be text, such as MINUTES")
+        reminders.append({"unitsBefore": _whole_number(item["unitsBefore"]), "unitType": unit})
+    return reminders
+
+
+#: What a value of each kind becomes on the wire; ``moment`` needs the zone beside it and stands apart.
+#: A ``text`` may be blank where a blank means nothing special; a ``label`` may not.
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "text": _plain_text,
+    "label": _plain_text,
+    "id": _identifier,
+    "time zone": check_time_zone,
+    "number": _whole_number,
+    "employee": _employee,
+    "reminders": _reminders,
+}
+
+
+def refuse(headline: str, problems: Mapping[str, str]) -> MeetingsConfigurationError:
+    """Make the error that names every problem, by field."""
+    listed = "".join(f"\n  - {name}: {problem}" for name, problem in problems.items())
+    return MeetingsConfigurationError(f"{headline}:{listed}")
+
+
+def check_filters(vendor: str, kinds: Mapping[str, str], filters: Any) -> tuple[tuple[str, str], ...]:
+    """Check filters against a vendor's query parameters; return them as they go into the query.
+
+    Raises:
+        MeetingsConfigurationError: A filter is unknown or its value cannot be right. A filter without a value is
+            refused too: left out, it would list everybody's meetings.
+    """
+    if filters is None:
+        return ()
+    if isinstance(filters, str):
+        filters = _as_object(filters, "filters")
+    if not isinstance(filters, Mapping):
+        raise refuse(f"{vendor}: the list cannot be asked for", {"filters": "must be a dict"})
+    problems: dict[str, str] = {}
+    query: dict[str, str] = {}
+    for name, value in filters.items():
+        if name not in kinds:
+            problems[str(name)] = f"is not a filter of {vendor}; its filters are {', '.join(kinds)}"
+            continue
+        try:
+            if value is None or (isinstance(value, str) and not value.strip()):
+                raise ValueError("is empty: did a template come out empty?")
+            query[name] = str(KINDS[kinds[name]](value))
+        except ValueError as error:
+            problems[name] = str(error)
+    if problems:
+        raise refuse(f"{vendor}: the list cannot be asked for, nothing was sent", problems)
+    return tuple(sorted(query.items()))
+
+
+def check_id(value: Any, name: str = "meeting_id") -> str:
+    """Return an id as one path segment.
+
+    Raises:
+        MeetingsConfigurationError: It is empty, blank, nothing (``"None"``), or would change the path. On Builder
+            Prime a POST with an empty id makes a new meeting, and a GET lists them all.
+    """
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    problem = ""
+    if not isinstance(text, str):
+        problem = f"must be an id, not {type(value).__name__}"
+    elif not text.strip() or text.strip().lower() in _NOTHING:
+        problem = f"is {text!r}: did the task that gives it return nothing?"
+    elif not _PATH_SEGMENT.fullmatch(text.strip()) or set(text.strip()) == {"."}:
+        problem = f"{text!r} is not an id"
+    if problem:
+        raise refuse("Nothing was sent", {name: problem})
+    return str(text).strip()
+
+
+def check_key(key: Any) -> str | None:
+    """Return an idempotency key as it is, or None.
+
+    Raises:
+        MeetingsConfigurationError: It is not 1 to 512 printable ASCII characters (HiringCenter: "maxLength: 512"), or
+            begins or ends with a space, which HTTP does not carry.
+    """
+    if key is None:
+        return None
+    if not isinstance(key, str) or not _PRINTABLE.fullmatch(key) or key != key.strip():
+        problem = "must be 1 to 512 printable ASCII characters, without a space at either end"
+        raise refuse("Nothing was sent", {"idempotency_key": problem})
+    return key
+
+
+def reference(fields: Iterable[Field]) -> list[dict[str, str]]:
+    """Rows of the reference page: one a field."""
+    return [
+        {
+            "field": field.name,
+            "kind": field.kind,
+            "create": "required" if field.required else "optional",
+            "update": "yes" if field.updatable else "no",
+            "None clears": "yes" if field.clearable else "no",
+            "meaning": field.doc,
+        }
+        for field in fields
+    ]

@@ -1,0 +1,370 @@
+"""HiringCenter's rules, after its page "Create, list, and manage meetings" and its overview (REST API v2)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from airflow_provider_meetings.exceptions import (
+    MeetingNotFoundError,
+    MeetingsAuthError,
+    MeetingsProtocolError,
+    MeetingValidationError,
+)
+from airflow_provider_meetings.moments import Window, to_epoch_ms
+from airflow_provider_meetings.retry import Budget, Patience, attempt
+from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode
+from airflow_provider_meetings.vendors.fields import Field, Fields, check_filters, check_id, check_key
+from airflow_provider_meetings.wire import Call, Listing, Page, Request, Response
+
+__all__ = ["FIELDS", "FILTERS", "HiringCenter"]
+
+FIELDS = Fields(
+    vendor="HiringCenter",
+    zone_field="timeZone",
+    table=(
+        Field("prospectId", "id", "Prospect the meeting is associated with.", required=True, updatable=False),
+        Field("meetingDate", "moment", "When the meeting takes place.", required=True),
+        Field("timeZone", "time zone", "IANA time zone name for the meeting.", required=True),
+        Field("meetingType", "label", "Meeting type label: phone, virtual, in-person, …", required=True),
+        Field("ownerId", "id", "User who owns the meeting.", required=True),
+        Field("userId", "id", "User creating the meeting; in an update, the acting user."),
+        Field("location", "text", "Meeting location.", clearable=True, nullable=True),
+        Field("notes", "text", "Internal notes.", clearable=True, nullable=True),
+    ),
+)
+
+#: The list's filters. Its windows and pages are this module's business.
+FILTERS: Mapping[str, str] = {"prospectId": "id", "ownerId": "id", "meetingType": "label"}
+
+#: "limit integer · max: 200"
+PAGE_SIZE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HiringCenter:
+    """Calls to HiringCenter: arguments in, requests out, answers back, meetings out.
+
+    Attributes:
+        helpdesk: Makes the errors.
+        patience: How long a call may try.
+        update_method: The verb of an update; the page does not say it, the overview hints at POST.
+        page_size: Meetings a page.
+    """
+
+    helpdesk: Helpdesk
+    patience: Patience = field(default_factory=Patience)
+    update_method: str = "POST"
+    page_size: int = PAGE_SIZE
+
+    def check_meeting(self, meeting: Any) -> dict[str, Any]:
+        """Return the body of a create; see :meth:`Fields.for_create`."""
+        return FIELDS.for_create(meeting)
+
+    def check_changes(self, changes: Any) -> dict[str, Any]:
+        """Return the body of an update; see :meth:`Fields.for_update`."""
+        return FIELDS.for_update(changes)
+
+    # -- reading
+
+    def get(self, meeting_id: Any) -> Call[dict[str, Any]]:
+        """Get Meeting by ID."""
+        meeting_id = check_id(meeting_id)
+        request = Request("GET", f"/meetings/{meeting_id}", scope="meetings.read")
+        return self._same((yield from self._item(request)), meeting_id, request)
+
+    def listing(self, window: Window, filters: Any = None) -> Listing:
+        """List Meetings of a window, latest first.
+
+        The vendor's page tokens may shift when meetings come and go between two pages, so the list goes on by date
+        instead: the page says that it is "ordered by meeting date (latest/furthest-out first)", hence everything later
+        than the last meeting of a page has been on it, and the next question asks for what is not later. Each page is
+        then the first of its own question, and no meeting that was there all along can slip between two of them.
+        Tokens are used where that cannot work: inside one millisecond that fills a page, and on a server that does not
+        keep the documented order or bounds.
+        """
+        query = check_filters("HiringCenter", FILTERS, filters)
+        return self._by_date(window, query)
+
+    def _by_date(self, window: Window, query: tuple[tuple[str, str], ...]) -> Listing:
+        span, edge = window, frozenset[str]()  # edge: the ids already listed at the span's last millisecond
+        inclusive = False  # whether the server has been seen to include the later bound
+        while True:
+            items, token = yield from self._page(span, query, inclusive=inclusive)
+            dates = [self._date(item) for item in items]
+            fresh = _fresh(items, dates, span, edge)
+            if not token:
+                yield Page(fresh)
+                return
+            in_order = all(later >= earlier for later, earlier in pairwise(dates))
+            if not in_order and span is not window:
+                raise self._disorder(span)
+            if not items or not in_order or not _within(dates, span, inclusive=inclusive):
+                del items
+                yield from self._by_token(span, query, fresh, token)
+                return
+            last = dates[-1]
+            if last == span.end:
+                inclusive = True  # nothing but meetings at the bound: now that it is known to be included, move it
+                continue
+            if window.start is not None and last < window.start:
+                yield Page(fresh)
+                return
+            if edge and dates[0] == last == (span.end or 0) - 1:
+                # One millisecond fills a page: only here the tokens have to be trusted, so they are checked.
+                instant = Window(last, last + 1)
+                items = yield from self._instant(instant, query)
+                yield Page(_fresh(items, [last] * len(items), instant, edge))
+                span, edge = Window(window.start, last), frozenset()
+                if span.start is not None and last <= span.start:
+                    return
+                continue
+            inclusive = inclusive or dates[0] == span.end
+            seen = edge if last + 1 == span.end else frozenset()
+            edge = seen | {str(item.get("id")) for item, date in zip(items, dates, strict=True) if date == last}
+            del items
+            yield Page(fresh)
+            span = Window(window.start, last + 1)
+
+    def _by_token(
+        self, span: Window, query: tuple[tuple[str, str], ...], fresh: list[dict[str, Any]], token: str
+    ) -> Listing:
+        """Follow the tokens from a page on; what comes and goes meanwhile cannot be told from them."""
+        used: set[str] = set()
+        while True:
+            previous = frozenset(str(item.get("id")) for item in fresh)
+            yield Page(fresh)
+            if not token:
+                return
+            if token in used:
+                raise MeetingsProtocolError("HiringCenter repeats its page tokens: the list has no end.")
+            used.add(token)
+            items, token = yield from self._page(span, query, token)
+            fresh = [item for item in items if self._date(item) in span and str(item.get("id")) not in previous]
+            del items
+
+    def _instant(self, instant: Window, query: tuple[tuple[str, str], ...]) -> Call[list[dict[str, Any]]]:
+        """Read one millisecond by tokens, until two readings agree."""
+        before: dict[str, dict[str, Any]] | None = None
+        for _ in range(_MOST_READINGS):
+            found: dict[str, dict[str, Any]] = {}
+            token, used = "", set[str]()
+            while True:
+                items, token = yield from self._page(instant, query, token)
+                found |= {str(item.get("id")): item for item in items if self._date(item) in instant}
+                if not token or token in used:
+                    break
+                used.add(token)
+            if before is not None and before.keys() == found.keys():
+                return list(found.values())
+            before = found
+        raise MeetingsProtocolError(f"HiringCenter's list of {instant} was another one each time it was read.")
+
+    def _page(
+        self, span: Window, query: tuple[tuple[str, str], ...], token: str = "", *, inclusive: bool = False
+    ) -> Call[tuple[list[dict[str, Any]], str]]:
+        """Ask for one page.
+
+        The page does not say whether the bounds are inclusive, so that they are asked for one millisecond wider than
+        the span and the rest is left out here.
+        """
+        params = list(query)
+        if span.start is not None:
+            params.append(("meetingDateAfter", str(span.start - 1)))
+        if span.end is not None:
+            params.append(("meetingDateBefore", str(span.end - inclusive)))
+        params.append(("limit", str(self.page_size)))
+        if token:
+            params.append(("pageToken", token))
+        request = Request("GET", "/meetings", params=tuple(params), scope="meetings.read")
+        response, content = yield from self._ask(request)
+        items = content.get("items")
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise self.helpdesk.broken(request, response, "there is no list of `items` in it")
+        # Older revision of the page: the token stands at the top level.
+        pagination = content.get("pagination")
+        holder = pagination if isinstance(pagination, dict) and "nextPageToken" in pagination else content
+        following = holder.get("nextPageToken")
+        return items, "" if following is None else str(following)
+
+    def _disorder(self, span: Window) -> MeetingsProtocolError:
+        return MeetingsProtocolError(
+            f"HiringCenter's list of {span} is not ordered by meetingDate, latest first, as its page says: "
+            "it cannot be told whether it is complete."
+        )
+
+    def _date(self, item: Mapping[str, Any]) -> int:
+        try:
+            return to_epoch_ms(item.get("meetingDate"))
+        except ValueError as error:
+            raise MeetingsProtocolError(
+                f"HiringCenter lists a meeting (id {item.get('id')}) whose meetingDate cannot be read: {error}"
+            ) from None
+
+    # -- writing
+
+    def create(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Call[dict[str, Any]]:
+        """Create Meeting; repeats inside the call share one key, so that they make one meeting."""
+        return (yield from self._write("POST", "/meetings", body, idempotency_key, scope="meetings.create"))
+
+    def update(
+        self, meeting_id: Any, body: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Call[dict[str, Any]]:
+        """Update Meeting."""
+        meeting_id = check_id(meeting_id)
+        path = f"/meetings/{meeting_id}"
+        item = yield from self._write(self.update_method, path, body, idempotency_key, scope="meetings.edit")
+        return self._same(item, meeting_id, Request(self.update_method, path))
+
+    def delete(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> Call[bool]:
+        """Delete Meeting; False: it was gone before."""
+        path = f"/meetings/{check_id(meeting_id)}"
+        budget = Budget(self.patience)
+        request = Request("DELETE", path, idempotency_key=self._key(idempotency_key), scope="meetings.delete")
+        try:
+            yield from self._ask(request, budget, again=_in_flight(budget, idempotency_key))
+        except MeetingNotFoundError:
+            if budget.unsettled:
+                return True  # an earlier send of this call was not answered: it was the one
+            if missing_ok:
+                return False
+            raise
+        return True
+
+    def _write(
+        self, method: str, path: str, body: Mapping[str, Any], idempotency_key: str | None, *, scope: str
+    ) -> Call[dict[str, Any]]:
+        budget = Budget(self.patience)
+        sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        request = Request(method, path, body=sent, idempotency_key=self._key(idempotency_key), scope=scope)
+        return (yield from self._item(request, budget, again=_in_flight(budget, idempotency_key)))
+
+    def _key(self, given: str | None) -> str:
+        return check_key(given) or str(uuid.uuid4())
+
+    # -- envelopes
+
+    def _item(
+        self, request: Request, budget: Budget | None = None, again: Callable[[Response], bool] | None = None
+    ) -> Call[dict[str, Any]]:
+        response, content = yield from self._ask(request, budget, again=again)
+        item = content.get("item")
+        if item is None:
+            # Older revision of the page: the fields of the item stand beside `success`.
+            item = {name: value for name, value in content.items() if name not in {"success", "message"}}
+        if not isinstance(item, dict) or item.get("id") in (None, ""):
+            raise self.helpdesk.broken(request, response, "there is no meeting with an id in it")
+        return item
+
+    def _ask(
+        self,
+        request: Request,
+        budget: Budget | None = None,
+        *,
+        again: Callable[[Response], bool] | None = None,
+    ) -> Call[tuple[Response, dict[str, Any]]]:
+        budget = budget or Budget(self.patience)
+        response = yield from attempt(request, budget, again=again)
+        content = decode(response.body)
+        if 200 <= response.status < 300:
+            if content is None:
+                raise self.helpdesk.broken(request, response, "it is not a JSON object")
+            if content.get("success") is True:
+                return response, content
+            if not (complaint := _complaint(content)):
+                raise self.helpdesk.broken(request, response, "`success` is not true in it")
+            error = self.helpdesk.error(request, response, complaint, status=400)
+        else:
+            error = self.helpdesk.error(request, response, _complaint(content))
+        # Refused now, but an earlier send went unanswered; only a refusal of the payload itself settles that one too.
+        if budget.unsettled and not isinstance(error, MeetingValidationError):
+            error.maybe_sent = True
+        raise error
+
+    def _same(self, item: dict[str, Any], meeting_id: str, request: Request) -> dict[str, Any]:
+        if str(item["id"]) != meeting_id:
+            raise MeetingsProtocolError(
+                f"HiringCenter was asked for meeting {meeting_id} and answered with meeting {item['id']}.",
+                method=request.method,
+                path=request.path,
+            )
+        return item
+
+    def check(self) -> Call[str]:
+        """``GET /auth``: the key's account, permissions and whether it is active.
+
+        Raises:
+            MeetingsError: The key is not accepted, or is not active.
+        """
+        request = Request("GET", "/auth")
+        response, content = yield from self._ask(request)
+        facts = next(
+            (content[name] for name in ("item", "data", "key") if isinstance(content.get(name), dict)), content
+        )
+        account = facts.get("accountId")
+        if account is None:
+            raise self.helpdesk.broken(request, response, "there is no accountId in it")
+        active = facts.get("active", facts.get("isActive", facts.get("status", True)))
+        if active in (False, "inactive", "revoked", "disabled"):
+            raise MeetingsAuthError(f"The API key of HiringCenter account {account} is not active.")
+        permissions = facts.get("permissions") or "none"
+        if isinstance(permissions, Mapping):
+            permissions = [name for name, granted in permissions.items() if granted]
+        listed = permissions if isinstance(permissions, str) else ", ".join(map(str, permissions))
+        return f"HiringCenter account {account}, permissions: {listed}"
+
+
+#: Readings of one crowded millisecond before giving up.
+_MOST_READINGS = 5
+
+
+def _complaint(content: Mapping[str, Any] | None) -> Complaint | None:
+    """Read "a JSON body that has `error` and usually `message`"."""
+    error = content.get("error") if content else None
+    if not error:
+        return None
+    if isinstance(error, Mapping):
+        return Complaint(str(error.get("code") or "") or None, str(error.get("message") or error.get("code") or ""))
+    assert content is not None  # noqa: S101 - it has an error
+    message = content.get("message")
+    return Complaint(str(error), f"{error}: {message}" if message else str(error))
+
+
+def _in_flight(budget: Budget, given: str | None) -> Callable[[Response], bool]:
+    """Make the rule for a 409.
+
+    "Same key while the first is still processing: 409" is worth waiting for, "same key, different payload: 409" is not.
+    A key made for this very request can only meet the first, and only when it has been sent before.
+    """
+
+    def again(response: Response) -> bool:
+        if response.status != 409 or (given is None and budget.attempts == 1):
+            return False
+        complaint = _complaint(decode(response.body))
+        words = complaint.message.lower() if complaint else ""
+        return not any(word in words for word in ("different", "mismatch", "another payload", "does not match"))
+
+    return again
+
+
+def _within(dates: list[int], span: Window, *, inclusive: bool) -> bool:
+    """Whether the server kept the bounds that were asked for."""
+    return (span.start is None or dates[-1] >= span.start - 1) and (
+        span.end is None or dates[0] <= span.end - inclusive
+    )
+
+
+def _fresh(items: list[dict[str, Any]], dates: list[int], span: Window, edge: frozenset[str]) -> list[dict[str, Any]]:
+    """Keep what lies in the span and was not listed with the page before."""
+    if not edge:
+        return [item for item, date in zip(items, dates, strict=True) if date in span]
+    last = None if span.end is None else span.end - 1
+    return [
+        item
+        for item, date in zip(items, dates, strict=True)
+        if date in span and not (date == last and str(item.get("id")) in edge)
+    ]

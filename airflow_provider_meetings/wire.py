@@ -1,0 +1,102 @@
+"""What passes between a vendor's rules and a transport: values, and the generators that exchange them.
+
+A vendor module never opens a socket. It writes its part of a conversation as a generator that yields steps and is sent
+the answers; a transport drives it. So one piece of code serves the worker (``requests``) and the triggerer
+(``aiohttp``), and a test drives it with canned answers::
+
+    call = vendor.get("42")
+    request = next(call)                        # a Request
+    call.send(Response(200, body=b"..."))       # StopIteration.value is the meeting
+
+An answer that never came is thrown into the generator as a
+:class:`~airflow_provider_meetings.exceptions.MeetingsTransportError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+__all__ = ["Call", "Listing", "Page", "Parallel", "Pause", "Request", "Response", "Step"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, without host and without credentials: the transport adds both.
+
+    Attributes:
+        method: The HTTP method.
+        path: Below the connection's base URL, with a leading slash.
+        params: The query, in order.
+        body: The exact bytes to send, or None. Repeats send these very bytes.
+        idempotency_key: Goes into ``X-Idempotency-Key``; None sends no such header.
+        scope: What the key must be allowed to do; it chooses the key where a connection has several.
+        repeatable: Whether sending it twice is as good as once. Not a property of the method: Builder Prime updates
+            with a POST that may be repeated and creates with a POST that must not be.
+        attempt: Counts the sends of the same request, from 1; for the log.
+    """
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = field(default=None, repr=False)
+    idempotency_key: str | None = None
+    scope: str = ""
+    repeatable: bool = True
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer, read whole.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, their names in lower case.
+        body: The decoded bytes.
+        sent_at: When the request was sent, in seconds since the epoch.
+        received_at: When the answer had been read, in seconds since the epoch.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    sent_at: float = 0.0
+    received_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait before going on.
+
+    Attributes:
+        seconds: How long.
+        reason: Why, for the log.
+    """
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Calls that do not depend on each other; the answer is the list of their results, in order."""
+
+    calls: Sequence[Call[Any]]
+
+
+@dataclass(slots=True)
+class Page:
+    """Some meetings of a list; whoever takes it owns the list of items and may empty it."""
+
+    items: list[dict[str, Any]]
+
+
+Step: TypeAlias = Request | Pause | Parallel
+#: A conversation with one result.
+Call: TypeAlias = Generator[Step, Any, T]
+#: A conversation that hands over meetings page by page.
+Listing: TypeAlias = Generator[Step | Page, Any, None]
