@@ -93,7 +93,7 @@ def _environment(folder: Path, url: str, dag_folders: Sequence[Path], connection
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     bundles = [
         {
-            "name": path.name,
+            "name": f"meetings_{path.name}",  # the bare name of the examples is one that Airflow reserves
             "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
             "kwargs": {"path": str(path)},
         }

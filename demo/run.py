@@ -21,7 +21,7 @@ from demo.vendors import Row, meetings
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
 _RUN_SECONDS = 420
-_ROWS_SHOWN = 25
+_ROWS_SHOWN = 20
 
 
 def example_dag_ids() -> list[str]:
@@ -134,13 +134,17 @@ def _report(airflow: AirflowHome, api: AirflowApi, runs: dict[str, str]) -> None
 
 
 def _show_meetings(before: dict[str, Row], after: dict[str, Row]) -> None:
-    """Prints the meetings as they now stand, those first that the DAGs made or changed."""
+    """Prints the meetings as they now stand: those that the DAGs made or changed, and the next of the others."""
     marks = {key: "new" if key not in before else "changed" if before[key] != row else "" for key, row in after.items()}
-    shown = sorted(after, key=lambda key: not marks[key])[:_ROWS_SHOWN]
+    shown = sorted(after, key=lambda key: (not marks[key], after[key]["when"]))[:_ROWS_SHOWN]
     heads = ("vendor", "when", "what", "where", "notes", "id")
-    rows = [(marks[key], *(after[key][head] for head in heads)) for key in sorted(shown, key=list(after).index)]
+    rows = [(marks[key], *(_short(after[key][head]) for head in heads)) for key in after if key in shown]
     print(f"The meetings of the next two weeks, as the vendors' APIs list them:\n\n{table(('', *heads), rows)}")
-    print(f"... and {len(after) - len(shown)} more\n" if len(after) > len(shown) else "")
+    print(f"... and {len(after) - len(shown)} more that were there before\n" if len(after) > len(shown) else "")
+
+
+def _short(text: str, width: int = 40) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _explain_how_to_go_on(airflow: AirflowHome, ready: dict[str, Any], folder: Path) -> None:

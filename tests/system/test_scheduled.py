@@ -76,15 +76,27 @@ def test_the_tour_leaves_nothing_behind(examples):
         assert [act for act in acts if act] == ["created", "updated", "deleted"]
 
 
-def test_a_second_run_books_nobody_twice(examples):
-    """Run again, the examples succeed and the meetings are as many as after the first run."""
+def _now(system):
+    """The meetings of the next weeks, without their ids, by vendor."""
     window = pendulum.now("UTC").subtract(days=2), pendulum.now("UTC").add(days=20)
-    before = Counter((row["vendor"], row["when"], row["notes"]) for row in meetings(examples.ready, *window).values())
-    for dag_id in example_dag_ids():
-        run_id = examples.api.trigger(dag_id)
+    rows = meetings(system.ready, *window).values()
+    return {
+        vendor: Counter((row["when"], row["what"], row["notes"]) for row in rows if row["vendor"] == vendor)
+        for vendor in ("HiringCenter", "Builder Prime")
+    }
+
+
+def test_a_second_run_books_nobody_twice(examples):
+    """Run again, the examples succeed and leave the meetings of the first run, no more."""
+    before = _now(examples)
+    runs = {dag_id: examples.api.trigger(dag_id) for dag_id in example_dag_ids()}
+    for dag_id, run_id in runs.items():
         state = examples.api.wait_for_run(dag_id, run_id, seconds=200)
 
         assert state == "success", _states(examples, dag_id, run_id)
-    after = Counter((row["vendor"], row["when"], row["notes"]) for row in meetings(examples.ready, *window).values())
-    assert len(before) <= len(after) <= len(before) + 1  # at most tomorrow's visit of another day
+    after = _now(examples)
+
     assert before["HiringCenter"] == after["HiringCenter"]
+    # A run that was asked for by hand looks at another day than the evening's, on which there may be no visit yet.
+    booked = _states(examples, "builderprime_site_visits", runs["builderprime_site_visits"])["book_visit", "success"]
+    assert before["Builder Prime"].total() + booked == after["Builder Prime"].total()
