@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -39,15 +39,17 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     failures are sent again within the connection's ``max_attempts`` and ``max_wait`` first.
 
     Args:
-        meetings_conn_id: The connection.
+        meetings_conn_id: The connection's id.
+        connection: The connection itself, for who has looked it up already.
     """
 
     conn_name_attr = "meetings_conn_id"
     default_conn_name = "meetings_default"
 
-    def __init__(self, meetings_conn_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, meetings_conn_id: str | None = None, *, connection: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.meetings_conn_id = meetings_conn_id or self.default_conn_name
+        self._given = connection
 
     # -- what a vendor's hook adds
 
@@ -66,7 +68,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     # -- reading
 
     def list_meetings(
-        self, window_start: Any = None, window_end: Any = None, *, filters: dict[str, Any] | None = None
+        self, window_start: Any = None, window_end: Any = None, *, filters: Mapping[str, Any] | str | None = None
     ) -> Iterator[dict[str, Any]]:
         """List the meetings that begin in ``[window_start, window_end)``, each exactly once.
 
@@ -86,12 +88,12 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         return self._transport.stream(listing)
 
     async def alist_meetings(
-        self, window_start: Any = None, window_end: Any = None, *, filters: dict[str, Any] | None = None
+        self, window_start: Any = None, window_end: Any = None, *, filters: Mapping[str, Any] | str | None = None
     ) -> AsyncIterator[dict[str, Any]]:
         """List meetings as :meth:`list_meetings` does, without blocking the event loop: the triggerer's way."""
         window = _window(window_start, window_end)
-        settings = self._settings_of(await self._aconnection())
-        listing = self._vendor_of(settings).listing(window, filters)
+        settings = await self._asettings()
+        listing = self._vendor.listing(window, filters)
         async with AsyncTransport(settings, self.log, sockets=self._sockets(settings)) as transport:
             async for meeting in transport.stream(listing):
                 yield meeting
@@ -106,11 +108,20 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     # -- writing
 
-    def create_meeting(self, meeting: dict[str, Any], *, idempotency_key: str | None = None) -> dict[str, Any]:
+    def check_meeting(self, meeting: Any) -> dict[str, Any]:
+        """Return the body that :meth:`create_meeting` would send; nothing is sent.
+
+        Raises:
+            MeetingsConfigurationError: Something is wrong with the meeting; every problem is named, by field.
+        """
+        return self._vendor.check_meeting(meeting)
+
+    def create_meeting(self, meeting: Mapping[str, Any] | str, *, idempotency_key: str | None = None) -> dict[str, Any]:
         """Make a meeting, once, however often it has to be sent.
 
         Args:
-            meeting: The vendor's fields; ``extra_fields`` inside takes fields that the vendor's page does not list.
+            meeting: The vendor's fields, as a dict or as JSON text; ``extra_fields`` inside takes fields that the
+                vendor's page does not list.
             idempotency_key: HiringCenter: sent as it is, 1 to 512 printable ASCII characters; without one, each call
                 makes a key of its own, so that two equal calls are two meetings. Builder Prime has no such keys.
 
@@ -121,7 +132,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         return self._transport.drive(vendor.create(vendor.check_meeting(meeting), idempotency_key=idempotency_key))
 
     def update_meeting(
-        self, meeting_id: Any, changes: dict[str, Any], *, idempotency_key: str | None = None
+        self, meeting_id: Any, changes: Mapping[str, Any] | str, *, idempotency_key: str | None = None
     ) -> dict[str, Any]:
         """Change a meeting.
 
@@ -167,26 +178,26 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         except MeetingsError as error:
             return False, str(error)
 
-    def _connection(self) -> Any:
-        try:
-            return self.get_connection(self.meetings_conn_id)
-        except AirflowNotFoundException as error:
-            raise self._unknown_connection() from error
-
-    async def _aconnection(self) -> Any:
-        try:
-            return await aget_connection(self.meetings_conn_id)
-        except AirflowNotFoundException as error:
-            raise self._unknown_connection() from error
-
-    def _unknown_connection(self) -> MeetingsConfigurationError:
-        return MeetingsConfigurationError(
-            f"There is no connection {self.meetings_conn_id!r}: add it, or name another one in meetings_conn_id."
-        )
-
     @cached_property
     def _settings(self) -> S:
-        settings = self._settings_of(self._connection())
+        try:
+            conn = self._given or self.get_connection(self.meetings_conn_id)
+        except AirflowNotFoundException as error:
+            raise unknown_connection(self.meetings_conn_id) from error
+        return self._read(conn)
+
+    async def _asettings(self) -> S:
+        if "_settings" in self.__dict__:
+            return self._settings
+        try:
+            conn = self._given or await aget_connection(self.meetings_conn_id)
+        except AirflowNotFoundException as error:
+            raise unknown_connection(self.meetings_conn_id) from error
+        self.__dict__["_settings"] = self._read(conn)
+        return self._settings
+
+    def _read(self, conn: Any) -> S:
+        settings = self._settings_of(conn)
         for secret in settings.secrets:
             mask_secret(secret)
         return settings
@@ -210,20 +221,8 @@ def _window(start: Any, end: Any) -> Window:
         raise MeetingsConfigurationError(f"The window cannot be asked for, nothing was sent: {error}") from None
 
 
-def hook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
-    """Return the hook that serves a connection: its type decides.
-
-    Raises:
-        MeetingsConfigurationError: There is no such connection, or it is not one of this provider's.
-    """
-    try:
-        hook = BaseHook.get_hook(meetings_conn_id)
-    except AirflowNotFoundException as error:
-        raise MeetingsConfigurationError(
-            f"There is no connection {meetings_conn_id!r}: add it, or name another one in meetings_conn_id."
-        ) from error
-    if not isinstance(hook, MeetingsHook):
-        raise MeetingsConfigurationError(
-            f"Connection {meetings_conn_id!r} is not of a type that this provider serves (hiringcenter, builderprime)."
-        )
-    return hook
+def unknown_connection(meetings_conn_id: str) -> MeetingsConfigurationError:
+    """Make the error for a connection that is not there."""
+    return MeetingsConfigurationError(
+        f"There is no connection {meetings_conn_id!r}: add it, or name another one in meetings_conn_id."
+    )

@@ -1,0 +1,48 @@
+"""The connection's type decides which hook serves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
+from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
+from airflow_provider_meetings.hooks.meetings import MeetingsHook, unknown_connection
+from airflow_provider_meetings.version_compat import aget_connection
+
+__all__ = ["ahook_for", "hook_for"]
+
+_HOOKS: dict[str, type[MeetingsHook[Any, Any]]] = {
+    hook.conn_type: hook for hook in (HiringCenterHook, BuilderPrimeHook)
+}
+
+
+def hook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
+    """Return the hook for a connection.
+
+    Raises:
+        MeetingsConfigurationError: There is no such connection, or it is not one of this provider's.
+    """
+    try:
+        return _hook(BaseHook.get_connection(meetings_conn_id), meetings_conn_id)
+    except AirflowNotFoundException as error:
+        raise unknown_connection(meetings_conn_id) from error
+
+
+async def ahook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
+    """Return the hook for a connection as :func:`hook_for` does, without blocking the event loop."""
+    try:
+        return _hook(await aget_connection(meetings_conn_id), meetings_conn_id)
+    except AirflowNotFoundException as error:
+        raise unknown_connection(meetings_conn_id) from error
+
+
+def _hook(conn: Any, meetings_conn_id: str) -> MeetingsHook[Any, Any]:
+    hook = _HOOKS.get(conn.conn_type)
+    if hook is None:
+        raise MeetingsConfigurationError(
+            f"Connection {meetings_conn_id!r} is of type {conn.conn_type!r}; it has to be one of {', '.join(_HOOKS)}."
+        )
+    return hook(meetings_conn_id, connection=conn)

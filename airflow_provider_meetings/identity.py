@@ -1,0 +1,61 @@
+"""Which meeting a task instance owns, as a key that stays the same however often the task is tried."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+
+__all__ = ["digest", "key_of", "sendable"]
+
+_LONGEST = 512
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return a fingerprint of what is sent, the same for the same fields in any order."""
+    canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def key_of(ti: Any, body: Mapping[str, Any], given: Any = None) -> str:
+    """Return the key of the meeting that a task instance owns.
+
+    It is the author's own key, or made of dag, run and task. Never of ``ti.id``, which is new for each try, nor of the
+    try's number. A mapped task adds the fingerprint of its meeting, not its ``map_index``: after a clear, the same
+    index may stand for another item of a list that changed.
+
+    Args:
+        ti: The task instance.
+        body: The meeting to be sent.
+        given: The author's ``idempotency_key``.
+    """
+    own = sendable(given)
+    if own is not None:
+        return own
+    parts = [ti.dag_id, ti.run_id, ti.task_id]
+    if getattr(ti, "map_index", -1) not in {None, -1}:
+        parts.append(digest(body))
+    return str(sendable("/".join(parts)))
+
+
+def sendable(key: Any) -> str | None:
+    """Return a key as a header can carry it, hashed where it cannot; None stays None.
+
+    Raises:
+        MeetingsConfigurationError: It is not text, or blank: a template that came out empty must not become one key for
+            all meetings.
+    """
+    if key is None:
+        return None
+    text = str(key) if isinstance(key, int) and not isinstance(key, bool) else key
+    if not isinstance(text, str) or not text.strip() or text.strip() == "None":
+        raise MeetingsConfigurationError(
+            f"idempotency_key is {key!r}: did a template come out empty? Nothing was sent."
+        )
+    text = text.strip()
+    if len(text) <= _LONGEST and text.isascii() and text.isprintable():
+        return text
+    return "sha256-" + hashlib.sha256(text.encode()).hexdigest()

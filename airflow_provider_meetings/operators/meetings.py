@@ -1,0 +1,229 @@
+"""The operators. They are the same for both vendors: the connection's type decides which hook serves them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.intervals import window_or_interval
+
+if TYPE_CHECKING:
+    from airflow_provider_meetings.hooks.meetings import MeetingsHook
+
+__all__ = [
+    "CreateMeetingOperator",
+    "DeleteMeetingOperator",
+    "GetMeetingOperator",
+    "ListMeetingsOperator",
+    "UpdateMeetingOperator",
+]
+
+
+class _MeetingsOperator(BaseOperator):
+    """What the operators share: the connection and its hook."""
+
+    ui_color = "#e8f1e4"
+
+    def __init__(self, *, meetings_conn_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.meetings_conn_id = meetings_conn_id
+
+    def _hook(self) -> MeetingsHook[Any, Any]:
+        from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
+
+        return hook_for(self.meetings_conn_id)
+
+
+class CreateMeetingOperator(_MeetingsOperator):
+    """Books a meeting; returns it.
+
+    Args:
+        meeting: The vendor's fields, or a template that renders to a JSON object.
+        idempotency_key: A business key of your own; what is longer than 512 characters or not printable ASCII is
+            hashed. When left out it is made of the dag, the run, the task and, for a mapped task, the meeting.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("meeting", "idempotency_key", "meetings_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"meeting": "json"}
+
+    def __init__(self, *, meeting: Mapping[str, Any] | str, idempotency_key: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.meeting = meeting
+        self.idempotency_key = idempotency_key
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Book it."""
+        from airflow_provider_meetings.identity import key_of  # noqa: PLC0415 - not at parse time
+
+        hook = self._hook()
+        key = key_of(context["ti"], hook.check_meeting(self.meeting), self.idempotency_key)
+        meeting = hook.create_meeting(self.meeting, idempotency_key=key)
+        self.log.info("Booked meeting %s", meeting["id"])
+        return meeting
+
+
+class UpdateMeetingOperator(_MeetingsOperator):
+    """Changes a meeting; returns it.
+
+    Args:
+        meeting_id: The meeting.
+        changes: The fields to change; None clears a field, what is left out stays.
+        idempotency_key: HiringCenter's ``X-Idempotency-Key``; each execution makes its own when left out.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("meeting_id", "changes", "idempotency_key", "meetings_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"changes": "json"}
+
+    def __init__(
+        self,
+        *,
+        meeting_id: Any,
+        changes: Mapping[str, Any] | str,
+        idempotency_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.meeting_id = meeting_id
+        self.changes = changes
+        self.idempotency_key = idempotency_key
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Change it."""
+        from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
+
+        key = sendable(self.idempotency_key)
+        meeting = self._hook().update_meeting(self.meeting_id, self.changes, idempotency_key=key)
+        self.log.info("Changed meeting %s", self.meeting_id)
+        return meeting
+
+
+class DeleteMeetingOperator(_MeetingsOperator):
+    """Cancels a meeting; returns ``{"id": ..., "deleted": ...}``, ``deleted`` being false where it was gone before.
+
+    Args:
+        meeting_id: The meeting.
+        missing_ok: A meeting that is not there is no error.
+        idempotency_key: HiringCenter's ``X-Idempotency-Key``; each execution makes its own when left out.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("meeting_id", "missing_ok", "idempotency_key", "meetings_conn_id")
+
+    def __init__(
+        self, *, meeting_id: Any, missing_ok: bool | str = True, idempotency_key: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.meeting_id = meeting_id
+        self.missing_ok = missing_ok
+        self.idempotency_key = idempotency_key
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Cancel it."""
+        from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
+
+        missing_ok = _flag("missing_ok", self.missing_ok)
+        key = sendable(self.idempotency_key)
+        deleted = self._hook().delete_meeting(self.meeting_id, idempotency_key=key, missing_ok=missing_ok)
+        self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
+        return {"id": self.meeting_id, "deleted": deleted}
+
+
+class GetMeetingOperator(_MeetingsOperator):
+    """Gets a meeting; returns it.
+
+    Args:
+        meeting_id: The meeting.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("meeting_id", "meetings_conn_id")
+
+    def __init__(self, *, meeting_id: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.meeting_id = meeting_id
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Get it."""
+        return self._hook().get_meeting(self.meeting_id)
+
+
+class ListMeetingsOperator(_MeetingsOperator):
+    """Lists the meetings that begin in a window; returns them, or writes them to a file.
+
+    Args:
+        window_start: The first moment; the start of the run's data interval when left out.
+        window_end: The first moment that is too late; the end of the run's data interval when left out.
+        filters: The vendor's own query parameters.
+        destination: An object-storage URL (``s3://…``, ``file://…``). The meetings are written there as JSON Lines, one
+            a line, and the return value is ``{"path": ..., "count": ...}``. The file appears only once the list is
+            complete.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("window_start", "window_end", "filters", "destination", "meetings_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json"}
+
+    def __init__(
+        self,
+        *,
+        window_start: Any = None,
+        window_end: Any = None,
+        filters: Mapping[str, Any] | str | None = None,
+        destination: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.window_start = window_start
+        self.window_end = window_end
+        self.filters = filters
+        self.destination = destination
+
+    def execute(self, context: Any) -> list[dict[str, Any]] | dict[str, Any]:
+        """List them."""
+        start, end = window_or_interval(self.window_start, self.window_end, context)
+        listed = self._hook().list_meetings(start, end, filters=self.filters)
+        if self.destination is None:
+            meetings = list(listed)
+            self.log.info("Listed %d meeting(s)", len(meetings))
+            return meetings
+        count = self._write(listed, self.destination)
+        self.log.info("Wrote %d meeting(s) to %s", count, self.destination)
+        return {"path": self.destination, "count": count}
+
+    def _write(self, meetings: Iterable[dict[str, Any]], destination: str) -> int:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - not at parse time
+
+        if not destination.strip():
+            raise MeetingsConfigurationError("destination is empty: did a template come out empty?")
+        target = ObjectStoragePath(destination)
+        # A list that breaks off in the middle must not look like a file that is done: collect it first.
+        with tempfile.TemporaryFile("w+b") as collected:
+            count = 0
+            for meeting in meetings:
+                collected.write(json.dumps(meeting, ensure_ascii=False).encode() + b"\n")
+                count += 1
+            collected.seek(0)
+            # Object stores have no folders to make.
+            with contextlib.suppress(NotImplementedError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:  # type: ignore[no-untyped-call]
+                shutil.copyfileobj(collected, file)
+        return count
+
+
+def _flag(name: str, value: Any) -> bool:
+    """Read a flag that a template may have turned into text, in which "False" would be true."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    raise MeetingsConfigurationError(f"{name} must be true or false, not {value!r}. Nothing was sent.")
