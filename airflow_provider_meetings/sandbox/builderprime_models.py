@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from .texts import Text
+
 MAX_ID = 2**63 - 1
 MAX_MS = 8_640_000_000_000_000
 MAX_WINDOW_MS = 31 * 24 * 3600 * 1000
@@ -18,7 +20,7 @@ def _blank_is_none(value: Any) -> Any:
 _Blank = BeforeValidator(_blank_is_none)
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 BlankId = Annotated[Id | None, _Blank]
-BlankText = Annotated[str | None, _Blank]
+BlankText = Annotated[Text | None, _Blank]
 BlankMoment = Annotated[Annotated[int, Field(ge=-MAX_MS, le=MAX_MS)] | None, _Blank]
 
 
@@ -30,9 +32,9 @@ class Employee(_Strict):
     """Who goes. Page: "you can use their internal id, email address, or their firstName and lastName"."""
 
     id: Id | None = None
-    email: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
+    email: Text | None = None
+    first_name: Text | None = None
+    last_name: Text | None = None
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:

@@ -99,6 +99,7 @@ async def apply(rule: Rule, call: Call, wire: Wire, answer: Answer | None) -> An
             return replacement(rule, call)
         case "drip" if answer is not None:
             await wire.drip(answer, rule.bytes_per_second)
+            call.faults[-1]["sent"] = answer.status
         case "truncate" if answer is not None:
             await wire.truncate(answer, rule.keep)
         case "close":

@@ -53,10 +53,13 @@ class Gateway:
                 # The journal knows what the server decided before the fault does its work.
                 self._sandbox.journal.finish(call, status=status, sent=None)
                 answer = await apply(after, call, wire, answer)
-        over = answer is None or _over(call)
-        self._sandbox.journal.finish(call, status=status, sent=None if over or answer is None else answer.status)
-        if answer is not None and not over:
-            await wire.answer(answer)
+        if answer is None or _over(call):
+            dripped = call.faults[-1].get("sent") if call.faults else None
+            self._sandbox.journal.finish(call, status=status, sent=dripped)
+            return
+        # written before the answer leaves: who has the answer finds its row complete
+        self._sandbox.journal.finish(call, status=status, sent=answer.status)
+        await wire.answer(answer)
 
     def _admit(self, call: Call) -> tuple[dict[str, str], Answer | None]:
         """Return the headers that the key's limits ask for, and the answer if the request goes no further."""

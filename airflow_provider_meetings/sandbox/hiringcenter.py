@@ -7,10 +7,10 @@ import secrets
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, Security
 from fastapi.security import HTTPBearer
 
-from .answers import Answer, Refusal, invalid, not_found
+from .answers import Answer, invalid, not_found
 from .call import Call
 from .hiringcenter_models import (
     AuthAnswer,
@@ -87,12 +87,17 @@ def router(sandbox: Sandbox) -> APIRouter:
     async def update_meeting(request: Request, meetingId: str, changes: UpdateMeeting) -> Response:  # noqa: N803
         return desk.update(_call(request), meetingId, changes).response()
 
+    async def check_method(request: Request) -> None:
+        if request.method not in sandbox.options.update_methods:
+            raise HTTPException(405)
+
     # The page does not name the method of an update; POST follows from where idempotency keys are allowed.
     for method in ("POST", "PUT", "PATCH"):
         routes.add_api_route(
             "/meetings/{meetingId}",
             update_meeting,
             methods=[method],
+            dependencies=[Depends(check_method)],
             responses={200: {"model": ItemAnswer}, **_MISSING, **_CONFLICT},
             openapi_extra=_KEY_HEADER,
             operation_id=f"update_meeting_{method.lower()}",
@@ -162,12 +167,6 @@ class _Desk:
         return answer
 
     def update(self, call: Call, meeting_id: str, changes: UpdateMeeting) -> Answer:
-        if call.method not in self._options.update_methods:
-            raise Refusal(
-                405,
-                "Method not allowed",
-                headers={"Allow": ", ".join(["GET", *self._options.update_methods, "DELETE"])},
-            )
         sent = changes.model_dump(by_alias=True, exclude_unset=True)
         # page, userId: "Acting user id for authorization and audit context", so it is not a field of the meeting
         sent.pop("userId", None)

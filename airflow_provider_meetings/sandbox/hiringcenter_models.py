@@ -1,5 +1,6 @@
 """HiringCenter's bodies, queries and answers, field by field as "Create, list, and manage meetings" has them."""
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any
@@ -8,8 +9,11 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from .texts import Text
+
 # what JavaScript's Date, and so the vendor's milliseconds, can hold
 MAX_MS = 8_640_000_000_000_000
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([Tt ]|$)", re.ASCII)
 
 
 def _milliseconds(value: Any) -> int:
@@ -18,8 +22,9 @@ def _milliseconds(value: Any) -> int:
         milliseconds = value
     elif isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            # fromisoformat alone would take some runs of digits for dates
+            moment = datetime.fromisoformat(value if _ISO_DATE.match(value) else "")
+        except (ValueError, OverflowError):
             raise ValueError("must be epoch milliseconds or an ISO 8601 date") from None
         # The page is silent about a date without an offset; UTC, whatever the timeZone beside it says.
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -57,7 +62,7 @@ def _zone(value: str) -> str:
 _MOMENT = WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "format": "date-time"}]})
 Moment = Annotated[int, PlainValidator(_milliseconds), _MOMENT]
 QueryMoment = Annotated[int, PlainValidator(_query_milliseconds), _MOMENT]
-Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "minLength": 1})]
+Filled = Annotated[Text, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "minLength": 1})]
 Zone = Annotated[str, AfterValidator(_zone), WithJsonSchema({"type": "string", "examples": ["America/New_York"]})]
 
 
@@ -68,29 +73,29 @@ class _Strict(BaseModel):
 class CreateMeeting(_Strict):
     """The body of Create Meeting."""
 
-    prospect_id: Text = Field(description="Prospect id the meeting is associated with.")
+    prospect_id: Filled = Field(description="Prospect id the meeting is associated with.")
     meeting_date: Moment = Field(description="Epoch milliseconds or an ISO 8601 date.")
     time_zone: Zone = Field(description="IANA time zone name.")
-    meeting_type: Text = Field(description="Meeting type label (for example, phone, virtual, in-person).")
-    owner_id: Text = Field(description="User id who owns the meeting.")
-    user_id: Text = Field(
+    meeting_type: Filled = Field(description="Meeting type label (for example, phone, virtual, in-person).")
+    owner_id: Filled = Field(description="User id who owns the meeting.")
+    user_id: Filled = Field(
         default="", description="User id creating the meeting; without it the API key is the creator."
     )
-    location: str | None = None
-    notes: str | None = None
+    location: Text | None = None
+    notes: Text | None = None
 
 
 class UpdateMeeting(_Strict):
     """The body of Update Meeting. What is omitted stays; null clears location and notes, and nothing else."""
 
     # The defaults are never used: only what was sent (model_fields_set) is applied.
-    user_id: Text = Field(default="", description="Acting user id for authorization and audit context.")
+    user_id: Filled = Field(default="", description="Acting user id for authorization and audit context.")
     meeting_date: Moment = 0
     time_zone: Zone = ""
-    meeting_type: Text = ""
-    owner_id: Text = ""
-    location: str | None = None
-    notes: str | None = None
+    meeting_type: Filled = ""
+    owner_id: Filled = ""
+    location: Text | None = None
+    notes: Text | None = None
 
 
 class ListMeetings(BaseModel):

@@ -92,14 +92,14 @@ def serve(settings: Settings, *, on_ready: Callable[[dict[str, Any]], None] | No
         on_ready: Called with the server's facts once it listens.
     """
     app = create_app(settings)
-    store = app.state.sandbox.store
+    sandbox = app.state.sandbox
     # bound here and not by uvicorn, so that port 0 is known before anything is announced
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     known = facts(settings, listener.getsockname()[1])
 
     def ready() -> None:
-        print(banner(known, store.path), flush=True)  # noqa: T201 - the program's own output
+        print(banner(known, sandbox.store.path), flush=True)  # noqa: T201 - the program's own output
         if settings.ready_file is not None:
             _write_ready_file(settings, known)
         if on_ready is not None:
@@ -120,7 +120,7 @@ def serve(settings: Settings, *, on_ready: Callable[[dict[str, Any]], None] | No
     try:
         asyncio.run(_run(_Server(config, ready), listener))
     finally:
-        store.close()
+        sandbox.close()
 
 
 async def _run(server: _Server, listener: socket.socket) -> None:

@@ -1,0 +1,138 @@
+"""A real sandbox in its own process, on a free port, and small clients for both APIs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+DEFAULTS = {
+    "bounds": "inclusive",
+    "envelope": "current",
+    "tokens": "offset",
+    "ratelimit_reset": "delta",
+    "rate_limit_per_minute": 1_000_000,
+    "rate_limit_per_hour": 1_000_000,
+    "page_cap": 0,
+    "builderprime_order": "start",
+    "listed": "minimal",
+    "update_methods": ["POST", "PUT", "PATCH"],
+    "idempotency_window": 86_400,
+    "latency": 0,
+}
+
+
+class Api:
+    """One of the two APIs, with a key: ``api("GET", "/meetings")`` makes a request."""
+
+    def __init__(self, host, headers, session):
+        self.host = host
+        self.headers = headers
+        self.session = session
+
+    def __call__(self, method, path, *, headers=None, **keywords):
+        """Make a request; it never follows a redirect."""
+        merged = {**self.headers, **(headers or {})}
+        return self.session.request(
+            method, self.host + path, headers=merged, timeout=30, allow_redirects=False, **keywords
+        )
+
+
+class Server:
+    """A running sandbox."""
+
+    def __init__(self, process, facts):
+        self.process = process
+        self.facts = facts
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    @property
+    def hc(self):
+        """HiringCenter with its main key."""
+        api = self.facts["hiringcenter"]
+        return Api(api["host"], {"Authorization": f"Bearer {api['api_key']}"}, self.session)
+
+    def bp(self, name="api_key"):
+        """Builder Prime with one of its keys."""
+        api = self.facts["builderprime"]
+        return Api(api["host"] + "/meetings/v1", {"x-api-key": api[name]}, self.session)
+
+    def control(self, method, path, **keywords):
+        """Call the control API and return its JSON."""
+        response = self.session.request(method, self.facts["url"] + "/_control" + path, timeout=30, **keywords)
+        assert response.ok, response.text
+        return response.json()
+
+    def fault(self, **rule):
+        """Add a fault."""
+        return self.control("POST", "/faults", json=rule)
+
+    def options(self, **changes):
+        """Change options."""
+        return self.control("POST", "/settings", json=changes)
+
+    def journal(self, **query):
+        """Read the journal."""
+        return self.control("GET", "/journal", params=query)
+
+    def meetings(self, vendor):
+        """Read a vendor's table."""
+        return self.control("GET", "/meetings")[vendor]
+
+    def insert(self, vendor, *meetings):
+        """Insert meetings as an outside edit."""
+        return self.control("POST", "/meetings", json={"vendor": vendor, "op": "insert", "meetings": meetings})["ids"]
+
+    def stop(self, number=signal.SIGTERM):
+        """Stop the server and return its exit status."""
+        self.session.close()
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Start sandboxes with given arguments; all are stopped at the end of the module."""
+    servers = []
+
+    def begin(*arguments):
+        folder = tmp_path_factory.mktemp("sandbox")
+        ready = folder / "ready.json"
+        command = [sys.executable, "-m", "airflow_provider_meetings.sandbox", "--port", "0", "--ready-file", str(ready)]
+        with Path(folder / "output.txt").open("w") as output:
+            process = subprocess.Popen([*command, *arguments], stdout=output, stderr=subprocess.STDOUT)
+        while not ready.exists():
+            assert process.poll() is None, Path(folder / "output.txt").read_text()
+            time.sleep(0.02)
+        server = Server(process, json.loads(ready.read_text()))
+        server.output = folder / "output.txt"
+        servers.append(server)
+        return server
+
+    yield begin
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def running(start):
+    """One empty sandbox with control for a whole module."""
+    return start("--control", "--meetings", "0")
+
+
+@pytest.fixture
+def server(running):
+    """The module's sandbox, as if it had just been started."""
+    running.control("DELETE", "/faults")
+    running.control("DELETE", "/meetings")
+    running.control("DELETE", "/journal")
+    running.options(**DEFAULTS)
+    running.control("POST", "/ratelimits/reset")
+    return running
