@@ -46,6 +46,8 @@ class Gateway:
             answer = await apply(before, call, wire, None)
         if answer is None and not _over(call):
             answer = refused or await self._perform(call, scope)
+            # the answer is settled and stored: whoever asks again from now on gets it, however slowly this one leaves
+            self._sandbox.keys.release(call)
             answer.headers |= headers
             status = answer.status
             after = self._sandbox.faults.take("after", call, status)

@@ -150,6 +150,13 @@ def test_a_body_that_is_no_json_object_is_refused(server, body):
     assert messages(response)
 
 
+def test_a_body_needs_its_content_type(server):
+    """A POST without Content-Type: application/json is refused, as the page requires the header."""
+    response = server.bp()("POST", "", data=b'{"startDateTime": 1}')
+    assert response.status_code == 400
+    assert "application/json" in messages(response)
+
+
 def test_a_meeting_without_a_type_gets_the_default_one(server):
     """What is not applicable may be omitted; the default meeting type then applies."""
     response = server.bp()("POST", "", json={"startDateTime": START})

@@ -121,6 +121,16 @@ def test_a_delayed_request_is_in_progress_and_acts_even_if_nobody_waits(server):
     assert len(server.meetings("hiringcenter")) == 1
 
 
+def test_an_answer_that_is_slow_to_leave_is_replayed_to_who_asks_again(server):
+    """Once the server acted its key is settled, so the next request does not conflict with the delayed answer."""
+    headers = {"X-Idempotency-Key": "settled"}
+    server.fault(action="delay", seconds=60, when="after")
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(server.hc.host + "/meetings", json=INTERVIEW, headers=server.hc.headers | headers, timeout=1)
+    assert create(server, headers=headers).status_code == 201
+    assert [row["replayed"] for row in server.journal()] == [False, True]
+
+
 def test_an_answer_can_be_anything(server):
     """Any status, headers and body can stand in for the server's answer."""
     server.fault(action="answer", status=302, headers={"Location": "http://127.0.0.1:1/"}, body="x", pad_to=100_000)

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import requests
 from sandbox_examples import INTERVIEW
 
 import airflow_provider_meetings
+from airflow_provider_meetings.sandbox.app import create_app
+from airflow_provider_meetings.sandbox.settings import Settings
 
 PACKAGE = Path(airflow_provider_meetings.__file__).parent
 
@@ -91,14 +94,24 @@ def test_a_key_in_progress_dies_with_the_server(start, tmp_path):
     assert len(second.meetings("hiringcenter")) == 1
 
 
-def test_the_same_seed_is_the_same_data(start):
-    """Seed and day decide the data; another seed makes other data."""
-    same = [start("--control", "--seed", "7", "--now", "2026-11-18T12:00:00Z", "--meetings", "20") for _ in range(2)]
-    other = start("--control", "--seed", "8", "--now", "2026-11-18T12:00:00Z", "--meetings", "20")
-    tables = [server.control("GET", "/meetings") for server in (*same, other)]
-    assert tables[0] == tables[1]
-    assert tables[0] != tables[2]
-    assert same[0].control("GET", "/reference") == same[1].control("GET", "/reference")
+def seeded(folder, seed, day=18):
+    """Seed a file and return everything that is in it."""
+    settings = Settings(db=folder / "sandbox.db", seed=seed, meetings=20, now=datetime(2026, 11, day, 12, tzinfo=UTC))
+    sandbox = create_app(settings).state.sandbox
+    names = ("hiringcenter_meetings", *(f"builderprime_{name}" for name in ("meetings", "employees", "opportunities")))
+    tables = {name: sandbox.store.rows(f"SELECT * FROM {name} ORDER BY id") for name in names}  # noqa: S608
+    sandbox.close()
+    return tables
+
+
+def test_the_same_seed_is_the_same_data(tmp_path):
+    """Seed and week decide the data; another seed or week makes other data, and a seeded file keeps what it has."""
+    first = seeded(tmp_path / "first", 7)
+    assert len(first["hiringcenter_meetings"]) == len(first["builderprime_meetings"]) == 20
+    assert seeded(tmp_path / "same", 7, day=20) == first
+    assert seeded(tmp_path / "other", 8) != first
+    assert seeded(tmp_path / "later", 7, day=25) != first
+    assert seeded(tmp_path / "first", 8) == first
 
 
 def test_seeded_meetings_lie_in_the_two_weeks_from_monday(start):
