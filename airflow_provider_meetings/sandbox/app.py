@@ -86,8 +86,6 @@ def _allowed(app: FastAPI, request: Request) -> list[str]:
         scope = dict(request.scope) | {"method": method}
         if any(route.matches(scope)[0] is Match.FULL for route in routes):
             methods.add(method)
-    if request.url.path.startswith("/v2/meetings/"):
-        methods -= {"POST", "PUT", "PATCH"} - set(app.state.sandbox.options.update_methods)
     return sorted(methods)
 
 
