@@ -26,10 +26,17 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Return the median of the ratios to the base, each taken within one round."""
+        """Return the median of the ratios to the base in wall time, each taken within one round."""
         if self.base is None:
             return None
         return statistics.median(mine / theirs for mine, theirs in zip(self.wall, self.base.wall, strict=True))
+
+    @property
+    def cpu_ratio(self) -> float | None:
+        """Return the same for CPU time, which holds on a busy machine, too."""
+        if self.base is None:
+            return None
+        return statistics.median(mine / theirs for mine, theirs in zip(self.cpu, self.base.cpu, strict=True))
 
     @property
     def verdict(self) -> str:
@@ -80,11 +87,12 @@ def print_timings(title: str, rows: list[Row]) -> None:
             f"{statistics.median(row.wall):.1f} ms",
             f"{statistics.median(row.cpu):.1f} ms",
             "" if row.ratio is None else f"{row.ratio:.2f}",
+            "" if row.cpu_ratio is None else f"{row.cpu_ratio:.2f}",
             row.verdict,
         )
         for row in rows
     ]
-    print_table(title, ("client", "wall", "CPU", "ratio", "target"), lines)
+    print_table(title, ("client", "wall", "CPU", "ratio", "CPU ratio", "target"), lines)
 
 
 def free_port() -> int:

@@ -34,6 +34,9 @@ ROOMS = {
     "provider_info": _room(0),
     "": _room(1),  # the package itself: the version and the door for Airflow
     "exceptions": _room(2, "airflow"),  # the error tree inherits Airflow's
+    "version_compat": _room(2, "airflow", "asgiref"),  # what differs between the Airflow versions
+    "identity": _room(3),  # a task's meeting: its key and its payload
+    "intervals": _room(3),  # a run's data interval
     "moments": _room(3, "pendulum"),
     "wire": _room(3),
     "retry": _room(4),
