@@ -17,6 +17,7 @@ from datetime import timedelta
 
 import pendulum
 from airflow.sdk import CronTriggerTimetable, ObjectStoragePath, Param, Variable, dag, task
+
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import pendulum
 from airflow.sdk import Param, dag, task
+
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,

@@ -10,6 +10,7 @@ It needs the connections `hiringcenter_default` and `builderprime_default`; with
 
 import pendulum
 from airflow.sdk import chain, dag, task, task_group
+
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,

@@ -36,6 +36,7 @@ def test_all_modes_wait_and_return_the_same(system):
     seen = {mode: set() for mode in MODES}
     deadline = time.monotonic() + 90
     while not all(WAITING[mode] in seen[mode] for mode in MODES) and time.monotonic() < deadline:
+        assert not any("failed" in states for states in seen.values()), seen
         for task in system.api.tasks("waits", run_id):
             seen[task["task_id"]].add(task["state"])
         time.sleep(0.3)

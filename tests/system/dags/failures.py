@@ -1,6 +1,7 @@
 """Tasks that fail, each in one of the ways an on-call person will meet."""
 
 from airflow.sdk import dag
+
 from airflow_provider_meetings.operators.meetings import CreateMeetingOperator, ListMeetingsOperator
 
 DAY = {"window_start": "2026-11-23T00:00:00Z", "window_end": "2026-11-24T00:00:00Z"}

@@ -1,6 +1,7 @@
 """A list without a window, in a DAG without a schedule: its runs have no data interval to default to."""
 
 from airflow.sdk import dag
+
 from airflow_provider_meetings.operators.meetings import ListMeetingsOperator
 
 

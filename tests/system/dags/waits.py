@@ -2,6 +2,7 @@
 
 import pendulum
 from airflow.sdk import dag
+
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 
 
