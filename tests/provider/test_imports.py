@@ -35,13 +35,14 @@ ROOMS = {
     "": _room(1),  # the package itself: the version and the door for Airflow
     "exceptions": _room(2, "airflow"),  # the error tree inherits Airflow's
     "version_compat": _room(2, "airflow", "asgiref"),  # what differs between the Airflow versions
-    "identity": _room(3),  # a task's meeting: its key and its payload
     "intervals": _room(3),  # a run's data interval
     "moments": _room(3, "pendulum"),
     "wire": _room(3),
     "retry": _room(4),
     "settings": _room(5),  # a connection's values, among them how patient the retries are
     "vendors": _room(6),
+    "booking": _room(7),  # how one meeting is made exactly once; pure, like the vendors
+    "identity": _room(8),  # which meeting is a task's: its key
     "transports": _room(7, "requests", "urllib3"),
     "aiotransport": _room(8, "aiohttp", "yarl"),  # shares the log line and the limits of `transports`
     "hooks": _room(9, "airflow", typing=("requests", "aiohttp")),
