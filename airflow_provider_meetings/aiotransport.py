@@ -91,7 +91,7 @@ class AsyncTransport:
                 elif isinstance(step, Pause):
                     self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
                     await asyncio.sleep(step.seconds)
-                else:
+                elif isinstance(step, Parallel):
                     answer = await self._parallel(step)
             except MeetingsError as error:
                 failure = error

@@ -12,6 +12,7 @@
     ├── MeetingsRateLimitError       429, .retry_after
     ├── MeetingsServerError          5xx, 408
     ├── MeetingsTransportError       no answer: connect, read, TLS, timeout; .maybe_sent
+    │   └── MeetingsInDoubtError     a create may still arrive; .retry_after
     └── MeetingsProtocolError        an answer that breaks the contract
 
 What is permanent is an ``AirflowFailException`` too, so that Airflow does not spend the task's retries on it.
@@ -31,6 +32,7 @@ __all__ = [
     "MeetingsAuthError",
     "MeetingsConfigurationError",
     "MeetingsError",
+    "MeetingsInDoubtError",
     "MeetingsPermissionError",
     "MeetingsProtocolError",
     "MeetingsRateLimitError",
@@ -137,6 +139,18 @@ class MeetingsTransportError(MeetingsError):
         super().__init__(message, **where)
         self.maybe_sent = maybe_sent
         self.sent_at = sent_at
+
+
+class MeetingsInDoubtError(MeetingsTransportError):
+    """A create was not answered, did not happen so far, and may still arrive. Nothing must be sent until it cannot.
+
+    Attributes:
+        retry_after: Seconds until it can be told.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.retry_after = retry_after
 
 
 class MeetingsProtocolError(MeetingsError):

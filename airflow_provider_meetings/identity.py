@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_meetings.booking import digest
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
-__all__ = ["digest", "key_of", "sendable"]
+__all__ = ["is_mapped", "key_of", "sendable"]
 
 _LONGEST = 512
 
 
-def digest(body: Mapping[str, Any]) -> str:
-    """Return a fingerprint of what is sent, the same for the same fields in any order."""
-    canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def is_mapped(ti: Any) -> bool:
+    """Whether a task instance is one of a mapped task's."""
+    return getattr(ti, "map_index", -1) not in {None, -1}
 
 
-def key_of(ti: Any, body: Mapping[str, Any], given: Any = None) -> str:
-    """Return the key of the meeting that a task instance owns.
+def key_of(ti: Any, body: Mapping[str, Any], given: Any = None) -> tuple[str, bool]:
+    """Return the key of the meeting that a task instance owns, and whether it is made of the meeting.
 
     It is the author's own key, or made of dag, run and task. Never of ``ti.id``, which is new for each try, nor of the
     try's number. A mapped task adds the fingerprint of its meeting, not its ``map_index``: after a clear, the same
@@ -34,11 +33,12 @@ def key_of(ti: Any, body: Mapping[str, Any], given: Any = None) -> str:
     """
     own = sendable(given)
     if own is not None:
-        return own
+        return own, False
     parts = [ti.dag_id, ti.run_id, ti.task_id]
-    if getattr(ti, "map_index", -1) not in {None, -1}:
+    by_digest = is_mapped(ti)
+    if by_digest:
         parts.append(digest(body))
-    return str(sendable("/".join(parts)))
+    return str(sendable("/".join(parts))), by_digest
 
 
 def sendable(key: Any) -> str | None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_meetings.exceptions import MeetingsTransportError
-from airflow_provider_meetings.wire import Pause, Request, Response, Step
+from airflow_provider_meetings.wire import Announce, Pause, Request, Response, Step
 
 __all__ = ["Budget", "Patience", "attempt", "backoff", "is_transient", "reset_in", "retry_after", "server_time"]
 
@@ -40,12 +40,20 @@ class Patience:
     Attributes:
         max_attempts: Sends of one request, the first included.
         max_wait: Seconds that may be slept in all, within one call.
-        timeout: Seconds that one request may take; after that it is no longer in flight.
+        timeout: Seconds that one request may take.
     """
 
     max_attempts: int = 5
     max_wait: float = 60.0
     timeout: float = 30.0
+
+    @property
+    def in_flight(self) -> float:
+        """Seconds after a send in which a request that was not answered may still be acted on.
+
+        Its own timeout, and half as long again: a server that is slow does not notice at once that nobody listens.
+        """
+        return self.timeout * 1.5
 
 
 @dataclass(slots=True)
@@ -193,6 +201,8 @@ def attempt(
     """
     while True:
         budget.attempts += 1
+        if request.creates:
+            yield Announce()
         failure: MeetingsTransportError | None = None
         response: Response | None = None
         try:

@@ -21,7 +21,19 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError, MeetingsTransportError
 from airflow_provider_meetings.settings import Settings
-from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Pause, Request, Response
+from airflow_provider_meetings.wire import (
+    Call,
+    Clock,
+    Listing,
+    Page,
+    Parallel,
+    Pause,
+    Request,
+    Response,
+    Save,
+    Step,
+    Tell,
+)
 
 __all__ = ["IDEMPOTENCY_HEADER", "LARGEST_ANSWER", "REQUEST_ID_HEADERS", "Transport", "tell", "too_large", "user_agent"]
 
@@ -95,9 +107,14 @@ class Transport:
             stream=True,
         )
 
-    def drive(self, call: Call[T]) -> T:
-        """Drive a call to its result."""
-        steps = self._steps(call)
+    def drive(self, call: Call[T], save: Callable[[dict[str, Any]], None] | None = None) -> T:
+        """Drive a call to its result.
+
+        Args:
+            call: The call.
+            save: What writes the ledger; without one nothing is kept.
+        """
+        steps = self._steps(call, save)
         while True:
             try:
                 next(steps)
@@ -117,7 +134,7 @@ class Transport:
         """Close the sockets."""
         self.session.close()
 
-    def _steps(self, call: Any) -> Any:
+    def _steps(self, call: Any, save: Callable[[dict[str, Any]], None] | None = None) -> Any:
         answer: Any = None
         failure: MeetingsError | None = None
         while True:
@@ -134,10 +151,22 @@ class Transport:
                 elif isinstance(step, Pause):
                     self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
                     time.sleep(step.seconds)
-                else:
+                elif isinstance(step, Parallel):
                     answer = self._parallel(step)
+                else:
+                    answer = self._side(step, save)
             except MeetingsError as error:
                 failure = error
+
+    def _side(self, step: Step, save: Callable[[dict[str, Any]], None] | None) -> Any:
+        """Do what is asked besides talking to the vendor."""
+        if isinstance(step, Tell):
+            self._log.info(step.text)
+        elif isinstance(step, Save) and save is not None:
+            save(step.document)
+        elif isinstance(step, Clock):
+            return time.time()
+        return None
 
     def _parallel(self, step: Parallel) -> list[Any]:
         if len(step.calls) == 1:

@@ -6,7 +6,12 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-__all__ = ["aget_connection", "mask_secret"]
+try:  # Airflow 3.3+, the task state store's
+    from airflow.sdk.execution_time.context import NEVER_EXPIRE
+except ImportError:
+    NEVER_EXPIRE = None  # type: ignore[assignment]
+
+__all__ = ["NEVER_EXPIRE", "aget_connection", "mask_secret"]
 
 
 async def aget_connection(conn_id: str) -> Any:

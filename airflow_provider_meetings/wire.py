@@ -18,7 +18,20 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-__all__ = ["Call", "Listing", "Page", "Parallel", "Pause", "Request", "Response", "Step"]
+__all__ = [
+    "Announce",
+    "Call",
+    "Clock",
+    "Listing",
+    "Page",
+    "Parallel",
+    "Pause",
+    "Request",
+    "Response",
+    "Save",
+    "Step",
+    "Tell",
+]
 
 T = TypeVar("T")
 
@@ -36,6 +49,7 @@ class Request:
         scope: What the key must be allowed to do; it chooses the key where a connection has several.
         repeatable: Whether sending it twice is as good as once. Not a property of the method: Builder Prime updates
             with a POST that may be repeated and creates with a POST that must not be.
+        creates: It makes a meeting: an :class:`Announce` goes before each send of it.
         attempt: Counts the sends of the same request, from 1; for the log.
     """
 
@@ -46,6 +60,7 @@ class Request:
     idempotency_key: str | None = None
     scope: str = ""
     repeatable: bool = True
+    creates: bool = False
     attempt: int = 1
 
 
@@ -88,6 +103,30 @@ class Parallel:
     calls: Sequence[Call[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """A request that makes a meeting is sent next. A transport ignores it; the ledger writes it down first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Tell the time; the answer is in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write the ledger, durably, before going on."""
+
+    document: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A line of the story for the task log."""
+
+    text: str
+
+
 @dataclass(slots=True)
 class Page:
     """Some meetings of a list; whoever takes it owns the list of items and may empty it."""
@@ -95,7 +134,7 @@ class Page:
     items: list[dict[str, Any]]
 
 
-Step: TypeAlias = Request | Pause | Parallel
+Step: TypeAlias = Request | Pause | Parallel | Announce | Clock | Save | Tell
 #: A conversation with one result.
 Call: TypeAlias = Generator[Step, Any, T]
 #: A conversation that hands over meetings page by page.

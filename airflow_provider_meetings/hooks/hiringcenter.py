@@ -29,6 +29,7 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
             Helpdesk("HiringCenter", settings.conn_id, settings.base_url),
             settings.patience,
             update_method=settings.update_method,
+            idempotency_window=settings.idempotency_window,
         )
 
     def _check(self) -> Call[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["MeetingsHook"]
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
 V = TypeVar("V", bound=Vendor)
 
 
@@ -164,6 +165,15 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         """
         call = self._vendor.delete(meeting_id, idempotency_key=idempotency_key, missing_ok=missing_ok)
         return self._transport.drive(call)
+
+    def drive(self, make_call: Callable[[V], Call[T]], save: Callable[[dict[str, Any]], None] | None = None) -> T:
+        """Have the vendor's rules carried out over this hook's connection; for the ledger.
+
+        Args:
+            make_call: Makes the call.
+            save: What writes the ledger.
+        """
+        return self._transport.drive(make_call(self._vendor), save)
 
     # -- the connection
 

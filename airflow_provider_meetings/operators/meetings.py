@@ -44,6 +44,10 @@ class _MeetingsOperator(BaseOperator):
 class CreateMeetingOperator(_MeetingsOperator):
     """Books a meeting; returns it.
 
+    However often a task instance is tried, killed, cut off or cleared, it makes one meeting, and each try makes that
+    meeting equal to what it asks for. What became of it in this try is pushed to XCom under the key ``outcome``:
+    ``created``, ``adopted``, ``updated`` or ``unchanged``.
+
     Args:
         meeting: The vendor's fields, or a template that renders to a JSON object.
         idempotency_key: A business key of your own; what is longer than 512 characters or not printable ASCII is
@@ -61,13 +65,13 @@ class CreateMeetingOperator(_MeetingsOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Book it."""
-        from airflow_provider_meetings.identity import key_of  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.ledger import book_once  # noqa: PLC0415 - not at parse time
 
-        hook = self._hook()
-        key = key_of(context["ti"], hook.check_meeting(self.meeting), self.idempotency_key)
-        meeting = hook.create_meeting(self.meeting, idempotency_key=key)
-        self.log.info("Booked meeting %s", meeting["id"])
-        return meeting
+        booking = book_once(self._hook(), self.meeting, self.idempotency_key, context)
+        self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
+        if "ti" in context:
+            context["ti"].xcom_push(key="outcome", value=booking.outcome)
+        return booking.meeting
 
 
 class UpdateMeetingOperator(_MeetingsOperator):
@@ -126,13 +130,14 @@ class DeleteMeetingOperator(_MeetingsOperator):
         self.missing_ok = missing_ok
         self.idempotency_key = idempotency_key
 
-    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Any) -> dict[str, Any]:
         """Cancel it."""
         from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.ledger import delete_once  # noqa: PLC0415 - likewise
 
         missing_ok = _flag("missing_ok", self.missing_ok)
         key = sendable(self.idempotency_key)
-        deleted = self._hook().delete_meeting(self.meeting_id, idempotency_key=key, missing_ok=missing_ok)
+        deleted = delete_once(self._hook(), self.meeting_id, key, context, missing_ok=missing_ok)
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
         return {"id": self.meeting_id, "deleted": deleted}
 

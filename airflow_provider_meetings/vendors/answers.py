@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -20,7 +21,7 @@ from airflow_provider_meetings.exceptions import (
 from airflow_provider_meetings.retry import retry_after
 from airflow_provider_meetings.wire import Request, Response
 
-__all__ = ["Complaint", "Helpdesk", "decode"]
+__all__ = ["Complaint", "Helpdesk", "decode", "encode"]
 
 # Vendors' messages go to the log; a page of HTML does not.
 _LONGEST_MESSAGE = 500
@@ -154,3 +155,8 @@ def decode(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return decoded if isinstance(decoded, dict) else None
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a body: the same ones for each send."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +11,23 @@ from airflow_provider_meetings.exceptions import (
     MeetingNotFoundError,
     MeetingsConfigurationError,
     MeetingsError,
+    MeetingsInDoubtError,
     MeetingsPermissionError,
     MeetingsProtocolError,
-    MeetingsTransportError,
 )
 from airflow_provider_meetings.moments import DAY, Window, to_epoch_ms
 from airflow_provider_meetings.retry import Budget, Patience, attempt
-from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode
+from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode, encode
 from airflow_provider_meetings.vendors.fields import Field, Fields, check_filters, check_id, check_key
-from airflow_provider_meetings.vendors.lookalikes import Sighting, same_moment, same_number, same_text
+from airflow_provider_meetings.vendors.lookalikes import (
+    Intent,
+    Likeness,
+    agrees,
+    glimpse,
+    same_moment,
+    same_number,
+    same_text,
+)
 from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Request, Response
 
 __all__ = ["FIELDS", "FILTERS", "BuilderPrime"]
@@ -75,6 +82,12 @@ class BuilderPrime:
     max_window: int = 31 * DAY
     parallel: int = 4
     page_size: int = PAGE_SIZE
+
+    fields = FIELDS
+    #: Where a listed meeting says when it was made.
+    created_field = "createdDate"
+    #: Without idempotency keys, what looks alike has to be known before a create.
+    looks_before_create = True
 
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
         """Return the body of a create; see :meth:`Fields.for_create`."""
@@ -212,13 +225,7 @@ class BuilderPrime:
 
     # -- writing
 
-    def create(
-        self,
-        body: Mapping[str, Any],
-        *,
-        idempotency_key: str | None = None,
-        sighting: Sighting | None = None,
-    ) -> Call[dict[str, Any]]:
+    def create(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Call[dict[str, Any]]:
         """Creating a New Meeting Record, once.
 
         The vendor has no idempotency keys, so a create whose answer is lost is looked for before it is sent again.
@@ -226,11 +233,19 @@ class BuilderPrime:
         Args:
             body: What :meth:`check_meeting` returned.
             idempotency_key: Checked, and of no use to this vendor.
-            sighting: The look-alikes that were there before, where somebody has looked.
         """
-        check_key(idempotency_key)
+        return (yield from self.book(body, check_key(idempotency_key) or "", known=None))
+
+    def book(self, body: Mapping[str, Any], key: str, known: frozenset[str] | None) -> Call[dict[str, Any]]:
+        """Make a meeting, settling what is not answered before it is sent again.
+
+        Args:
+            body: What :meth:`check_meeting` returned.
+            key: Of no use to this vendor.
+            known: Ids of the meetings that looked alike before; None: nobody has looked.
+        """
         budget = Budget(self.patience)
-        request = Request("POST", _MEETINGS, body=encode(body), scope="meetings.create", repeatable=False)
+        request = Request("POST", _MEETINGS, body=encode(body), scope="meetings.create", repeatable=False, creates=True)
         while True:
             try:
                 return (yield from self._created(request, budget))
@@ -238,9 +253,8 @@ class BuilderPrime:
                 if not error.maybe_sent:
                     raise
                 unanswered = error
-            first = sighting.first_sent if sighting else budget.first_sent
-            sighting = Sighting(first, budget.last_sent, sighting.known if sighting else None)
-            found = yield from self.settle(body, sighting, budget)
+            intent = Intent(body, key, budget.first_sent, budget.last_sent + self.patience.in_flight, known)
+            found = yield from self.settle(intent, budget)
             if found is not None:
                 return found
             budget.unsettled = False
@@ -283,9 +297,7 @@ class BuilderPrime:
             raise
         return True
 
-    def settle(
-        self, body: Mapping[str, Any], sighting: Sighting, budget: Budget | None = None
-    ) -> Call[dict[str, Any] | None]:
+    def settle(self, intent: Intent, budget: Budget | None = None) -> Call[dict[str, Any] | None]:
         """Find out whether a create that was not answered happened.
 
         Returns:
@@ -298,17 +310,18 @@ class BuilderPrime:
         budget = budget or Budget(self.patience)
         try:
             while True:
-                found, response = yield from self.lookalikes(body, budget)
-                meeting = sighting.choose(found, response, "createdDate")
-                remaining = sighting.in_flight_for(response.received_at, self.patience.timeout)
+                found, response = yield from self.lookalikes(intent.body, budget)
+                meeting = intent.choose(found, response, self.created_field)
+                remaining = intent.in_flight_until - response.received_at
                 if meeting is not None or remaining <= 0:
                     return meeting
                 pause = budget.pause(min(remaining, _LOOK_AGAIN), "a lost request may still arrive; then a look again")
                 if pause is None:
-                    raise MeetingsTransportError(
+                    raise MeetingsInDoubtError(
                         "Builder Prime did not answer a create. The meeting is not there, but the request may still "
                         f"arrive for another {remaining:.0f} s, longer than `max_wait` of connection "
-                        f"{self.helpdesk.conn_id!r} allows to wait. The next try looks for it before it does anything."
+                        f"{self.helpdesk.conn_id!r} allows to wait. The next try looks for it before it does anything.",
+                        retry_after=remaining,
                     )
                 yield pause
         except MeetingsError as error:
@@ -325,11 +338,25 @@ class BuilderPrime:
         """
         start = to_epoch_ms(body["startDateTime"])
         instant = Window(start, start + 1)
-        budget = budget or Budget(self.patience)
-        items, response = yield from self._page(instant, (), budget=budget)
+        looking = (budget or Budget(self.patience)).aside()
+        items, response = yield from self._page(instant, (), budget=looking)
+        if budget is not None:
+            budget.slept = looking.slept
         if len(items) >= self.page_size:
             items = yield from self._by_number(instant, ())
-        return [item for item in items if _looks_like(body, item)], response
+        return [item for item in items if self.equal(body, item)], response
+
+    def equal(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+        """Whether a meeting equals a body, in every field that can be compared."""
+        return agrees(body, stored, _LIKENESS) and agrees(body.get("employee") or {}, stored, _EMPLOYEE_LIKENESS)
+
+    def glimpse(self, stored: Mapping[str, Any]) -> str:
+        """Return a fingerprint of what can be compared in a meeting."""
+        return glimpse(stored, _LIKENESS, _EMPLOYEE_LIKENESS)
+
+    def party(self, body: Mapping[str, Any]) -> str:
+        """Whom a meeting is with: what stays when everything else about it is corrected."""
+        return str(body.get("clientOpportunityId", ""))
 
     # -- envelopes
 
@@ -403,8 +430,8 @@ class BuilderPrime:
 # While a lost request may still arrive, look this often.
 _LOOK_AGAIN = 5.0
 
-#: What stands for a field of the shape that create takes in the shape that a list gives.
-_LISTED_AS: Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]] = {
+#: The shape that create takes and the shapes that come back differ; what is not here cannot be compared.
+_LIKENESS: Likeness = {
     "clientOpportunityId": (("opportunityId", "clientOpportunityId"), same_number),
     "title": (("title",), same_text),
     "location": (("location",), same_text),
@@ -413,37 +440,12 @@ _LISTED_AS: Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]] = {
     "meetingTypeId": (("meetingTypeId",), same_number),
     "meetingResultId": (("meetingResultId",), same_number),
 }
-_EMPLOYEE_LISTED_AS: Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]] = {
+_EMPLOYEE_LIKENESS: Likeness = {
     "id": (("employeeId",), same_number),
     "email": (("employeeEmail",), same_text),
     "firstName": (("employeeFirstName",), same_text),
     "lastName": (("employeeLastName",), same_text),
 }
-
-
-def _looks_like(body: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
-    """Whether a listed meeting equals what was sent, in every field that can be compared."""
-    return _agree(body, item, _LISTED_AS) and _agree(body.get("employee") or {}, item, _EMPLOYEE_LISTED_AS)
-
-
-def _agree(
-    sent: Mapping[str, Any],
-    item: Mapping[str, Any],
-    table: Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]],
-) -> bool:
-    for name, (listed_names, same) in table.items():
-        listed = next((item[listed_name] for listed_name in listed_names if listed_name in item), _ABSENT)
-        if name in sent and listed is not _ABSENT and not same(sent[name], listed):
-            return False
-    return True
-
-
-_ABSENT = object()
-
-
-def encode(body: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a body: the same ones for each send."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _width(span: Window) -> int:

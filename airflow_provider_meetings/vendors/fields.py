@@ -83,6 +83,18 @@ class Fields:
         """
         return self._check(changes, what="changes", creating=False)
 
+    def to_become(self, body: Mapping[str, Any], sent_before: Iterable[str]) -> dict[str, Any]:
+        """Return the changes that make a meeting equal to a body: what it has, and None for what it has no more.
+
+        Args:
+            body: What :meth:`for_create` returned.
+            sent_before: The names of the fields that were sent the last time.
+        """
+        fixed = {field.name for field in self.table if not field.updatable}
+        clearable = {field.name for field in self.table if field.clearable}
+        gone = {name: None for name in sent_before if name in clearable and name not in body}
+        return {name: value for name, value in body.items() if name not in fixed} | gone
+
     def _check(self, given: Any, *, what: str, creating: bool) -> dict[str, Any]:
         given = _as_object(given, what)
         extra = given.pop(EXTRA_FIELDS, None)

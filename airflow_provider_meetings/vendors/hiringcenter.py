@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,16 +9,20 @@ from itertools import pairwise
 from typing import Any
 
 from airflow_provider_meetings.exceptions import (
+    MeetingConflictError,
     MeetingNotFoundError,
     MeetingsAuthError,
+    MeetingsError,
     MeetingsProtocolError,
+    MeetingsServerError,
     MeetingValidationError,
 )
 from airflow_provider_meetings.moments import Window, to_epoch_ms
 from airflow_provider_meetings.retry import Budget, Patience, attempt
-from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode
+from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode, encode
 from airflow_provider_meetings.vendors.fields import Field, Fields, check_filters, check_id, check_key
-from airflow_provider_meetings.wire import Call, Listing, Page, Request, Response
+from airflow_provider_meetings.vendors.lookalikes import Intent, Likeness, agrees, glimpse, same_moment, same_text
+from airflow_provider_meetings.wire import Call, Clock, Listing, Page, Request, Response, Tell
 
 __all__ = ["FIELDS", "FILTERS", "HiringCenter"]
 
@@ -53,13 +56,21 @@ class HiringCenter:
         helpdesk: Makes the errors.
         patience: How long a call may try.
         update_method: The verb of an update; the page does not say it, the overview hints at POST.
+        idempotency_window: Seconds for which the vendor keeps a key; its page does not say.
         page_size: Meetings a page.
     """
 
     helpdesk: Helpdesk
     patience: Patience = field(default_factory=Patience)
     update_method: str = "POST"
+    idempotency_window: float = 86_400.0
     page_size: int = PAGE_SIZE
+
+    fields = FIELDS
+    #: Where a meeting says when it was made.
+    created_field = "createdAt"
+    #: The idempotency key tells whether a create has happened.
+    looks_before_create = False
 
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
         """Return the body of a create; see :meth:`Fields.for_create`."""
@@ -94,7 +105,7 @@ class HiringCenter:
         span, edge = window, frozenset[str]()  # edge: the ids already listed at the span's last millisecond
         inclusive = False  # whether the server has been seen to include the later bound
         while True:
-            items, token = yield from self._page(span, query, inclusive=inclusive)
+            items, token, _ = yield from self._page(span, query, inclusive=inclusive)
             dates = [self._date(item) for item in items]
             fresh = _fresh(items, dates, span, edge)
             if not token:
@@ -143,7 +154,7 @@ class HiringCenter:
             if token in used:
                 raise MeetingsProtocolError("HiringCenter repeats its page tokens: the list has no end.")
             used.add(token)
-            items, token = yield from self._page(span, query, token)
+            items, token, _ = yield from self._page(span, query, token)
             fresh = [item for item in items if self._date(item) in span and str(item.get("id")) not in previous]
             del items
 
@@ -154,7 +165,7 @@ class HiringCenter:
             found: dict[str, dict[str, Any]] = {}
             token, used = "", set[str]()
             while True:
-                items, token = yield from self._page(instant, query, token)
+                items, token, _ = yield from self._page(instant, query, token)
                 found |= {str(item.get("id")): item for item in items if self._date(item) in instant}
                 if not token or token in used:
                     break
@@ -166,7 +177,7 @@ class HiringCenter:
 
     def _page(
         self, span: Window, query: tuple[tuple[str, str], ...], token: str = "", *, inclusive: bool = False
-    ) -> Call[tuple[list[dict[str, Any]], str]]:
+    ) -> Call[tuple[list[dict[str, Any]], str, Response]]:
         """Ask for one page.
 
         The page does not say whether the bounds are inclusive, so that they are asked for one millisecond wider than
@@ -189,7 +200,7 @@ class HiringCenter:
         pagination = content.get("pagination")
         holder = pagination if isinstance(pagination, dict) and "nextPageToken" in pagination else content
         following = holder.get("nextPageToken")
-        return items, "" if following is None else str(following)
+        return items, "" if following is None else str(following), response
 
     def _disorder(self, span: Window) -> MeetingsProtocolError:
         return MeetingsProtocolError(
@@ -209,7 +220,80 @@ class HiringCenter:
 
     def create(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Call[dict[str, Any]]:
         """Create Meeting; repeats inside the call share one key, so that they make one meeting."""
-        return (yield from self._write("POST", "/meetings", body, idempotency_key, scope="meetings.create"))
+        return (yield from self._create(body, idempotency_key))
+
+    def book(
+        self,
+        body: Mapping[str, Any],
+        key: str,
+        known: frozenset[str] | None,  # noqa: ARG002 - for vendors without keys
+    ) -> Call[dict[str, Any]]:
+        """Make a meeting under a key of the ledger's."""
+        return (yield from self._create(body, key))
+
+    def _create(self, body: Mapping[str, Any], key: str | None, *, resent: bool = False) -> Call[dict[str, Any]]:
+        budget = Budget(self.patience, unsettled=resent)
+        request = Request(
+            "POST",
+            "/meetings",
+            body=encode(body),
+            idempotency_key=self._key(key),
+            scope="meetings.create",
+            creates=True,
+        )
+        return (yield from self._item(request, budget, again=_in_flight(budget, key)))
+
+    def settle(self, intent: Intent, budget: Budget | None = None) -> Call[dict[str, Any] | None]:
+        """Find out whether a create that was not answered happened, and have it happen if it did not.
+
+        The same bytes under the same key: the vendor replays what it did, or does it now. Once the key may have been
+        forgotten, which would make a second meeting, it is looked for instead.
+
+        Returns:
+            The meeting. None: there is none, and the create did not happen.
+
+        Raises:
+            MeetingValidationError: It did not happen, and the vendor refuses it now.
+            MeetingsError: It cannot be told. Its ``maybe_sent`` is true.
+        """
+        now = yield Clock()
+        try:
+            if now + self.patience.max_wait + self.patience.timeout < intent.first_sent + self.idempotency_window:
+                return (yield from self._create(intent.body, intent.key, resent=True))
+            yield Tell("The vendor may have forgotten the idempotency key by now: looking for the meeting instead.")
+            found, response = yield from self.lookalikes(intent.body, budget)
+            return intent.choose(found, response, self.created_field)
+        except MeetingValidationError:
+            raise
+        except MeetingsError as error:
+            error.maybe_sent = True
+            raise
+
+    def lookalikes(
+        self,
+        body: Mapping[str, Any],
+        budget: Budget | None = None,  # noqa: ARG002 - a list has budgets of its own
+    ) -> Call[tuple[list[dict[str, Any]], Response]]:
+        """List the meetings at a body's moment that are equal to it in every field."""
+        start = to_epoch_ms(body["meetingDate"])
+        query = (("ownerId", str(body["ownerId"])), ("prospectId", str(body["prospectId"])))
+        instant = Window(start, start + 1)
+        items, token, response = yield from self._page(instant, query)
+        if token:
+            items = yield from self._instant(instant, query)
+        return [item for item in items if self.equal(body, item)], response
+
+    def equal(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+        """Whether a meeting equals a body, in every field that can be compared."""
+        return agrees(body, stored, _LIKENESS)
+
+    def glimpse(self, stored: Mapping[str, Any]) -> str:
+        """Return a fingerprint of what can be compared in a meeting."""
+        return glimpse(stored, _LIKENESS)
+
+    def party(self, body: Mapping[str, Any]) -> str:
+        """Whom a meeting is with: what stays when everything else about it is corrected."""
+        return str(body.get("prospectId", ""))
 
     def update(
         self, meeting_id: Any, body: Mapping[str, Any], *, idempotency_key: str | None = None
@@ -239,8 +323,7 @@ class HiringCenter:
         self, method: str, path: str, body: Mapping[str, Any], idempotency_key: str | None, *, scope: str
     ) -> Call[dict[str, Any]]:
         budget = Budget(self.patience)
-        sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        request = Request(method, path, body=sent, idempotency_key=self._key(idempotency_key), scope=scope)
+        request = Request(method, path, body=encode(body), idempotency_key=self._key(idempotency_key), scope=scope)
         return (yield from self._item(request, budget, again=_in_flight(budget, idempotency_key)))
 
     def _key(self, given: str | None) -> str:
@@ -280,6 +363,12 @@ class HiringCenter:
             error = self.helpdesk.error(request, response, complaint, status=400)
         else:
             error = self.helpdesk.error(request, response, _complaint(content))
+        if budget.unsettled and isinstance(error, MeetingConflictError):
+            # The very same bytes were sent before: they are still being processed, and a later try may fare better.
+            raise MeetingsServerError(
+                f"{error.message} It is this request's own, sent before and still being processed.",
+                **{name: getattr(error, name) for name in ("status", "code", "method", "path")},
+            )
         # Refused now, but an earlier send went unanswered; only a refusal of the payload itself settles that one too.
         if budget.unsettled and not isinstance(error, MeetingValidationError):
             error.maybe_sent = True
@@ -318,6 +407,16 @@ class HiringCenter:
         return f"HiringCenter account {account}, permissions: {listed}"
 
 
+_LIKENESS: Likeness = {
+    "prospectId": (("prospectId",), same_text),
+    "meetingDate": (("meetingDate",), same_moment),
+    "timeZone": (("timeZone",), same_text),
+    "meetingType": (("meetingType",), same_text),
+    "ownerId": (("ownerId",), same_text),
+    "location": (("location",), same_text),
+    "notes": (("notes",), same_text),
+}
+
 #: Readings of one crowded millisecond before giving up.
 _MOST_READINGS = 5
 
@@ -338,15 +437,18 @@ def _in_flight(budget: Budget, given: str | None) -> Callable[[Response], bool]:
     """Make the rule for a 409.
 
     "Same key while the first is still processing: 409" is worth waiting for, "same key, different payload: 409" is not.
-    A key made for this very request can only meet the first, and only when it has been sent before.
+    When the same bytes were sent before and not answered, it can only be the first.
     """
 
     def again(response: Response) -> bool:
-        if response.status != 409 or (given is None and budget.attempts == 1):
+        if response.status != 409:
             return False
+        if budget.unsettled:
+            return True
         complaint = _complaint(decode(response.body))
         words = complaint.message.lower() if complaint else ""
-        return not any(word in words for word in ("different", "mismatch", "another payload", "does not match"))
+        final = ("different", "mismatch", "another payload", "does not match")
+        return given is not None and not any(word in words for word in final)
 
     return again
 

@@ -6,16 +6,18 @@ meeting that equals the one sent, in every field that both shapes have, and that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from airflow_provider_meetings.exceptions import MeetingConflictError
 from airflow_provider_meetings.moments import to_epoch_ms
 from airflow_provider_meetings.retry import server_time
 from airflow_provider_meetings.wire import Response
 
-__all__ = ["Sighting", "same_moment", "same_number", "same_text"]
+__all__ = ["Intent", "Likeness", "agrees", "glimpse", "same_moment", "same_number", "same_text"]
 
 # A vendor's clock is told in whole seconds, and the request took a moment to arrive.
 _SLACK = 5_000
@@ -25,18 +27,22 @@ _MINUTE = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """What is known of a create that was not answered.
+class Intent:
+    """A create that was sent and whose outcome is not known.
 
     Attributes:
+        body: What was sent.
+        key: The idempotency key that it was sent under.
         first_sent: When it was first sent, in seconds since the epoch.
-        last_sent: When it was last sent, likewise.
+        in_flight_until: When the last send of it can no longer be on its way, likewise.
         known: Ids of the meetings that looked alike before the first send; None: nobody looked, so that only their
             creation dates can tell.
     """
 
+    body: Mapping[str, Any] = field(repr=False)
+    key: str
     first_sent: float
-    last_sent: float
+    in_flight_until: float
     known: frozenset[str] | None = None
 
     def choose(self, found: Sequence[dict[str, Any]], response: Response, created_field: str) -> dict[str, Any] | None:
@@ -55,7 +61,7 @@ class Sighting:
             if self.known is not None:
                 new: bool | None = str(meeting.get("id")) not in self.known
             else:
-                new = self._is_new(meeting.get(created_field), response)
+                new = made_since(self.first_sent, meeting.get(created_field), response)
             if new is not False:
                 candidates.append(meeting)
                 certain = certain and new is True
@@ -63,28 +69,58 @@ class Sighting:
             return None
         if len(candidates) == 1 and certain:
             return candidates[0]
-        ids = ", ".join(str(meeting.get("id")) for meeting in candidates)
-        raise MeetingConflictError(
-            f"A create was not answered, and it cannot be told whether one of these meetings, equal to it in all that "
-            f"was sent, is its own: {ids}. Look at them in the CRM, delete what is too many, and clear the task."
-        )
+        raise undecided(candidates)
 
-    def _is_new(self, created: Any, response: Response) -> bool | None:
-        """Whether a meeting was made after the first send; None: it cannot be told."""
-        try:
-            made = to_epoch_ms(created)
-        except ValueError:
-            return None
-        told, clock = server_time(response)
-        sent = round((self.first_sent + clock - response.received_at) * 1000) - _SLACK
-        if made >= sent:
-            return True
-        exact = told and made % _MINUTE != 0
-        return False if exact or made < sent - _BLUR else None
 
-    def in_flight_for(self, now: float, timeout: float) -> float:
-        """Seconds for which the last send may still be on its way; 0 or less: it is not any more."""
-        return self.last_sent + timeout - now
+def undecided(candidates: Sequence[Mapping[str, Any]]) -> MeetingConflictError:
+    """Make the error for meetings that cannot be told apart."""
+    ids = ", ".join(str(meeting.get("id")) for meeting in candidates)
+    return MeetingConflictError(
+        "It cannot be told which meeting is this task's own: equal to it in all that can be compared are the meetings "
+        f"{ids}. Look at them in the CRM, delete what is too many, and clear the task."
+    )
+
+
+def made_since(since: float, created: Any, response: Response) -> bool | None:
+    """Whether a meeting was made after a moment of our clock; None: it cannot be told.
+
+    Args:
+        since: The moment, in seconds since the epoch.
+        created: When it was made, as the vendor says.
+        response: The answer that says so; it tells the vendor's clock.
+    """
+    try:
+        made = to_epoch_ms(created)
+    except ValueError:
+        return None
+    told, clock = server_time(response)
+    threshold = round((since + clock - response.received_at) * 1000) - _SLACK
+    if made >= threshold:
+        return True
+    exact = told and made % _MINUTE != 0
+    return False if exact or made < threshold - _BLUR else None
+
+
+#: Fields of the shape that create takes; the names that stand for each in the shapes that come back; how they compare.
+Likeness: TypeAlias = Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]]
+
+_ABSENT = object()
+
+
+def agrees(sent: Mapping[str, Any], stored: Mapping[str, Any], likeness: Likeness) -> bool:
+    """Whether a meeting equals what was sent, in every field that can be compared."""
+    for name, (stored_names, same) in likeness.items():
+        value = next((stored[stored_name] for stored_name in stored_names if stored_name in stored), _ABSENT)
+        if name in sent and value is not _ABSENT and not same(sent[name], value):
+            return False
+    return True
+
+
+def glimpse(stored: Mapping[str, Any], *likenesses: Likeness) -> str:
+    """Return a fingerprint of a meeting's comparable fields, to notice later that somebody changed them."""
+    names = sorted({name for likeness in likenesses for names, _ in likeness.values() for name in names})
+    seen = {name: stored[name] for name in names if name in stored}
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
 
 def same_text(sent: Any, stored: Any) -> bool:

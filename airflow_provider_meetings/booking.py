@@ -1,0 +1,309 @@
+"""The protocol of exactly once, without a clock, a socket or Airflow: a task instance owns one meeting.
+
+Each try makes that meeting equal to what the try asks for. What is known of it stands in a journal that outlives tries:
+
+1. What the last try left unknown is settled first.
+2. The meeting that is known is read, and changed where it differs from what is asked.
+3. Only where there is none, it is made: written down before it is sent, and again when it is there.
+
+Written as a generator like the vendors' calls: a test feeds it answers and stops it between any two steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from airflow_provider_meetings.exceptions import (
+    MeetingConflictError,
+    MeetingNotFoundError,
+    MeetingsError,
+    MeetingValidationError,
+)
+from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.vendors.lookalikes import Intent, made_since, undecided
+from airflow_provider_meetings.wire import Announce, Call, Clock, Save, Step, Tell
+
+__all__ = ["Booking", "Item", "Journal", "Outcome", "Record", "book", "digest"]
+
+Outcome: TypeAlias = Literal["created", "adopted", "updated", "unchanged"]
+
+# A journal that takes longer than this to be written is written once more, so that its times are right.
+_SLOW_SAVE = 1.0
+# How often a meeting may be deleted under our hands before we stop making it again.
+_MOST_ROUNDS = 3
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return a fingerprint of what is sent, the same for the same fields in any order."""
+    canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a try asks for.
+
+    Attributes:
+        key: Which meeting it is, the same for each try of the same item.
+        body: What the meeting should be; what the vendor's ``check_meeting`` returned.
+        by_digest: The key is made of the body, since a mapped task has nothing else that stays with an item.
+        since: When the run began, in seconds since the epoch, if meetings made by it under another map index may have
+            to be found again; None: they need not.
+    """
+
+    key: str
+    body: dict[str, Any] = field(repr=False)
+    by_digest: bool = False
+    since: float | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """What the journal knows of an item's meeting.
+
+    Attributes:
+        party: Whom it is with.
+        generation: 1, and one more each time it has to be made again because somebody deleted it.
+        digest: Of the payload that was asked for last.
+        sent: The names of the fields sent last.
+        glimpse: Of the meeting as it was then.
+        id: Its id, once known.
+        intent: A create that was sent and not answered; it holds the payload until the id is known.
+    """
+
+    party: str = ""
+    generation: int = 1
+    digest: str = ""
+    sent: list[str] = field(default_factory=list)
+    glimpse: str = ""
+    id: Any = None
+    intent: Intent | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Journal:
+    """What outlives a try: the records of the items that a task instance has had, and which was the last."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    last: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return {"version": 1, "last": self.last, "records": {key: _plain(rec) for key, rec in self.records.items()}}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None) -> Journal:
+        """Read what :meth:`document` returned; None is an empty journal."""
+        if not document:
+            return cls()
+        return cls({key: _record(plain) for key, plain in document["records"].items()}, document["last"])
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    plain = asdict(replace(record, intent=None))
+    if record.intent is not None:
+        known = record.intent.known
+        plain["intent"] = asdict(record.intent) | {"known": None if known is None else sorted(known)}
+    return plain
+
+
+def _record(plain: Mapping[str, Any]) -> Record:
+    intent = plain["intent"]
+    if intent is not None:
+        known = intent["known"]
+        intent = Intent(**intent | {"known": None if known is None else frozenset(known)})
+    return Record(**{**plain, "intent": intent})
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What came of a try.
+
+    Attributes:
+        meeting: The meeting as the vendor returned it.
+        outcome: ``created``; ``adopted``, made by a try that did not live to see the answer, or under another map
+            index; ``updated``; or ``unchanged``.
+    """
+
+    meeting: dict[str, Any]
+    outcome: Outcome
+
+
+def book(vendor: Vendor, journal: Journal, item: Item) -> Call[Booking]:
+    """Make the meeting that a task instance owns equal to what this try asks for.
+
+    Raises:
+        MeetingsError: It could not be done. What may have happened stands in the journal for the next try.
+    """
+    return (yield from _Clerk(vendor, journal, item).book())
+
+
+class _Clerk:
+    """One try's work on one item."""
+
+    def __init__(self, vendor: Vendor, journal: Journal, item: Item) -> None:
+        self._vendor = vendor
+        self._journal = journal
+        self._item = item
+        self._key = item.key
+        self._digest = digest(item.body)
+
+    def book(self) -> Call[Booking]:
+        adopted = yield from self._inherit()
+        for _ in range(_MOST_ROUNDS):
+            record = self._record
+            if record.intent is not None:
+                adopted = (yield from self._settle(record, record.intent)) or adopted
+            if record.id is None:
+                return (yield from self._make(record))
+            try:
+                current = yield from self._vendor.get(record.id)
+                return (yield from self._converge(record, current, adopted=adopted))
+            except MeetingNotFoundError:
+                yield Tell(f"Meeting {record.id} was deleted by somebody else: it is made again.")
+                # A new generation has a new idempotency key: under the old one the vendor would replay its old answer.
+                record.id, record.generation, record.glimpse = None, record.generation + 1, ""
+        raise MeetingConflictError("The meeting is deleted by somebody else again and again: given up.")
+
+    @property
+    def _record(self) -> Record:
+        return self._journal.records.setdefault(self._key, Record(party=self._vendor.party(self._item.body)))
+
+    def _save(self) -> Call[None]:
+        self._journal.last = self._key
+        yield Save(self._journal.document())
+
+    # -- whose meeting is it
+
+    def _inherit(self) -> Call[bool]:
+        """Find the meeting of an item that this map index has not had before; tells whether one was adopted."""
+        item, journal = self._item, self._journal
+        if item.key in journal.records or item.since is None:
+            return False
+        found, response = yield from self._vendor.lookalikes(item.body)
+        own = {str(record.id) for record in journal.records.values() if record.id is not None}
+        verdicts = [
+            (meeting, made_since(item.since, meeting.get(self._vendor.created_field), response))
+            for meeting in found
+            if str(meeting.get("id")) not in own
+        ]
+        candidates = [meeting for meeting, new in verdicts if new is not False]
+        if len(candidates) > 1:
+            raise undecided(candidates)
+        if candidates:
+            meeting = candidates[0]
+            yield Tell(f"Meeting {meeting['id']} was made for this item earlier in the run: it is adopted.")
+            self._remember(self._record, meeting)
+            yield from self._save()
+            return True
+        last = journal.records.get(journal.last or "")
+        if item.by_digest and last is not None and last.party == self._vendor.party(item.body):
+            # The same one to meet, at the same map index, and nobody else's: its payload has changed.
+            self._key = str(journal.last)
+        return False
+
+    # -- 1. what the last try left unknown
+
+    def _settle(self, record: Record, intent: Intent) -> Call[bool]:
+        """Settle it; tells whether there is a meeting now."""
+        yield Tell("An earlier try sent a create and did not see the answer: finding out what became of it.")
+        meeting = None
+        try:
+            meeting = yield from self._vendor.settle(intent)
+        except MeetingValidationError as refusal:
+            yield Tell(f"It did not happen, and the vendor refuses it now: {refusal}")
+        if meeting is None:
+            yield Tell("It did not happen, and cannot any more: it is forgotten.")
+            record.intent = None
+            record.generation += 1
+        else:
+            yield Tell(f"It made meeting {meeting['id']}, which is adopted.")
+            record.digest, record.sent = digest(intent.body), sorted(intent.body)
+            self._remember(record, meeting)
+        yield from self._save()
+        return meeting is not None
+
+    # -- 2. the meeting that is known
+
+    def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Call[Booking]:
+        body = self._item.body
+        untouched = self._vendor.equal(body, current) or self._vendor.glimpse(current) == record.glimpse
+        if record.digest in {self._digest, ""} and untouched:
+            yield Tell(f"Meeting {record.id} is as this try asks for: nothing is written.")
+            self._remember(record, current)
+            record.digest, record.sent = self._digest, sorted(body)
+            yield from self._save()
+            return Booking(current, "adopted" if adopted else "unchanged")
+        if self._vendor.party(body) != record.party:
+            raise MeetingConflictError(
+                f"This task instance has booked meeting {record.id} already, with somebody else, and whom a meeting is "
+                "with cannot be changed. Delete that meeting in the CRM and clear the task, or give each meeting an "
+                "idempotency_key of its own."
+            )
+        yield Tell(f"Meeting {record.id} differs from what this try asks for: it is changed.")
+        changes = self._vendor.fields.to_become(body, record.sent)
+        meeting = yield from self._vendor.update(record.id, changes)
+        record.digest, record.sent = self._digest, sorted(body)
+        self._remember(record, meeting)
+        yield from self._save()
+        return Booking(meeting, "updated")
+
+    # -- 3. there is none yet
+
+    def _make(self, record: Record) -> Call[Booking]:
+        known = None
+        if self._vendor.looks_before_create:
+            found, _ = yield from self._vendor.lookalikes(self._item.body)
+            known = frozenset(str(meeting.get("id")) for meeting in found)
+        key = self._key if record.generation == 1 else f"{self._key}/{record.generation}"
+        call = self._vendor.book(self._item.body, key, known)
+        try:
+            meeting = yield from _announced(call, lambda: self._write_ahead(record, key, known))
+        except MeetingsError as error:
+            if not error.maybe_sent:
+                # A definite refusal must not pin its payload onto the next try.
+                record.intent = None
+                yield from self._save()
+            raise
+        record.digest, record.sent = self._digest, sorted(self._item.body)
+        self._remember(record, meeting)
+        yield from self._save()
+        return Booking(meeting, "created")
+
+    def _write_ahead(self, record: Record, key: str, known: frozenset[str] | None) -> Call[None]:
+        in_flight = self._vendor.patience.in_flight
+        while True:
+            now = yield Clock()
+            first = record.intent.first_sent if record.intent else now
+            record.intent = Intent(self._item.body, key, first, now + in_flight, known)
+            yield from self._save()
+            if (yield Clock()) - now < _SLOW_SAVE:
+                return
+
+    def _remember(self, record: Record, meeting: dict[str, Any]) -> None:
+        record.id, record.intent = meeting["id"], None
+        record.glimpse = self._vendor.glimpse(meeting)
+
+
+def _announced(call: Call[dict[str, Any]], before: Callable[[], Call[None]]) -> Generator[Step, Any, dict[str, Any]]:
+    """Pass a call's steps on, and do something before each send of a create."""
+    answer: Any = None
+    failure: MeetingsError | None = None
+    while True:
+        try:
+            step = call.send(answer) if failure is None else call.throw(failure)
+        except StopIteration as done:
+            result: dict[str, Any] = done.value
+            return result
+        answer = failure = None
+        if isinstance(step, Announce):
+            yield from before()
+            continue
+        try:
+            answer = yield step
+        except MeetingsError as error:
+            failure = error
