@@ -122,9 +122,17 @@ class MeetingsRateLimitError(MeetingsError):
 
 
 class MeetingsServerError(MeetingsError):
-    """5xx or 408, and so for as long as the connection allows to try. A write may have happened."""
+    """5xx or 408, and so for as long as the connection allows to try. A write may have happened.
+
+    Attributes:
+        retry_after: Seconds after which the vendor wants to be asked again; None where it did not say.
+    """
 
     maybe_sent = True
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.retry_after = retry_after
 
 
 class MeetingsTransportError(MeetingsError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_meetings.booking import Booking, Item, Journal, book
 from airflow_provider_meetings.identity import is_mapped, key_of, sendable
-from airflow_provider_meetings.version_compat import NEVER_EXPIRE
+from airflow_provider_meetings.version_compat import never_expire
 
 if TYPE_CHECKING:
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
@@ -42,7 +42,7 @@ def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, contex
     journal = Journal.of(store.get(CREATED_KEY))
     return hook.drive(
         lambda vendor: book(vendor, journal, item),
-        save=lambda document: store.set(CREATED_KEY, document, retention=NEVER_EXPIRE),
+        save=lambda document: store.set(CREATED_KEY, document, retention=never_expire()),
     )
 
 
@@ -58,7 +58,7 @@ def delete_once(
     if store is not None:
         begun = store.get(DELETED_KEY) == str(meeting_id)
         if not begun:
-            store.set(DELETED_KEY, str(meeting_id), retention=NEVER_EXPIRE)
+            store.set(DELETED_KEY, str(meeting_id), retention=never_expire())
     else:
         begun = ti is not None and ti.try_number > 1
     deleted = hook.delete_meeting(meeting_id, idempotency_key=given_key, missing_ok=missing_ok or begun)

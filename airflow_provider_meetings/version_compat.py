@@ -1,23 +1,74 @@
-"""What differs between the Airflow versions that this provider runs on (2.11 to 3.3), in one place."""
+"""What differs between the Airflow versions that this provider runs on (2.11 to 3.3), in one place.
+
+Imported when a DAG file is parsed: what is heavy is imported where it is used.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
 
-try:  # Airflow 3.3+, the task state store's
-    from airflow.sdk.execution_time.context import NEVER_EXPIRE
-except ImportError:
-    NEVER_EXPIRE = None  # type: ignore[assignment]
-
-__all__ = ["NEVER_EXPIRE", "aget_connection", "mask_secret"]
+__all__ = ["aget_connection", "never_expire", "retry_policy", "timer"]
 
 
 async def aget_connection(conn_id: str) -> Any:
     """Look a connection up without blocking the event loop. ``BaseHook.aget_connection`` is there from 3.1 on."""
+    from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415
+
     if hasattr(BaseHook, "aget_connection"):
         return await BaseHook.aget_connection(conn_id)
     from asgiref.sync import sync_to_async  # noqa: PLC0415 - only there where it is needed
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)
+
+
+def never_expire() -> timedelta | None:
+    """Return the retention under which the task state store (3.3+) keeps a value as long as the DAG run."""
+    try:
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE  # noqa: PLC0415
+    except ImportError:
+        return None
+    return NEVER_EXPIRE
+
+
+def timer(seconds: float) -> BaseTrigger:
+    """Return a trigger that fires after that many seconds. It moved to the standard provider in Airflow 3."""
+    try:
+        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger  # noqa: PLC0415
+    except ImportError:
+        from airflow.triggers.temporal import (  # type: ignore[import-not-found,no-redef]  # noqa: PLC0415
+            TimeDeltaTrigger,
+        )
+    return TimeDeltaTrigger(timedelta(seconds=seconds))
+
+
+try:  # Airflow 3.3+
+    from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+except ImportError:
+
+    def retry_policy() -> Any:
+        """Return nothing: before Airflow 3.3 a task's own ``retry_delay`` is all there is."""
+else:
+
+    class ServerDelay(RetryPolicy):
+        """A retry that happens anyway happens when the vendor takes requests again, not before."""
+
+        def evaluate(
+            self,
+            exception: BaseException,
+            try_number: int,  # noqa: ARG002 - Airflow's signature
+            max_tries: int,  # noqa: ARG002
+            context: Any = None,  # noqa: ARG002
+        ) -> RetryDecision:
+            """Take the delay that the vendor asked for, where it asked."""
+            seconds = getattr(exception, "retry_after", None)
+            if not seconds:
+                return RetryDecision.default()
+            return RetryDecision.retry(timedelta(seconds=seconds), "the vendor said when to come back")
+
+    def retry_policy() -> Any:
+        """Return the policy that the operators have unless their author gives another one."""
+        return ServerDelay()

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.exceptions import (
+    MeetingsConfigurationError,
+    MeetingsInDoubtError,
+    MeetingsRateLimitError,
+)
 from airflow_provider_meetings.intervals import window_or_interval
+from airflow_provider_meetings.version_compat import retry_policy, timer
 
 if TYPE_CHECKING:
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
@@ -27,18 +32,51 @@ __all__ = [
 
 
 class _MeetingsOperator(BaseOperator):
-    """What the operators share: the connection and its hook."""
+    """What the operators share: the connection, and what to do when the vendor has to be left alone for long."""
 
     ui_color = "#e8f1e4"
 
     def __init__(self, *, meetings_conn_id: str, **kwargs: Any) -> None:
+        if (policy := retry_policy()) is not None:
+            kwargs.setdefault("retry_policy", policy)
         super().__init__(**kwargs)
         self.meetings_conn_id = meetings_conn_id
+
+    def execute(self, context: Any) -> Any:
+        """Do the work; where the vendor asks for a wait that is longer than a worker may sleep, free the slot."""
+        return self._execute(context, waits=0)
+
+    def execute_after_wait(self, context: Any, event: Any = None, waits: int = 0) -> Any:  # noqa: ARG002 - Airflow's way
+        """Go on, in the same try, after a wait without a worker slot."""
+        return self._execute(context, waits=waits)
+
+    def _execute(self, context: Any, *, waits: int) -> Any:
+        hook = self._hook()
+        try:
+            return self._work(hook, context)
+        except (MeetingsRateLimitError, MeetingsInDoubtError) as error:
+            seconds = error.retry_after or 0.0
+            long = seconds > hook.max_wait or isinstance(error, MeetingsInDoubtError)
+            if not long or waits >= _MOST_WAITS:
+                raise
+            self.log.warning("%s The slot is freed; going on in %.0f s.", error, seconds)
+            self.defer(
+                trigger=timer(seconds),
+                method_name="execute_after_wait",
+                kwargs={"waits": waits + 1},
+            )
+
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> Any:
+        raise NotImplementedError
 
     def _hook(self) -> MeetingsHook[Any, Any]:
         from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
 
         return hook_for(self.meetings_conn_id)
+
+
+# Waits of one try without a slot; HiringCenter's longest window is an hour, so that this is about a day.
+_MOST_WAITS = 24
 
 
 class CreateMeetingOperator(_MeetingsOperator):
@@ -63,11 +101,10 @@ class CreateMeetingOperator(_MeetingsOperator):
         self.meeting = meeting
         self.idempotency_key = idempotency_key
 
-    def execute(self, context: Any) -> dict[str, Any]:
-        """Book it."""
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         from airflow_provider_meetings.ledger import book_once  # noqa: PLC0415 - not at parse time
 
-        booking = book_once(self._hook(), self.meeting, self.idempotency_key, context)
+        booking = book_once(hook, self.meeting, self.idempotency_key, context)
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
@@ -100,12 +137,11 @@ class UpdateMeetingOperator(_MeetingsOperator):
         self.changes = changes
         self.idempotency_key = idempotency_key
 
-    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
-        """Change it."""
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:  # noqa: ARG002 - as the others
         from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
 
         key = sendable(self.idempotency_key)
-        meeting = self._hook().update_meeting(self.meeting_id, self.changes, idempotency_key=key)
+        meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
         self.log.info("Changed meeting %s", self.meeting_id)
         return meeting
 
@@ -130,14 +166,13 @@ class DeleteMeetingOperator(_MeetingsOperator):
         self.missing_ok = missing_ok
         self.idempotency_key = idempotency_key
 
-    def execute(self, context: Any) -> dict[str, Any]:
-        """Cancel it."""
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.ledger import delete_once  # noqa: PLC0415 - likewise
 
         missing_ok = _flag("missing_ok", self.missing_ok)
         key = sendable(self.idempotency_key)
-        deleted = delete_once(self._hook(), self.meeting_id, key, context, missing_ok=missing_ok)
+        deleted = delete_once(hook, self.meeting_id, key, context, missing_ok=missing_ok)
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
         return {"id": self.meeting_id, "deleted": deleted}
 
@@ -156,9 +191,8 @@ class GetMeetingOperator(_MeetingsOperator):
         super().__init__(**kwargs)
         self.meeting_id = meeting_id
 
-    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
-        """Get it."""
-        return self._hook().get_meeting(self.meeting_id)
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:  # noqa: ARG002 - as the others
+        return hook.get_meeting(self.meeting_id)
 
 
 class ListMeetingsOperator(_MeetingsOperator):
@@ -192,10 +226,9 @@ class ListMeetingsOperator(_MeetingsOperator):
         self.filters = filters
         self.destination = destination
 
-    def execute(self, context: Any) -> list[dict[str, Any]] | dict[str, Any]:
-        """List them."""
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> list[dict[str, Any]] | dict[str, Any]:
         start, end = window_or_interval(self.window_start, self.window_end, context)
-        listed = self._hook().list_meetings(start, end, filters=self.filters)
+        listed = hook.list_meetings(start, end, filters=self.filters)
         if self.destination is None:
             meetings = list(listed)
             self.log.info("Listed %d meeting(s)", len(meetings))

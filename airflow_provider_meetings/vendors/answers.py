@@ -113,7 +113,11 @@ class Helpdesk:
                 **where,
             )
         if status == 408 or status >= 500:
-            return MeetingsServerError(f"{head}. {self.vendor} has a problem, or something before it.", **where)
+            return MeetingsServerError(
+                f"{head}. {self.vendor} has a problem, or something before it.",
+                retry_after=retry_after(response),
+                **where,
+            )
         if 300 <= status < 400:
             return MeetingsProtocolError(
                 f"{head}, a redirect, which is never followed. Check the host of {conn}: {self.base_url}", **where
