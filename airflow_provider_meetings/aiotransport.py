@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from yarl import URL
 
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.settings import Settings
-from airflow_provider_meetings.transports import LARGEST_ANSWER, tell, too_large, user_agent
+from airflow_provider_meetings.transports import LARGEST_ANSWER, origin, tell, too_large, unusable, user_agent
 from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Pause, Request, Response
 
 __all__ = ["AsyncTransport"]
@@ -130,9 +129,13 @@ class AsyncTransport:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             failure = _failure(error, request, settings, sent_at)
             tell(self._log, request, None, failure)
-            raise failure from error
+            raise failure from origin(error)
+        except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
+            raise unusable(request, settings, error) from None
         if body is None:
-            raise too_large(request, settings.base_url)
+            large = too_large(request, settings.base_url)
+            tell(self._log, request, None, large)
+            raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status, lower, body, sent_at, time.time())
         tell(self._log, request, response, None)
@@ -140,13 +143,13 @@ class AsyncTransport:
 
 
 def _proxy(settings: Settings) -> str | None:
-    """Find the proxy. aiohttp's own way would read credentials from ``.netrc`` as well, over the connection's key."""
-    address = urlsplit(settings.base_url)
-    if settings.proxies:
-        return settings.proxies.get(address.scheme)
-    if urllib.request.proxy_bypass(address.netloc):
-        return None
-    return urllib.request.getproxies().get(address.scheme)
+    """Find the proxy as the worker's ``requests`` does.
+
+    aiohttp's own way would read credentials from ``.netrc`` as well, over the connection's key.
+    """
+    proxies = dict(settings.proxies) or get_environ_proxies(settings.base_url)
+    proxy = select_proxy(settings.base_url, proxies)
+    return None if proxy is None else str(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes | None:

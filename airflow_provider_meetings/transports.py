@@ -19,7 +19,12 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError, MeetingsTransportError
+from airflow_provider_meetings.exceptions import (
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsProtocolError,
+    MeetingsTransportError,
+)
 from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.wire import (
     Call,
@@ -35,7 +40,17 @@ from airflow_provider_meetings.wire import (
     Tell,
 )
 
-__all__ = ["IDEMPOTENCY_HEADER", "LARGEST_ANSWER", "REQUEST_ID_HEADERS", "Transport", "tell", "too_large", "user_agent"]
+__all__ = [
+    "IDEMPOTENCY_HEADER",
+    "LARGEST_ANSWER",
+    "REQUEST_ID_HEADERS",
+    "Transport",
+    "origin",
+    "tell",
+    "too_large",
+    "unusable",
+    "user_agent",
+]
 
 T = TypeVar("T")
 
@@ -83,6 +98,17 @@ def too_large(request: Request, base_url: str) -> MeetingsProtocolError:
     )
     error.maybe_sent = True
     return error
+
+
+def unusable(request: Request, settings: Settings, error: BaseException) -> MeetingsConfigurationError:
+    """Make the error for an address, or a proxy's, that no request can be sent to."""
+    return MeetingsConfigurationError(
+        f"{request.method} {request.path} cannot be sent: {settings.base_url}, or the proxy before it, is no address "
+        f"that can be spoken to ({type(error).__name__}). Check the host and the `proxies` of connection "
+        f"{settings.conn_id!r}.",
+        method=request.method,
+        path=request.path,
+    )
 
 
 class Transport:
@@ -181,29 +207,32 @@ class Transport:
             headers["Content-Type"] = "application/json"
         if request.idempotency_key is not None:
             headers[IDEMPOTENCY_HEADER] = request.idempotency_key
-        prepared = self.session.prepare_request(
-            requests.Request(
-                request.method,
-                settings.base_url + request.path,
-                params=request.params or None,
-                data=request.body,
-                headers=headers,
-            )
+        unprepared = requests.Request(
+            request.method,
+            settings.base_url + request.path,
+            params=request.params or None,
+            data=request.body,
+            headers=headers,
         )
         sent_at = time.time()
         _deadline.set(time.monotonic() + settings.timeout)
         try:
+            prepared = self.session.prepare_request(unprepared)
             answer = self.session.send(prepared, **self._send_options)
             with answer:
                 body = _read(answer.raw)
+        except _UNUSABLE as error:
+            raise unusable(request, settings, error) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = _failure(error, request, settings, sent_at)
             tell(self._log, request, None, failure)
-            raise failure from error
+            raise failure from origin(error)
         finally:
             _deadline.set(None)
         if body is None:
-            raise too_large(request, settings.base_url)
+            large = too_large(request, settings.base_url)
+            tell(self._log, request, None, large)
+            raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status_code, lower, body, sent_at, time.time())
         tell(self._log, request, response, None)
@@ -256,8 +285,26 @@ _NEVER_SENT = (
 )
 
 
+# Raised for addresses before anything is sent to them.
+_UNUSABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidHeader,
+    urllib3.exceptions.LocationValueError,
+)
+
+
+def origin(error: BaseException) -> BaseException | None:
+    """Find the operating system's own error behind a library's; the libraries' show the URL with its query."""
+    found = [cause for cause in _causes(error) if isinstance(cause, OSError)]
+    return next((cause for cause in reversed(found) if type(cause).__module__ in {"builtins", "socket", "ssl"}), None)
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an error to what is behind it; requests and urllib3 wrap in arguments as well as in causes."""
+    """Walk from an error to what is behind it; requests and urllib3 wrap in arguments as well as in causes.
+
+    Not to its ``__context__``: that may be an error which the caller was handling when it asked for this request.
+    """
     seen: set[int] = set()
     waiting: list[BaseException] = [error]
     while waiting:
@@ -266,7 +313,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(current))
         yield current
-        behind = (getattr(current, "reason", None), current.__cause__, current.__context__, *current.args)
+        behind = (getattr(current, "reason", None), current.__cause__, *current.args)
         waiting.extend(item for item in behind if isinstance(item, BaseException))
 
 
@@ -292,8 +339,25 @@ class _Credentials(AuthBase):
         return "<credentials>"
 
 
+class _Session(requests.Session):
+    """A session that follows no redirect, and in which the connection's settings win over the environment's."""
+
+    def resolve_redirects(self, resp: Any, req: Any, *args: Any, yield_requests: bool = False, **kwargs: Any) -> Any:
+        # requests looks where a redirect leads even when nobody wants to go there, and counts that as going.
+        if yield_requests:
+            return iter(())
+        return super().resolve_redirects(resp, req, *args, **kwargs)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        verify = self.verify if verify is None else verify
+        merged = super().merge_environment_settings(url, dict(proxies or {}), stream, verify, cert)
+        if self.proxies:
+            merged["proxies"] = {**self.proxies, **(proxies or {})}
+        return merged
+
+
 def _session(settings: Settings, sockets: int) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers.update({"User-Agent": user_agent(), "Accept": "application/json"})
     session.auth = _Credentials(settings.credentials(""))
     session.verify = settings.verify
