@@ -64,13 +64,9 @@ class AsyncTransport:
             pass
         return outcome[0]
 
-    async def stream(self, listing: Listing) -> AsyncIterator[dict[str, Any]]:
-        """Drive a list, meeting by meeting. No more than a page is held."""
-        async for page in self._steps(listing, []):
-            items = page.items
-            items.reverse()
-            while items:
-                yield items.pop()
+    def pages(self, listing: Listing) -> AsyncIterator[Page]:
+        """Drive a list, page by page; who takes a page empties it, so that no more than one is held."""
+        return self._steps(listing, [])
 
     async def _steps(self, call: Any, outcome: list[Any]) -> AsyncIterator[Page]:
         answer: Any = None

@@ -96,8 +96,10 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         settings = await self._asettings()
         listing = self._vendor.listing(window, filters)
         async with AsyncTransport(settings, self.log, sockets=self._sockets(settings)) as transport:
-            async for meeting in transport.stream(listing):
-                yield meeting
+            async for page in transport.pages(listing):
+                page.items.reverse()
+                while page.items:
+                    yield page.items.pop()
 
     def get_meeting(self, meeting_id: Any) -> dict[str, Any]:
         """Get one meeting.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from airflow_provider_meetings.exceptions import (
@@ -106,12 +106,12 @@ class HiringCenter:
         inclusive = False  # whether the server has been seen to include the later bound
         while True:
             items, token, _ = yield from self._page(span, query, inclusive=inclusive)
-            dates = [self._date(item) for item in items]
+            dates = self._dates(items)
             fresh = _fresh(items, dates, span, edge)
             if not token:
                 yield Page(fresh)
                 return
-            in_order = all(later >= earlier for later, earlier in pairwise(dates))
+            in_order = dates == sorted(dates, reverse=True)
             if not in_order and span is not window:
                 raise self._disorder(span)
             if not items or not in_order or not _within(dates, span, inclusive=inclusive):
@@ -136,7 +136,7 @@ class HiringCenter:
                 continue
             inclusive = inclusive or dates[0] == span.end
             seen = edge if last + 1 == span.end else frozenset()
-            edge = seen | {str(item.get("id")) for item, date in zip(items, dates, strict=True) if date == last}
+            edge = seen | {str(item.get("id")) for item in items[dates.index(last) :]}
             del items
             yield Page(fresh)
             span = Window(window.start, last + 1)
@@ -194,7 +194,7 @@ class HiringCenter:
         request = Request("GET", "/meetings", params=tuple(params), scope="meetings.read")
         response, content = yield from self._ask(request)
         items = content.get("items")
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        if not isinstance(items, list) or not set(map(type, items)) <= {dict}:
             raise self.helpdesk.broken(request, response, "there is no list of `items` in it")
         # Older revision of the page: the token stands at the top level.
         pagination = content.get("pagination")
@@ -207,6 +207,12 @@ class HiringCenter:
             f"HiringCenter's list of {span} is not ordered by meetingDate, latest first, as its page says: "
             "it cannot be told whether it is complete."
         )
+
+    def _dates(self, items: list[dict[str, Any]]) -> list[int]:
+        dates = [item.get("meetingDate") for item in items]
+        if set(map(type, dates)) <= {int}:
+            return dates  # type: ignore[return-value] # as documented, and looked at once instead of one by one
+        return [self._date(item) for item in items]
 
     def _date(self, item: Mapping[str, Any]) -> int:
         try:
@@ -462,11 +468,10 @@ def _within(dates: list[int], span: Window, *, inclusive: bool) -> bool:
 
 def _fresh(items: list[dict[str, Any]], dates: list[int], span: Window, edge: frozenset[str]) -> list[dict[str, Any]]:
     """Keep what lies in the span and was not listed with the page before."""
-    if not edge:
-        return [item for item, date in zip(items, dates, strict=True) if date in span]
-    last = None if span.end is None else span.end - 1
+    first = -math.inf if span.start is None else span.start
+    end = math.inf if span.end is None else span.end
     return [
         item
         for item, date in zip(items, dates, strict=True)
-        if date in span and not (date == last and str(item.get("id")) in edge)
+        if first <= date < end and not (date == end - 1 and str(item.get("id")) in edge)
     ]
