@@ -24,7 +24,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 from airflow_provider_meetings.vendors import Vendor
-from airflow_provider_meetings.vendors.lookalikes import Intent, made_since, undecided
+from airflow_provider_meetings.vendors.lookalikes import Intent, is_replay, made_since, undecided
 from airflow_provider_meetings.wire import Announce, Call, Clock, Save, Step, Tell
 
 __all__ = ["Booking", "Item", "Journal", "Outcome", "Record", "book", "digest"]
@@ -51,6 +51,7 @@ class Item:
         key: Which meeting it is, the same for each try of the same item.
         body: What the meeting should be; what the vendor's ``check_meeting`` returned.
         by_digest: The key is made of the body, since a mapped task has nothing else that stays with an item.
+        own_key: The key is the DAG author's, who may count on it in other runs too.
         since: When the run began, in seconds since the epoch, if meetings made by it under another map index may have
             to be found again; None: they need not.
     """
@@ -58,6 +59,7 @@ class Item:
     key: str
     body: dict[str, Any] = field(repr=False)
     by_digest: bool = False
+    own_key: bool = False
     since: float | None = None
 
 
@@ -159,7 +161,10 @@ class _Clerk:
             if record.intent is not None:
                 adopted = (yield from self._settle(record, record.intent)) or adopted
             if record.id is None:
-                return (yield from self._make(record))
+                meeting = yield from self._make(record)
+                if meeting is not None:
+                    return Booking(meeting, "created")
+                adopted = True
             try:
                 current = yield from self._vendor.get(record.id)
                 return (yield from self._converge(record, current, adopted=adopted))
@@ -182,29 +187,36 @@ class _Clerk:
     def _inherit(self) -> Call[bool]:
         """Find the meeting of an item that this map index has not had before; tells whether one was adopted."""
         item, journal = self._item, self._journal
-        if item.key in journal.records or item.since is None:
+        if item.key in journal.records:
             return False
-        found, response = yield from self._vendor.lookalikes(item.body)
-        own = {str(record.id) for record in journal.records.values() if record.id is not None}
-        verdicts = [
-            (meeting, made_since(item.since, meeting.get(self._vendor.created_field), response))
-            for meeting in found
-            if str(meeting.get("id")) not in own
-        ]
-        candidates = [meeting for meeting, new in verdicts if new is not False]
-        if len(candidates) > 1:
-            raise undecided(candidates)
-        if candidates:
-            meeting = candidates[0]
-            yield Tell(f"Meeting {meeting['id']} was made for this item earlier in the run: it is adopted.")
-            self._remember(self._record, meeting)
-            yield from self._save()
+        if item.since is not None and (yield from self._search(item.since)):
             return True
         last = journal.records.get(journal.last or "")
         if item.by_digest and last is not None and last.party == self._vendor.party(item.body):
             # The same one to meet, at the same map index, and nobody else's: its payload has changed.
             self._key = str(journal.last)
         return False
+
+    def _search(self, since: float) -> Call[bool]:
+        """Look for a meeting that this run made for the item under another map index; tells whether one is adopted."""
+        item, journal = self._item, self._journal
+        found, response = yield from self._vendor.lookalikes(item.body)
+        own = {str(record.id) for record in journal.records.values() if record.id is not None}
+        verdicts = [
+            (meeting, made_since(since, meeting.get(self._vendor.created_field), response))
+            for meeting in found
+            if str(meeting.get("id")) not in own
+        ]
+        candidates = [meeting for meeting, new in verdicts if new is not False]
+        if len(candidates) > 1:
+            raise undecided(candidates)
+        if not candidates:
+            return False
+        meeting = candidates[0]
+        yield Tell(f"Meeting {meeting['id']} was made for this item earlier in the run: it is adopted.")
+        self._remember(self._record, meeting)
+        yield from self._save()
+        return True
 
     # -- 1. what the last try left unknown
 
@@ -238,7 +250,7 @@ class _Clerk:
             record.digest, record.sent = self._digest, sorted(body)
             yield from self._save()
             return Booking(current, "adopted" if adopted else "unchanged")
-        if self._vendor.party(body) != record.party:
+        if self._vendor.party(body) != record.party and not self._vendor.party_can_change:
             raise MeetingConflictError(
                 f"This task instance has booked meeting {record.id} already, with somebody else, and whom a meeting is "
                 "with cannot be changed. Delete that meeting in the CRM and clear the task, or give each meeting an "
@@ -247,14 +259,15 @@ class _Clerk:
         yield Tell(f"Meeting {record.id} differs from what this try asks for: it is changed.")
         changes = self._vendor.fields.to_become(body, record.sent)
         meeting = yield from self._vendor.update(record.id, changes)
-        record.digest, record.sent = self._digest, sorted(body)
+        record.digest, record.sent, record.party = self._digest, sorted(body), self._vendor.party(body)
         self._remember(record, meeting)
         yield from self._save()
         return Booking(meeting, "updated")
 
     # -- 3. there is none yet
 
-    def _make(self, record: Record) -> Call[Booking]:
+    def _make(self, record: Record) -> Call[dict[str, Any] | None]:
+        """Make it. None: under its key the vendor has replayed what it made long before, which may be gone by now."""
         known = None
         if self._vendor.looks_before_create:
             found, _ = yield from self._vendor.lookalikes(self._item.body)
@@ -265,14 +278,20 @@ class _Clerk:
             meeting = yield from _announced(call, lambda: self._write_ahead(record, key, known))
         except MeetingsError as error:
             if not error.maybe_sent:
-                # A definite refusal must not pin its payload onto the next try.
+                # A definite refusal must not pin its payload onto the next try, nor its key, which the vendor may
+                # keep with it. The author's own key is left as it is: other runs may count on it.
                 record.intent = None
+                record.generation += not self._item.own_key
                 yield from self._save()
             raise
+        sent_at = record.intent.first_sent if record.intent else 0.0
         record.digest, record.sent = self._digest, sorted(self._item.body)
         self._remember(record, meeting)
         yield from self._save()
-        return Booking(meeting, "created")
+        if is_replay(meeting.get(self._vendor.created_field), sent_at):
+            yield Tell(f"The vendor has made meeting {record.id} under this key before: it is read.")
+            return None
+        return meeting
 
     def _write_ahead(self, record: Record, key: str, known: frozenset[str] | None) -> Call[None]:
         in_flight = self._vendor.patience.in_flight

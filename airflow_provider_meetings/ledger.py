@@ -7,10 +7,14 @@ under the same key each time (HiringCenter), or looked for among those made sinc
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_meetings.booking import Booking, Item, Journal, book
+from airflow_provider_meetings.booking import Booking, Item, Journal, Record, book
 from airflow_provider_meetings.identity import is_mapped, key_of, sendable
+from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.vendors.lookalikes import Intent
 from airflow_provider_meetings.version_compat import never_expire
 
 if TYPE_CHECKING:
@@ -36,14 +40,27 @@ def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, contex
         # Called by hand, outside a run: there is no task instance that could own the meeting.
         return Booking(hook.create_meeting(meeting, idempotency_key=sendable(given_key)), "created")
     key, by_digest = key_of(ti, body, given_key)
-    item = Item(key, body, by_digest=by_digest, since=_since(context, durable=store is not None))
+    item = Item(key, body, by_digest=by_digest, own_key=given_key is not None, since=_since(context))
     if store is None:
-        return hook.drive(lambda vendor: book(vendor, Journal(), item))
+        return hook.drive(lambda vendor: book(vendor, _without_a_store(vendor, item, ti), replace(item, since=None)))
     journal = Journal.of(store.get(CREATED_KEY))
     return hook.drive(
         lambda vendor: book(vendor, journal, item),
         save=lambda document: store.set(CREATED_KEY, document, retention=never_expire()),
     )
+
+
+def _without_a_store(vendor: Vendor, item: Item, ti: Any) -> Journal:
+    """Return the journal that is the safest to assume below Airflow 3.3, where none outlives a try.
+
+    HiringCenter's stable key is enough. On Builder Prime an earlier try may have sent a create just before it ended.
+    """
+    journal = Journal()
+    if vendor.looks_before_create and ti.try_number > 1:
+        begun = item.since if item.since is not None else 0.0
+        intent = Intent(item.body, item.key, begun, time.time() + vendor.patience.in_flight)
+        journal.records[item.key] = Record(vendor.party(item.body), intent=intent)
+    return journal
 
 
 def delete_once(
@@ -65,15 +82,15 @@ def delete_once(
     return deleted or (begun and store is not None)
 
 
-def _since(context: Any, *, durable: bool) -> float | None:
-    """From when on a meeting that this run made may have to be found again; None: it need not.
+def _since(context: Any) -> float | None:
+    """From when on a meeting may be one that this run has made; None: nothing was cleared or tried before.
 
-    With a journal only a mapped task's meeting can be out of its sight, and only after a clear: then another map index
-    may have made it. Without one, any earlier try may have.
+    With a journal this matters after a clear only, when another map index may have made it.
     """
     ti, run = context["ti"], context.get("dag_run")
-    cleared = bool(getattr(run, "clear_number", 0)) or ti.try_number > 1
-    if not cleared or (durable and not is_mapped(ti)):
+    durable = context.get("task_state_store") is not None
+    again = bool(getattr(run, "clear_number", 0)) and is_mapped(ti) if durable else ti.try_number > 1
+    if not again:
         return None
     # A clear gives the run a new start; when it was due stays.
     moments = [getattr(run, name, None) for name in ("run_after", "queued_at", "start_date", "logical_date")]

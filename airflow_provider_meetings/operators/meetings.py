@@ -57,7 +57,9 @@ class _MeetingsOperator(BaseOperator):
         except (MeetingsRateLimitError, MeetingsInDoubtError) as error:
             seconds = error.retry_after or 0.0
             long = seconds > hook.max_wait or isinstance(error, MeetingsInDoubtError)
-            if not long or waits >= _MOST_WAITS:
+            # What may have been sent is remembered over a wait only where there is a task state store.
+            forgotten = error.maybe_sent and context.get("task_state_store") is None
+            if not long or forgotten or waits >= _MOST_WAITS:
                 raise
             self.log.warning("%s The slot is freed; going on in %.0f s.", error, seconds)
             self.defer(

@@ -29,6 +29,10 @@ class Vendor(Protocol):
         """Where a meeting says when it was made."""
 
     @property
+    def party_can_change(self) -> bool:
+        """Whether an update can say whom a meeting is with."""
+
+    @property
     def looks_before_create(self) -> bool:
         """Whether what looks alike has to be known before a create, for want of idempotency keys."""
 

@@ -88,6 +88,7 @@ class BuilderPrime:
     created_field = "createdDate"
     #: Without idempotency keys, what looks alike has to be known before a create.
     looks_before_create = True
+    party_can_change = True
 
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
         """Return the body of a create; see :meth:`Fields.for_create`."""

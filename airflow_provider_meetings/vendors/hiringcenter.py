@@ -71,6 +71,8 @@ class HiringCenter:
     created_field = "createdAt"
     #: The idempotency key tells whether a create has happened.
     looks_before_create = False
+    #: "Update Meeting" takes no prospectId.
+    party_can_change = False
 
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
         """Return the body of a create; see :meth:`Fields.for_create`."""

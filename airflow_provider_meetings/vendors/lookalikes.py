@@ -17,7 +17,7 @@ from airflow_provider_meetings.moments import to_epoch_ms
 from airflow_provider_meetings.retry import server_time
 from airflow_provider_meetings.wire import Response
 
-__all__ = ["Intent", "Likeness", "agrees", "glimpse", "same_moment", "same_number", "same_text"]
+__all__ = ["Intent", "Likeness", "agrees", "glimpse", "is_replay", "same_moment", "same_number", "same_text"]
 
 # A vendor's clock is told in whole seconds, and the request took a moment to arrive.
 _SLACK = 5_000
@@ -99,6 +99,14 @@ def made_since(since: float, created: Any, response: Response) -> bool | None:
         return True
     exact = told and made % _MINUTE != 0
     return False if exact or made < threshold - _BLUR else None
+
+
+def is_replay(created: Any, sent_at: float) -> bool:
+    """Whether a meeting that answers a create is older than the create: the vendor replayed an earlier answer."""
+    try:
+        return to_epoch_ms(created) < sent_at * 1000 - _MINUTE
+    except ValueError:
+        return False
 
 
 #: Fields of the shape that create takes; the names that stand for each in the shapes that come back; how they compare.
