@@ -29,6 +29,10 @@ class System:
     folder: Path
     runs: dict[str, str] = field(default_factory=dict)
 
+    def fault(self, **rule):
+        """Makes the sandbox misbehave as the rule says."""
+        requests.post(f"{self.ready['control']}/faults", json=rule, timeout=30).raise_for_status()
+
     def journal(self, **query):
         """The sandbox's record of the requests that it got."""
         answer = requests.get(f"{self.ready['control']}/journal", params=query, timeout=30)
@@ -61,6 +65,7 @@ def _broken_connections(ready):
         "builderprime_wrong_key": changed("builderprime_default", password=WRONG_KEY, extra={}),
         "builderprime_wrong_subdomain": changed("builderprime_default", host=f"{url}/not-an-account/api"),
         "hiringcenter_wrong_host": changed("hiringcenter_default", host=NOBODY_LISTENS, extra={"max_attempts": 2}),
+        "hiringcenter_impatient": changed("hiringcenter_default", extra={"max_wait": 1}),
         "builderprime_read_only": changed("builderprime_default", password=ready["builderprime"]["read_api_key"]),
     }
 
@@ -80,7 +85,7 @@ def system(tmp_path_factory):
             env={"AIRFLOW_VAR_SITE_VISITS_FOLDER": f"file://{folder}/site-visits"},
         )
         api = home.boot()
-        api.wait_for_dags([*example_dag_ids(), "failures", "no_interval", "waits"])
+        api.wait_for_dags([*example_dag_ids(), "failures", "no_interval", "rate_limited", "waits"])
         yield System(home, api, ready, folder)
     finally:
         processes.stop()
@@ -102,11 +107,4 @@ def examples(system):
 @pytest.fixture(scope="session")
 def failures(system):
     """The system after one run of every DAG that is made to fail."""
-    rule = {
-        "match": {"vendor": "hiringcenter", "query_regex": "prospectId=rate-limited"},
-        "action": "ratelimit",
-        "retry_after": 3600,
-        "times": None,
-    }
-    requests.post(f"{system.ready['control']}/faults", json=rule, timeout=30).raise_for_status()
     return _wait(system, start_runs(system.api, ["failures", "no_interval"]))

@@ -1,7 +1,10 @@
 """The logs of failed tasks, as an on-call person reads them: what is wrong, and what to do."""
 
+import time
+
 import pytest
 
+from demo.run import start_runs
 from tests.system.conftest import WRONG_KEY
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
@@ -14,7 +17,6 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
         ("builderprime_wrong_key", ["401", "GET", "/meetings/v1", "builderprime_wrong_key", "API key"]),
         ("builderprime_wrong_subdomain", ["404", "subdomain", "builderprime_wrong_subdomain"]),
         ("hiringcenter_wrong_host", ["127.0.0.1:9", "hiringcenter_wrong_host"]),
-        ("rate_limited_for_an_hour", ["429", "3600", "max_wait"]),
         ("missing_scope", ["403", "meetings.create"]),
         ("refused_by_builderprime", ["400", "meetingTypeId"]),
         ("refused_by_hiringcenter", ["noSuchField"]),
@@ -43,6 +45,26 @@ def test_a_run_without_a_data_interval_says_what_to_pass(failures):
     assert "window_start" in log
     assert "window_end" in log
     assert "data interval" in log
+
+
+def test_a_rate_limit_frees_the_slot(system):
+    """Told to come back later, a task leaves its worker, says so, and goes on in the same try when it is time."""
+    for how_long, seconds, times in (("for_seconds", 15, 1), ("for_an_hour", 3600, None)):
+        match = {"vendor": "hiringcenter", "query_regex": f"prospectId={how_long}"}
+        system.fault(match=match, action="ratelimit", retry_after=seconds, times=times)
+    system.runs |= start_runs(system.api, ["rate_limited"])
+    deadline = time.monotonic() + 120
+    wanted = {"for_seconds": ("success", 1), "for_an_hour": ("deferred", 1)}
+    while True:
+        tasks = system.api.tasks("rate_limited", system.runs["rate_limited"])
+        states = {task["task_id"]: (task["state"], task["try_number"]) for task in tasks}
+        if states == wanted or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+
+    assert states == wanted
+    log = system.log("rate_limited", "for_an_hour")
+    assert [word for word in ("429", "3600", "max_wait", "hiringcenter_impatient") if word not in log] == [], log
 
 
 def test_no_key_is_in_any_log(examples, failures):

@@ -10,14 +10,13 @@ DAY = {"window_start": "2026-11-23T00:00:00Z", "window_end": "2026-11-24T00:00:0
 @dag(schedule=None)
 def failures():
     """One task a failure; none of them waits for another."""
-    for task_id, conn_id, filters in (
-        ("hiringcenter_wrong_key", "hiringcenter_wrong_key", None),
-        ("builderprime_wrong_key", "builderprime_wrong_key", None),
-        ("builderprime_wrong_subdomain", "builderprime_wrong_subdomain", None),
-        ("hiringcenter_wrong_host", "hiringcenter_wrong_host", None),
-        ("rate_limited_for_an_hour", "hiringcenter_default", {"prospectId": "rate-limited"}),
+    for conn_id in (
+        "hiringcenter_wrong_key",
+        "builderprime_wrong_key",
+        "builderprime_wrong_subdomain",
+        "hiringcenter_wrong_host",
     ):
-        ListMeetingsOperator(task_id=task_id, **DAY, filters=filters, meetings_conn_id=conn_id)
+        ListMeetingsOperator(task_id=conn_id, **DAY, meetings_conn_id=conn_id)
 
     visit = {
         "clientOpportunityId": 102988,

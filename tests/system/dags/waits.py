@@ -9,15 +9,20 @@ from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 @dag(schedule=None, params={"notes": ""})
 def waits():
     """Three tasks that wait for the same meeting."""
-    modes = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
+    # A task that comes back before the scheduler has noticed that it left is taken for one that was killed: on a busy
+    # machine that can be seconds, so the two that leave their worker stay away longer.
+    modes = {
+        "poke": {"mode": "poke", "poke_interval": 3},
+        "reschedule": {"mode": "reschedule", "poke_interval": 15},
+        "deferrable": {"deferrable": True, "poke_interval": 15},
+    }
     for task_id, arguments in modes.items():
         MeetingsSensor(
             task_id=task_id,
             window_start="{{ dag_run.run_after }}",
             window_end=pendulum.datetime(2100, 1, 1).isoformat(),
             match={"notes": "{{ params.notes }}"},
-            poke_interval=3,
-            timeout=120,
+            timeout=180,
             meetings_conn_id="hiringcenter_default",
             **({"deferrable": False} | arguments),
         )
