@@ -1,0 +1,444 @@
+"""The sensor in its three modes, and its trigger: the same questions, the same values, the same failures."""
+
+import asyncio
+import datetime as dt
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+from airflow.sdk.exceptions import AirflowRescheduleException
+from meetings_support import BUILDERPRIME, HIRINGCENTER, HOUR, NOON, WRONG_KEY, Tiny
+
+from airflow_provider_meetings.exceptions import (
+    MeetingsAuthError,
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsPermissionError,
+    MeetingsProtocolError,
+    MeetingValidationError,
+)
+from airflow_provider_meetings.sensors.meetings import MeetingsSensor
+from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
+
+START = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)
+INTERVAL = {"data_interval_start": START, "data_interval_end": START + dt.timedelta(hours=1)}
+MODES = pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+POLLS = 200
+
+
+def sensor_of(mode, **arguments):
+    """Make a sensor in one of its modes."""
+    ways = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
+    usual = {"task_id": "wait", "meetings_conn_id": "meetings", "poke_interval": 0.05, "timeout": 20}
+    return MeetingsSensor(**(usual | {"deferrable": False} | ways[mode] | arguments))
+
+
+def context_of(**more):
+    """Make what Airflow hands to execute()."""
+    first = dt.datetime.now(dt.UTC)
+    ti = SimpleNamespace(
+        dag_id="dag", run_id="run", task_id="wait", map_index=-1, try_number=1, max_tries=0,
+        get_first_reschedule_date=lambda _: first,
+    )  # fmt: skip
+    return {"ti": ti, **INTERVAL, **more}
+
+
+async def first_event(trigger):
+    """Run a trigger until it fires."""
+    events = trigger.run()
+    try:
+        return await anext(events)
+    finally:
+        await events.aclose()
+
+
+def wait(sensor, context=None, **more):
+    """Let a sensor wait as Airflow does in its mode: executed again, or resumed with its trigger's event."""
+    context = context or context_of(**more)
+    sensor.render_template_fields(context)
+    for _ in range(POLLS):
+        try:
+            return sensor.execute(context)
+        except AirflowRescheduleException:
+            time.sleep(sensor.poke_interval)
+        except TaskDeferred as deferred:
+            path, arguments = deferred.trigger.serialize()
+            assert path == "airflow_provider_meetings.triggers.meetings.MeetingsTrigger"
+            trigger = MeetingsTrigger(**json.loads(json.dumps(arguments)))
+            try:
+                event = asyncio.run(asyncio.wait_for(first_event(trigger), deferred.timeout.total_seconds()))
+            except TimeoutError:
+                failed = {"error": "Trigger timeout"}
+                return sensor.resume_execution("__fail__", failed, context)
+            payload = json.loads(json.dumps(event.payload))
+            return sensor.resume_execution(deferred.method_name, {"event": payload}, context)
+    raise AssertionError("the sensor never ended")
+
+
+# -- parity
+
+
+@MODES
+def test_the_same_value(server, kind, connect, mode):
+    """All matching meetings of the window are returned, the same in each mode."""
+    connect(kind)
+    ids = server.insert(kind, *(kind.row(NOON + number, location=f"Room {number}") for number in range(4)))
+    server.insert(kind, kind.row(NOON - 1), kind.row(NOON + HOUR))
+    found = wait(sensor_of(mode, min_count=2, match={"location": ["Room 1", "Room 3"]}))
+    assert sorted(str(meeting["id"]) for meeting in found) == sorted([str(ids[1]), str(ids[3])])
+    assert found == json.loads(json.dumps(found))
+
+
+@MODES
+def test_it_waits_for_what_comes(server, kind, connect, mode):
+    """Two empty answers, then an outage, then the meeting."""
+    connect(kind, max_attempts=1)
+    empty = json.dumps({"success": True, "items": [], "data": []})
+    server.fault("answer", match={"vendor": kind.name}, status=200, body=empty, times=2)
+    server.fault("status", match={"vendor": kind.name}, status=503, times=2)
+    (made,) = server.insert(kind, kind.row(NOON))
+    found = wait(sensor_of(mode))
+    assert [str(meeting["id"]) for meeting in found] == [str(made)]
+    assert len(server.journal()) >= 5
+
+
+TRANSIENT = {
+    "503": {"action": "status", "status": 503},
+    "reset": {"action": "reset"},
+    "truncated": {"action": "truncate", "when": "after"},
+    "429": {"action": "ratelimit", "retry_after": 0},
+    "not JSON": {"action": "answer", "status": 200, "body": "<html>"},
+    "bare success: false": {"action": "success_false", "explained": False},
+    "redirect": {"action": "answer", "status": 302, "headers": {"location": "/elsewhere"}},
+}
+
+
+@MODES
+@pytest.mark.parametrize("rule", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_transient_errors_are_waited_out(server, kind, connect, mode, rule):
+    """An error that may pass is no empty list and no failure."""
+    connect(kind, max_attempts=1)
+    server.insert(kind, kind.row(NOON))
+    server.fault(match={"vendor": kind.name}, times=2, **rule)
+    assert len(wait(sensor_of(mode))) == 1
+
+
+@MODES
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({"password": WRONG_KEY}, {}, MeetingsAuthError),
+        ({"nonsense": 1}, {}, MeetingsConfigurationError),
+        ({}, {"filters": {"nonsense": "x"}}, MeetingsConfigurationError),
+        ({}, {"min_count": 0}, MeetingsConfigurationError),
+        ({}, {"match": {"location": []}}, MeetingsConfigurationError),
+        ({}, {"window_start": "2026-02-02T10:00:00"}, MeetingsConfigurationError),
+        ({}, {"window_end": NOON}, MeetingsConfigurationError),
+        ({}, {"meetings_conn_id": "nowhere"}, MeetingsConfigurationError),
+    ],
+)
+def test_permanent_errors_fail_at_once(server, kind, connect, mode, soft, case):  # noqa: PLR0917 - fixtures
+    """What waiting cannot mend fails the task, also under soft_fail, with at most one request."""
+    connection, arguments, error = case
+    connect(kind, **connection)
+    with pytest.raises(error) as caught:
+        wait(sensor_of(mode, soft_fail=soft, **arguments))
+    assert isinstance(caught.value, AirflowFailException)
+    assert WRONG_KEY not in str(caught.value)
+    assert len(server.journal()) <= 1
+
+
+@MODES
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_permanent_error_that_comes_later_fails_as_well(server, connect, mode, soft):
+    """Builder Prime: the key loses its scope while the sensor waits; deferred or not, the same error, by type."""
+    connect(BUILDERPRIME)
+    body = json.dumps({"success": False, "errors": [{"code": "FORBIDDEN", "message": "no scope"}]})
+    server.fault("answer", status=403, body=body, skip=1, times=None)
+    with pytest.raises(MeetingsPermissionError, match=r"meetings\.read") as caught:
+        wait(sensor_of(mode, soft_fail=soft))
+    assert (caught.value.status, caught.value.method, caught.value.path) == (403, "GET", "/meetings/v1")
+    assert len(server.journal()) == 2
+
+
+@MODES
+@pytest.mark.parametrize(("soft", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
+def test_the_timeout_ends_the_wait(server, kind, connect, mode, soft, error):  # noqa: PLR0917 - fixtures
+    """Nothing comes, or nothing but errors: the wait ends as Airflow's sensors do, skipped under soft_fail."""
+    connect(kind, max_attempts=1)
+    server.fault("status", match={"vendor": kind.name}, status=502, skip=2, times=None)
+    with pytest.raises(error):
+        wait(sensor_of(mode, timeout=0.5, soft_fail=soft))
+
+
+@MODES
+def test_a_run_without_an_interval_is_told_what_to_pass(server, kind, connect, mode):
+    """The bounds to give are named, and nothing is sent."""
+    connect(kind)
+    with pytest.raises(MeetingsConfigurationError, match="window_start and window_end must be given"):
+        wait(sensor_of(mode), data_interval_start=None, data_interval_end=None)
+    assert server.journal() == []
+
+
+@MODES
+def test_templates(server, connect, mode):
+    """Windows, filters, values to match, the count and the connection may be templates, numbers as text."""
+    connect(HIRINGCENTER)
+    server.insert(HIRINGCENTER, *(HIRINGCENTER.row(NOON, ownerId=f"o{number}", notes="7") for number in range(2)))
+    sensor = sensor_of(
+        mode,
+        window_start="{{ data_interval_start }}",
+        window_end="{{ params.end }}",
+        filters={"ownerId": "{{ params.owner }}"},
+        match={"notes": "{{ params.notes }}"},
+        min_count="{{ params.count }}",
+        meetings_conn_id="{{ 'meetings' }}",
+    )
+    values = {"end": NOON + HOUR, "owner": "o1", "notes": 7, "count": 1}
+    assert [meeting["ownerId"] for meeting in wait(sensor, params=values)] == ["o1"]
+
+
+def test_template_fields():
+    """All arguments that the interface names are templated."""
+    fields = {"window_start", "window_end", "filters", "match", "min_count", "meetings_conn_id"}
+    assert set(MeetingsSensor.template_fields) == fields
+
+
+# -- deferring and resuming
+
+
+def test_a_meeting_that_is_there_needs_no_trigger(server, kind, connect):
+    """The first question is asked by the worker."""
+    connect(kind)
+    server.insert(kind, kind.row(NOON))
+    assert len(sensor_of("deferrable").execute(context_of())) == 1
+
+
+def deferred_of(**arguments):
+    """Let a sensor defer; returns the deferral."""
+    with pytest.raises(TaskDeferred) as caught:
+        sensor_of("deferrable", **arguments).execute(context_of())
+    return caught.value
+
+
+def test_the_deferral_carries_the_timeout(kind, connect):
+    """Airflow does not apply a sensor's timeout to its trigger by itself."""
+    connect(kind)
+    assert deferred_of(timeout=77).timeout == dt.timedelta(seconds=77)
+
+
+def test_the_trigger_can_be_stored(server, kind, connect):
+    """Its serialization is plain JSON, makes an equal trigger, and holds no secret."""
+    connect(kind)
+    filters = {"ownerId": "o"} if kind is HIRINGCENTER else {"employee-id": "50"}
+    trigger = deferred_of(filters=filters, match={"location": ("a", "b")}, min_count="3").trigger
+    _, arguments = trigger.serialize()
+    text = json.dumps(arguments)
+    assert MeetingsTrigger(**json.loads(text)).serialize() == trigger.serialize()
+    assert server.facts[kind.name]["api_key"] not in text + repr(vars(trigger))
+    assert arguments["window_start"] == NOON
+    assert arguments["window_end"] == NOON + HOUR
+
+
+EVENTS = [
+    None,
+    "success",
+    [],
+    {},
+    {"status": "success"},
+    {"status": "success", "meetings": None},
+    {"status": "success", "meetings": "none"},
+    {"status": "error"},
+    {"status": "error", "type": "ValueError", "message": "x"},
+    {"status": "error", "type": "AirflowException", "message": "x"},
+    {"status": "error", "type": "__all__"},
+    {"status": "timeout", "meetings": []},
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=repr)
+def test_an_event_that_is_not_ours_is_an_error(event):
+    """Resuming with something else fails, it does not find an empty list."""
+    with pytest.raises(MeetingsProtocolError, match="not understood"):
+        sensor_of("deferrable").resume_execution("execute_complete", {"event": event}, context_of())
+
+
+def test_a_failure_of_the_trigger_itself_is_a_failure():
+    """What the trigger did not catch fails the task, and is skipped under soft_fail as with any sensor."""
+    failed = {"error": "Trigger failure", "traceback": ["boom"]}
+    with pytest.raises(AirflowException):
+        sensor_of("deferrable").resume_execution("__fail__", failed, context_of())
+    with pytest.raises(AirflowSkipException):
+        sensor_of("deferrable", soft_fail=True).resume_execution("__fail__", failed, context_of())
+
+
+# -- the trigger
+
+
+def trigger_of(**changes):
+    """Make a trigger for the tests' window."""
+    usual = {"meetings_conn_id": "meetings", "window_start": NOON, "window_end": NOON + HOUR, "poke_interval": 60}
+    return MeetingsTrigger(**(usual | changes))
+
+
+class Enough(Exception):  # noqa: N818 - no failure
+    """Ends a trigger's loop."""
+
+
+@pytest.fixture
+def sleeps(monkeypatch):
+    """What the trigger sleeps, in place of sleeping; ends it after so many times."""
+
+    class Sleeps(list):
+        most = 5
+
+    done = Sleeps()
+    real = asyncio.sleep
+
+    async def sleep(seconds, *_):
+        if seconds < 1:  # the transport's own short waits, and the loop's
+            await real(0)
+            return
+        done.append(seconds)
+        if len(done) >= done.most:
+            raise Enough
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return done
+
+
+@pytest.mark.parametrize("rule", [None, *TRANSIENT.values()], ids=["nothing found", *TRANSIENT.keys()])
+def test_the_trigger_sleeps_between_questions(server, kind, connect, sleeps, rule):
+    """After an empty list and after any error it sleeps its interval at least."""
+    connect(kind, max_attempts=1)
+    if rule:
+        server.fault(match={"vendor": kind.name}, times=None, **rule)
+    with pytest.raises(Enough):
+        asyncio.run(first_event(trigger_of()))
+    assert len(sleeps) == 5
+    assert min(sleeps) >= 60
+    # a reset may be asked twice by the HTTP client itself
+    assert len(server.journal()) <= 10
+
+
+def test_the_trigger_waits_as_long_as_the_vendor_asks(server, kind, connect, sleeps):
+    """A Retry-After beyond the interval is kept to."""
+    connect(kind)
+    server.fault("ratelimit", match={"vendor": kind.name}, retry_after=3600, times=None)
+    with pytest.raises(Enough):
+        asyncio.run(first_event(trigger_of()))
+    assert min(sleeps) >= 3600
+
+
+def test_an_outage_of_days_does_not_end_the_trigger(kind, monkeypatch, sleeps):
+    """The wait between failures stays finite, however many there have been."""
+    host = "http://127.0.0.1:9" + ("/v2" if kind is HIRINGCENTER else "/api")
+    connection = {"conn_type": kind.name, "host": host, "password": "some-key", "extra": {"max_attempts": 1}}
+    monkeypatch.setenv("AIRFLOW_CONN_MEETINGS", json.dumps(connection))
+    sleeps.most = 1100
+    with pytest.raises(Enough):
+        asyncio.run(first_event(trigger_of()))
+    assert max(sleeps) <= 60 + 30
+
+
+def test_the_trigger_can_be_cancelled_while_it_asks(kind, monkeypatch):
+    """A cancellation in the middle of a request goes through, at once and unchanged."""
+
+    async def cancel(tiny):
+        task = asyncio.create_task(first_event(trigger_of()))
+        async with asyncio.timeout(20):
+            while not tiny.accepted:  # noqa: ASYNC110 - the server is a thread
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(20):
+                await task
+
+    with Tiny(lambda *_: None) as tiny:
+        host = tiny.url + ("/v2" if kind is HIRINGCENTER else "/api")
+        monkeypatch.setenv("AIRFLOW_CONN_MEETINGS", json.dumps({"conn_type": kind.name, "host": host, "password": "k"}))
+        asyncio.run(cancel(tiny))
+
+
+def test_the_trigger_can_be_cancelled_while_it_sleeps(server, kind, connect):
+    """A cancellation between two questions goes through."""
+    connect(kind)
+
+    async def cancel():
+        task = asyncio.create_task(first_event(trigger_of()))
+        async with asyncio.timeout(20):
+            while not await asyncio.to_thread(server.journal):  # noqa: ASYNC110 - the server is a process
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(20):
+                await task
+
+    asyncio.run(cancel())
+
+
+def test_the_event_loop_stays_free(server, kind, connect):
+    """While the trigger asks a slow server, others on the loop go on."""
+    connect(kind)
+    server.options(latency=0.5)
+    server.insert(kind, kind.row(NOON))
+
+    async def watch():
+        task = asyncio.create_task(first_event(trigger_of()))
+        turns = 0
+        while not task.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        return turns, await task
+
+    turns, event = asyncio.run(watch())
+    assert event.payload["status"] == "success"
+    # 0.5 s hold some 50 turns; a blocked loop would have a handful
+    assert turns >= 10
+
+
+def test_a_permanent_error_is_an_event(server, kind, connect):
+    """It names its type and where it happened, and no key; the sensor raises it again."""
+    connect(kind, password=WRONG_KEY)
+    event = asyncio.run(first_event(trigger_of()))
+    assert event.payload["status"] == "error"
+    assert event.payload["type"] == "MeetingsAuthError"
+    assert WRONG_KEY not in json.dumps(event.payload)
+    assert len(server.journal()) == 1
+
+
+def test_a_refusal_inside_a_success_ends_the_wait(server, kind, connect):
+    """An explained `success: false` is the vendor's refusal, and no empty list."""
+    connect(kind)
+    server.fault("success_false", match={"vendor": kind.name}, times=None)
+    event = asyncio.run(first_event(trigger_of()))
+    assert event.payload["type"] == "MeetingValidationError"
+    with pytest.raises(MeetingValidationError):
+        sensor_of("deferrable").execute_complete(context_of(), event.payload)
+
+
+def test_many_triggers_share_a_loop(server, kind, connect):
+    """Twenty waiters in one loop all get their meetings."""
+    connect(kind)
+    server.insert(kind, kind.row(NOON))
+
+    async def all_of_them():
+        return await asyncio.gather(*(first_event(trigger_of()) for _ in range(20)))
+
+    events = asyncio.run(all_of_them())
+    assert [len(event.payload["meetings"]) for event in events] == [1] * 20
+
+
+def test_what_is_permanent_is_an_error_of_ours():
+    """Every error that ends a wait is one that the event can carry."""
+    assert issubclass(MeetingsAuthError, MeetingsError)
