@@ -21,10 +21,16 @@ def window_or_interval(window_start: Any, window_end: Any, context: Any) -> tupl
     if not missing:
         return window_start, window_end
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    if start is None or end is None or start >= end:
-        state = "no data interval" if start is None or end is None else "an empty data interval"
-        raise MeetingsConfigurationError(
-            f"This run has {state} (a run started by hand or by an asset has none), so {' and '.join(missing)} must be "
-            "given, for example window_start='{{ params.window_start }}', or a moment that an earlier task returns."
+    if start is None or end is None:
+        reason = "This run has no data interval (a run started by hand or by an asset has none)"
+    elif start >= end:
+        reason = (
+            "This run's data interval is empty (Airflow 3 gives a plain cron schedule such as @daily an empty one; "
+            'CronTriggerTimetable("@daily", timezone="UTC", interval=timedelta(days=1)) gives a day)'
         )
-    return (start if window_start is None else window_start), (end if window_end is None else window_end)
+    else:
+        return (start if window_start is None else window_start), (end if window_end is None else window_end)
+    raise MeetingsConfigurationError(
+        f"{reason}, so {' and '.join(missing)} must be given, for example "
+        "window_start='{{ params.window_start }}', or a moment that an earlier task returns. Nothing was sent."
+    )
