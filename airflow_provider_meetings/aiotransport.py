@@ -6,20 +6,30 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import aiohttp
 from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from yarl import URL
 
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
+from airflow_provider_meetings.reports import LARGEST_ANSWER, origin, tell, too_large, unusable, user_agent
 from airflow_provider_meetings.settings import Settings
-from airflow_provider_meetings.transports import LARGEST_ANSWER, origin, tell, too_large, unusable, user_agent
 from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Pause, Request, Response
 
-__all__ = ["AsyncTransport"]
+__all__ = ["AsyncTransport", "Gate"]
 
 T = TypeVar("T")
+
+
+class Gate(Protocol):
+    """What requests pass on their way: holds them back while the vendor wants no more, and listens to the answers."""
+
+    async def enter(self, request: Request) -> None:
+        """Return when the request may be sent."""
+
+    def observe(self, response: Response) -> None:
+        """Listen to an answer."""
 
 
 class AsyncTransport:
@@ -29,11 +39,13 @@ class AsyncTransport:
         settings: The connection's.
         log: Where each request leaves its line.
         sockets: How many connections may be open to the vendor.
+        gate: What every request passes; None: nothing holds it back.
     """
 
-    def __init__(self, settings: Settings, log: Any, *, sockets: int = 1) -> None:
+    def __init__(self, settings: Settings, log: Any, *, sockets: int = 1, gate: Gate | None = None) -> None:
         self._settings = settings
         self._log = log
+        self._gate = gate
         self._sockets = sockets
         self._session: aiohttp.ClientSession | None = None
         self._proxy = _proxy(settings)
@@ -111,6 +123,8 @@ class AsyncTransport:
         assert self._session is not None, "use `async with`"  # noqa: S101
         settings = self._settings
         url = URL(settings.base_url + request.path, encoded=True)
+        if self._gate is not None:
+            await self._gate.enter(request)
         sent_at = time.time()
         try:
             async with self._session.request(
@@ -135,6 +149,8 @@ class AsyncTransport:
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status, lower, body, sent_at, time.time())
         tell(self._log, request, response, None)
+        if self._gate is not None:
+            self._gate.observe(response)
         return response
 
 

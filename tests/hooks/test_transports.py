@@ -43,7 +43,8 @@ from airflow_provider_meetings.exceptions import (
     MeetingsServerError,
     MeetingsTransportError,
 )
-from airflow_provider_meetings.transports import LARGEST_ANSWER, Transport
+from airflow_provider_meetings.reports import LARGEST_ANSWER
+from airflow_provider_meetings.transports import Transport
 
 WINDOW = (NOON, NOON + HOUR)
 ENDLESS = 30  # seconds; what is bounded ends long before, even on a busy machine

@@ -40,11 +40,15 @@ ROOMS = {
     "wire": _room(3),
     "retry": _room(4),
     "settings": _room(5),  # a connection's values, among them how patient the retries are
+    "pacing": _room(5),  # how many requests a connection may make, and when; pure
     "vendors": _room(6),
+    "polling": _room(7),  # which requests answer many waiting questions; pure
     "booking": _room(7),  # how one meeting is made exactly once; pure, like the vendors
     "identity": _room(8),  # which meeting is a task's: its key
-    "transports": _room(7, "requests", "urllib3"),
-    "aiotransport": _room(8, "aiohttp", "yarl"),  # shares the log line and the limits of `transports`
+    "reports": _room(6),  # what both transports say of a request
+    "sessions": _room(7, "requests", "urllib3"),  # under `transports`
+    "transports": _room(8, "requests", "urllib3"),
+    "aiotransport": _room(8, "aiohttp", "yarl", "requests"),  # of requests, how it reads the proxy environment
     "hooks": _room(9, "airflow", typing=("requests", "aiohttp")),
     "ledger": _room(10, "airflow"),
     "waiting": _room(10, "airflow"),
