@@ -117,8 +117,9 @@ class HiringCenter:
             if not in_order and span is not window:
                 raise self._disorder(span)
             if not items or not in_order or not _within(dates, span, inclusive=inclusive):
+                listed = edge | _ids(items)
                 del items
-                yield from self._by_token(span, query, fresh, token)
+                yield from self._by_token(span, query, fresh, token, listed)
                 return
             last = dates[-1]
             if last == span.end:
@@ -144,38 +145,47 @@ class HiringCenter:
             span = Window(window.start, last + 1)
 
     def _by_token(
-        self, span: Window, query: tuple[tuple[str, str], ...], fresh: list[dict[str, Any]], token: str
+        self,
+        span: Window,
+        query: tuple[tuple[str, str], ...],
+        fresh: list[dict[str, Any]],
+        token: str,
+        listed: frozenset[str],
     ) -> Listing:
         """Follow the tokens from a page on; what comes and goes meanwhile cannot be told from them."""
-        used: set[str] = set()
-        while True:
-            previous = frozenset(str(item.get("id")) for item in fresh)
-            yield Page(fresh)
-            if not token:
-                return
-            if token in used:
-                raise MeetingsProtocolError("HiringCenter repeats its page tokens: the list has no end.")
-            used.add(token)
+        turned = _Turned()
+        turned.check(token, frozenset())
+        yield Page(fresh)
+        while token:
             items, token, _ = yield from self._page(span, query, token)
-            fresh = [item for item in items if self._date(item) in span and str(item.get("id")) not in previous]
+            ids = _ids(items)
+            turned.check(token, ids)
+            fresh = [item for item in items if self._date(item) in span and str(item.get("id")) not in listed]
+            listed = ids
             del items
+            yield Page(fresh)
 
     def _instant(self, instant: Window, query: tuple[tuple[str, str], ...]) -> Call[list[dict[str, Any]]]:
-        """Read one millisecond by tokens, until two readings agree."""
+        """Read one millisecond by tokens, until two readings agree.
+
+        A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
+        went away, which the next reading shows. So a reading that saw one twice does not count.
+        """
         before: dict[str, dict[str, Any]] | None = None
         for _ in range(_MOST_READINGS):
             found: dict[str, dict[str, Any]] = {}
-            token, used = "", set[str]()
+            seen, token, turned = 0, "", _Turned()
             while True:
                 items, token, _ = yield from self._page(instant, query, token)
-                found |= {str(item.get("id")): item for item in items if self._date(item) in instant}
-                if not token or token in used:
+                turned.check(token, _ids(items))
+                seen += len(items)
+                found |= {str(item.get("id")): item for item in items}
+                if not token:
                     break
-                used.add(token)
             if before is not None and before.keys() == found.keys():
-                return list(found.values())
-            before = found
-        raise MeetingsProtocolError(f"HiringCenter's list of {instant} was another one each time it was read.")
+                return [item for item in found.values() if self._date(item) in instant]
+            before = found if seen == len(found) else None
+        raise _distrust(f"HiringCenter's list of {instant} was another one each time it was read.")
 
     def _page(
         self, span: Window, query: tuple[tuple[str, str], ...], token: str = "", *, inclusive: bool = False
@@ -205,7 +215,7 @@ class HiringCenter:
         return items, "" if following is None else str(following), response
 
     def _disorder(self, span: Window) -> MeetingsProtocolError:
-        return MeetingsProtocolError(
+        return _distrust(
             f"HiringCenter's list of {span} is not ordered by meetingDate, latest first, as its page says: "
             "it cannot be told whether it is complete."
         )
@@ -220,7 +230,7 @@ class HiringCenter:
         try:
             return to_epoch_ms(item.get("meetingDate"))
         except ValueError as error:
-            raise MeetingsProtocolError(
+            raise _distrust(
                 f"HiringCenter lists a meeting (id {item.get('id')}) whose meetingDate cannot be read: {error}"
             ) from None
 
@@ -427,6 +437,39 @@ _LIKENESS: Likeness = {
 
 #: Readings of one crowded millisecond before giving up.
 _MOST_READINGS = 5
+#: Empty pages in a row, each with a token, before giving up.
+_MOST_EMPTY = 100
+
+
+class _Turned:
+    """The pages that were turned so far, to notice a list that has no end."""
+
+    def __init__(self) -> None:
+        self._seen: set[str | int] = set()
+        self._empty = 0
+
+    def check(self, token: str, ids: frozenset[str]) -> None:
+        """Note a page and the token that came with it.
+
+        Raises:
+            MeetingsProtocolError: One of them was there before.
+        """
+        if not token:
+            return
+        self._empty = 0 if ids else self._empty + 1
+        page = {hash(ids)} if ids else set[int]()
+        if self._empty > _MOST_EMPTY or not self._seen.isdisjoint({token} | page):
+            raise _distrust("HiringCenter repeats its pages or their tokens: the list has no end.")
+        self._seen |= {token} | page
+
+
+def _ids(items: list[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(str(item.get("id")) for item in items)
+
+
+def _distrust(problem: str) -> MeetingsProtocolError:
+    """Make the error for pages that are fine each by itself, and no list together."""
+    return MeetingsProtocolError(problem, status=200, method="GET", path="/meetings")
 
 
 def _complaint(content: Mapping[str, Any] | None) -> Complaint | None:
