@@ -176,7 +176,7 @@ def _check_extra(extra: Any, body: Mapping[str, Any]) -> dict[str, str]:
     if twice:
         return {EXTRA_FIELDS: f"says again what stands beside it: {', '.join(twice)}"}
     try:
-        json.dumps(extra, allow_nan=False)
+        json.dumps(extra, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         return {EXTRA_FIELDS: f"is not plain JSON: {error}"}
     return {}
@@ -203,6 +203,8 @@ def _moment(value: Any, zone: Any) -> int:
 def _plain_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be text, not {type(value).__name__}")
+    if not value.isascii():
+        _ = value.encode()  # half a surrogate pair has no bytes; its UnicodeEncodeError is a ValueError
     return value
 
 
