@@ -13,6 +13,7 @@ An HTTP request that was not answered well has one of three outcomes:
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
 import json
 import random
@@ -105,7 +106,7 @@ class Budget:
 
 def backoff(attempts: int, random: Callable[[], float] = random.random) -> float:
     """Seconds to wait after that many attempts: exponential, with full jitter."""
-    return random() * min(CAP, BASE * 2.0 ** max(0, attempts - 1))
+    return random() * min(CAP, BASE * 2.0 ** min(63, max(0, attempts - 1)))
 
 
 def is_transient(status: int) -> bool:
@@ -169,7 +170,9 @@ def server_time(response: Response) -> tuple[bool, float]:
 
 def _date(text: str) -> float | None:
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
+        moment = email.utils.parsedate_to_datetime(text)
+        # One of HTTP's three forms of a date has no zone: all of them are UTC.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
 
