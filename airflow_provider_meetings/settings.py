@@ -145,7 +145,7 @@ class BuilderPrimeSettings(Settings):
             "base_url": form.url(cls._address(form), insecure=insecure, suffix="/api"),
             "api_key": form.password,
             "keys": {name: key for name, key in keys.items() if key},
-            "max_window_days": form.take("max_window_days", _positive, 31.0),
+            "max_window_days": form.take("max_window_days", _days, 31.0),
             "max_parallel_requests": form.take("max_parallel_requests", _count, 4),
             **form.common(),
         }
@@ -158,11 +158,12 @@ class BuilderPrimeSettings(Settings):
             return form.host
         if not form.host:
             form.problem("host", "is empty: it holds the account's subdomain, such as acme")
-        elif form.host.endswith(".builderprime.com"):
-            return BUILDERPRIME_URL.format(subdomain=form.host.removesuffix(".builderprime.com"))
-        elif not all(char.isascii() and (char.isalnum() or char == "-") for char in form.host):
+        subdomain = form.host.removesuffix(".builderprime.com")
+        plain = all(char.isascii() and (char.isalnum() or char == "-") for char in subdomain)
+        if form.host and not (subdomain and plain):
             form.problem("host", f"{form.host!r} is neither a subdomain, such as acme, nor a URL that ends in /api")
-        return BUILDERPRIME_URL.format(subdomain=form.host or "unknown")
+            subdomain = ""
+        return BUILDERPRIME_URL.format(subdomain=subdomain or "unknown")
 
     def field_of(self, scope: str) -> str:
         """Where in the connection the key for a scope stands."""
@@ -304,6 +305,13 @@ def _not_negative(value: Any) -> float:
     number = _number(value)
     if number < 0:
         raise ValueError("must not be negative")
+    return number
+
+
+def _days(value: Any) -> float:
+    number = _number(value)
+    if number < 1:
+        raise ValueError("must be at least 1")
     return number
 
 
