@@ -1,0 +1,123 @@
+"""The kill matrix: `python -m tests.kill [--slice] [--only WORDS] [--seed N] [--keep]`."""
+
+import argparse
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from demo.processes import Processes
+from tests.kill import cells as plan
+from tests.kill.report import matrix, write_table
+from tests.kill.runner import Case, World
+
+_LOG_LINES = 60
+
+
+def main() -> int:
+    """Runs what the command line asks for; 0 if every cell passed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
+    parser.add_argument("--slice", action="store_true", help="a representative part, for continuous integration")
+    parser.add_argument("--only", default="", metavar="REGEX", help="only the cells whose label matches")
+    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--keep", action="store_true", help="keep the folder with all logs also if all went well")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="meetings-kill-"))
+    processes = Processes(folder)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    start = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - start:6.1f} s  {text}", flush=True)
+
+    cases: list[Case] = []
+    world = None
+    try:
+        say(f"Logs and databases are in {folder}")
+        world = World(folder, processes)
+        say("Airflow and the sandbox are up")
+        cases = _run(world, arguments, say)
+        world.finally_judged([case for case in cases if case.cell.group != "mapped"])
+        _print_failures(world, cases)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        processes.stop()
+    seconds = time.monotonic() - start
+    failed = [case for case in cases if not case.ok]
+    print(f"\n{matrix(cases)}\n")
+    print(f"{len(cases) - len(failed)} of {len(cases)} cells passed in {seconds:.0f} s, seed {arguments.seed}.")
+    if not arguments.slice and not arguments.only:
+        write_table(cases, seconds=seconds, airflow=version("apache-airflow"), seed=arguments.seed)
+    if failed or arguments.keep:
+        print(f"All logs are in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return 1 if failed or not cases else 0
+
+
+def _run(world: World, arguments: argparse.Namespace, say) -> list[Case]:
+    chance = random.Random(arguments.seed)  # noqa: S311 - repeatable on purpose
+    wait = 20 if arguments.slice else 90
+    singles = [
+        *plan.waits(wait),
+        *plan.matrix(),
+        *plan.settling(),
+        *plan.lost(),
+        *plan.special(),
+        *plan.without_ledger(),
+    ]
+    stopped, killed = plan.outage("stopped"), plan.outage("killed")
+    items = plan.mapped(*((20, 5) if arguments.slice else (100, 20)), chance)
+    start = 1
+    for part in (singles, stopped, killed, items):
+        plan.numbered(part, start)
+        start += len(part)
+    if arguments.slice:
+        singles, stopped, killed = _slice(singles, chance), stopped[1:3], []
+    wanted = re.compile(arguments.only)
+    singles, stopped, killed, items = (
+        [cell for cell in part if wanted.search(cell.label)] for part in (singles, stopped, killed, items)
+    )
+    say(f"{sum(map(len, (singles, stopped, killed, items)))} cells")
+    cases = world.run(singles, say)
+    if items:
+        cases += world.run_mapped(items, chance, say)
+    if stopped:
+        cases += world.run_outage(stopped, say, seconds=35, kill=False)
+    if killed:
+        cases += world.run_outage(killed, say, seconds=35, kill=True)
+    return cases
+
+
+def _slice(cells: list[plan.Cell], chance: random.Random) -> list[plan.Cell]:
+    """Some cells of each kind: every point of a create on both vendors, and of the rest a sample."""
+    creates = [cell for cell in cells if cell.group == "matrix" and cell.operation == "create"]
+    chosen = [
+        chance.choice([cell for cell in creates if (cell.vendor, cell.point) == (vendor, point)])
+        for vendor in plan.VENDORS
+        for point in plan.POINTS
+    ]
+    rest: dict[tuple[str, str], list[plan.Cell]] = {}
+    for cell in cells:
+        if cell not in chosen and not (cell.group == "matrix" and cell.operation == "create"):
+            rest.setdefault((cell.group, cell.operation), []).append(cell)
+    for (group, _), found in rest.items():
+        chosen += chance.sample(found, min(len(found), 4 if group in {"matrix", "kill while settling"} else 1))
+    return [cell for cell in cells if cell in chosen]
+
+
+def _print_failures(world: World, cases: list[Case]) -> None:
+    for case in cases:
+        if not case.ok and case.cell.group != "mapped":
+            log = world.home.task_log(case.cell.dag, case.cell.marker, "task").splitlines()
+            print(f"\n{case.cell.marker} {case.cell.label}\n  {'; '.join(case.problems)}")
+            print(*(f"  {line}" for line in log[-_LOG_LINES:]), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,321 @@
+"""The cells of the matrix: what is asked for, where it is struck, and how."""
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+VENDORS = {"hiringcenter": "HiringCenter", "builderprime": "Builder Prime"}
+OPERATIONS = ("create", "update", "delete")
+KINDS = {
+    "task": "SIGKILL of the task",
+    "supervisor": "SIGKILL of its supervisor",
+    "raise": "an exception",
+    "worker": "SIGKILL of both at once",
+}
+#: The six points, in the order in which a try passes them.
+POINTS = {
+    "before-ledger": "before the ledger is written",
+    "before-send": "after the ledger, before the send",
+    "before-act": "after the send, before the vendor acts",
+    "before-answer": "after the vendor acted, before its answer",
+    "before-record": "after the answer, before the ledger has it",
+    "before-success": "after the ledger, before the success",
+}
+WITH_LEDGER, WITHOUT_LEDGER = "3.3", "2.11 to 3.2"
+
+# How long the sandbox thinks while a request is struck, and when the strike comes.
+_THINKING, _STRIKE_AFTER = 4.0, 1.0
+# Without a ledger nothing can be waited for: long enough for the retry to look before the lost request is acted on.
+_LONG_THINKING = 12.0
+# What a HiringCenter owner and a Builder Prime employee are called in the sandbox.
+_OWNER, _EMPLOYEE, _KIND = f"{1:032x}", 50, 1011
+_FIRST_OPPORTUNITY, _OPPORTUNITIES = 102988, 20
+_START = datetime(2026, 12, 7, 14, tzinfo=UTC)
+
+
+@dataclass
+class Cell:
+    """One task instance and what happens to it.
+
+    Attributes:
+        group: Which part of the matrix it belongs to.
+        vendor: With whom.
+        operation: create, update or delete.
+        point: Where it is struck.
+        kind: How.
+        marker: Its name: the run's id, and part of the meeting, so that the journal's rows are known by it.
+        strikes: Where its process is struck, by whom and in which try.
+        faults: What the sandbox does to its requests; ``match`` is filled in.
+        outcomes: What the first success may say that it did.
+        airflow: Which Airflow it stands for.
+    """
+
+    group: str
+    vendor: str
+    operation: str
+    point: str
+    kind: str
+    strikes: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: set[str] = field(default_factory=set)
+    airflow: str = WITH_LEDGER
+    connection: str = ""
+    dag: str = ""
+    changing: bool = False
+    twin: bool = False
+    fails_first: bool = False
+    cleared_while_held: bool = False
+    same_try: bool = False
+    marker: str = ""
+    number: int = 0
+
+    @property
+    def label(self) -> str:
+        """One line for people."""
+        where = POINTS.get(self.point, self.point)
+        how = KINDS.get(self.kind, self.kind)
+        return f"{self.group}: {VENDORS[self.vendor]} {self.operation}, {how} {where}, Airflow {self.airflow}"
+
+    @property
+    def moment(self) -> datetime:
+        """When its meeting begins; several cells share a moment."""
+        return _START + timedelta(minutes=15 * (self.number % 40))
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The meeting as the sandbox's table has it when all is well."""
+        start = int(self.moment.timestamp() * 1000)
+        changed = self.operation == "update"
+        if self.vendor == "hiringcenter":
+            return {
+                "prospectId": f"{self.number:032x}",
+                "meetingDate": start,
+                "timeZone": "America/New_York",
+                "meetingType": "phone" if changed else "virtual",
+                "ownerId": _OWNER,
+                "location": "Room 2" if changed else "Room 1",
+                "notes": f"{self.marker} interview",
+            }
+        return {
+            "opportunityId": _FIRST_OPPORTUNITY + self.number % _OPPORTUNITIES,
+            "title": f"{self.marker} visit",
+            "location": "Yard 2" if changed else "Yard 1",
+            "startDateTime": start,
+            "endDateTime": start + (5_400_000 if changed else 3_600_000),
+            "employeeId": _EMPLOYEE,
+            "meetingTypeId": _KIND,
+        }
+
+    @property
+    def row_before(self) -> dict[str, Any]:
+        """The meeting that an update or a delete finds."""
+        start = self.moment.timestamp() * 1000
+        if self.vendor == "hiringcenter":
+            return self.row | {"meetingType": "virtual", "location": "Room 1", "id": f"{0xA0000 + self.number:032x}"}
+        return self.row | {"location": "Yard 1", "endDateTime": int(start) + 3_600_000}
+
+    @property
+    def meeting(self) -> dict[str, Any]:
+        """What a create asks for."""
+        row = dict(self.row)
+        if self.vendor == "hiringcenter":
+            return row | {"meetingDate": self.moment.isoformat()}
+        opportunity, employee = row.pop("opportunityId"), row.pop("employeeId")
+        row |= {"startDateTime": self.moment.isoformat(), "endDateTime": (self.moment + timedelta(hours=1)).isoformat()}
+        return row | {"clientOpportunityId": opportunity, "employee": {"id": employee}}
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What an update asks for."""
+        names = ("meetingType", "location") if self.vendor == "hiringcenter" else ("location", "endDateTime")
+        return {name: self.row[name] for name in names}
+
+    def match(self, meeting_id: Any) -> dict[str, Any]:
+        """Which of the sandbox's requests are this cell's writes."""
+        if self.operation == "create":
+            return {"vendor": self.vendor, "method": "POST", "body_regex": self.marker}
+        method = "POST" if self.operation == "update" else "DELETE"
+        return {"vendor": self.vendor, "method": method, "path_regex": f"/{meeting_id}$"}
+
+
+def _strike(at: str, kind: str, *, in_try: int = 1, **more: Any) -> dict[str, Any]:
+    return {"at": at, "kind": kind, "try": in_try, **more}
+
+
+def _kill(when: str, kind: str) -> dict[str, Any]:
+    return {"when": when, "action": "kill", "peer": kind != "supervisor", "parent": kind != "task"}
+
+
+def _place(cell: Cell) -> Cell:
+    """Turn a point and a kind into what the process and the sandbox do."""
+    ledger = cell.operation != "update" and cell.airflow == WITH_LEDGER
+    during = _strike("send-during", cell.kind, seconds=_STRIKE_AFTER)
+    match cell.point:
+        case "before-ledger":
+            cell.strikes = [_strike("save-before" if ledger else "enter", cell.kind)]
+            cell.outcomes = {"created"}
+        case "before-send":
+            cell.strikes = [_strike("send-before", cell.kind)]
+            cell.outcomes = {"created", "adopted"}
+        case "before-act":
+            # The strike hits while the vendor is still thinking; what it does, it does after that.
+            thinking = _THINKING if cell.airflow == WITH_LEDGER else _LONG_THINKING
+            cell.faults = [{"when": "before", "action": "delay", "seconds": thinking}]
+            cell.strikes = [during]
+            cell.outcomes = {"created", "adopted"}
+        case "before-answer" if cell.kind == "raise":
+            cell.faults = [{"when": "after", "action": "delay", "seconds": _THINKING}]
+            cell.strikes = [during]
+            cell.outcomes = {"adopted"}
+        case "before-answer":
+            cell.faults = [_kill("after", cell.kind)]
+            cell.outcomes = {"adopted"}
+        case "before-record":
+            cell.strikes = [_strike("send-after", cell.kind)]
+            cell.outcomes = {"adopted"}
+        case "before-success":
+            cell.strikes = [_strike("leave", cell.kind)]
+            cell.outcomes = {"unchanged"}
+    if cell.airflow != WITH_LEDGER:
+        cell.outcomes = {"created", "adopted", "unchanged"}
+    return cell
+
+
+def matrix() -> list[Cell]:
+    """Vendor x operation x point x kind, and for creates the whole worker."""
+    return [
+        _place(Cell("matrix", vendor, operation, point, kind))
+        for kind in ("supervisor", "worker", "task", "raise")
+        for point in POINTS
+        for operation in OPERATIONS
+        for vendor in VENDORS
+        if kind != "worker" or operation == "create"
+    ]
+
+
+def lost() -> list[Cell]:
+    """The request is lost with the task: the vendor never acts on it."""
+    cells = []
+    for vendor in VENDORS:
+        for operation in OPERATIONS:
+            cell = Cell("lost request", vendor, operation, "after the send, which never arrives", "task")
+            cell.faults, cell.outcomes = [_kill("before", "task")], {"created", "adopted"}
+            cells.append(cell)
+    return cells
+
+
+def settling() -> list[Cell]:
+    """A kill, and another one while the next try finds out what the first one left."""
+    cells = []
+    for vendor in VENDORS:
+        looking = ("send-before", "send-after") if vendor == "hiringcenter" else ("read-before", "read-after")
+        for kind in ("task", "supervisor", "raise"):
+            for at in (*looking, "save-before", "save-after"):
+                cell = Cell("kill while settling", vendor, "create", f"at the {at} of the settling", kind)
+                cell.faults = [_kill("after", "task")]
+                cell.strikes = [_strike(at, kind, in_try=2)]
+                cell.outcomes = {"adopted", "unchanged"}
+                cells.append(cell)
+        cell = Cell("kill while settling", vendor, "create", "in three tries, one after the other", "task")
+        cell.faults = [_kill("before", "task")]
+        cell.strikes = [_strike("save-before", "task", in_try=2), _strike("send-after", "task", in_try=3)]
+        if vendor == "builderprime":  # its settling finds nothing, so the third try is a create of its own
+            cell.strikes[0]["at"] = "read-after"
+        cell.outcomes = {"created", "adopted", "unchanged"}
+        cells.append(cell)
+    return cells
+
+
+def special() -> list[Cell]:
+    """Payloads that change with each try, twins, clears of running and failed tasks, and long waits."""
+    cells = []
+    for vendor in VENDORS:
+        for point in ("before-act", "before-answer", "before-record", "before-success"):
+            cell = _place(Cell("payload changes with each try", vendor, "create", point, "task", changing=True))
+            cell.outcomes = {"updated"}
+            cells.append(cell)
+        cells += [
+            _place(Cell("an equal meeting was there before", vendor, "create", point, "task", twin=True))
+            for point in ("before-send", "before-answer")
+        ]
+        for at in ("send-before", "send-after"):
+            cell = Cell("cleared while it runs", vendor, "create", f"at {at}", "hold", cleared_while_held=True)
+            cell.strikes, cell.outcomes = [_strike(at, "hold")], {"created", "adopted"}
+            cells.append(cell)
+        cell = Cell("cleared after it failed", vendor, "create", "before-record", "raise", fails_first=True)
+        cell.strikes = [_strike("send-after", "raise"), *(_strike("leave", "raise", in_try=n) for n in (2, 3, 4))]
+        cell.outcomes = {"unchanged"}
+        cells.append(cell)
+    return cells
+
+
+def waits(seconds: int) -> list[Cell]:
+    """Waits that are longer than a worker may sleep: the slot is freed, and the same try goes on."""
+    cells = []
+    for vendor in VENDORS:
+        cell = Cell("long wait", vendor, "create", f"a 429 that asks for {seconds} s", "wait")
+        cell.connection, cell.same_try = f"{vendor}_impatient", True
+        cell.faults = [{"when": "before", "action": "ratelimit", "retry_after": seconds}]
+        cell.outcomes = {"created"}
+        cells.append(cell)
+    cell = Cell("long wait", "builderprime", "create", "for a lost request that may still arrive", "task")
+    cell.connection, cell.faults = "builderprime_impatient", [_kill("before", "task")]
+    cell.outcomes = {"created", "adopted"}
+    cells.append(cell)
+    return cells
+
+
+def without_ledger() -> list[Cell]:
+    """The same operators without a task state store, as below Airflow 3.3."""
+    cells = [
+        _place(Cell("without a ledger", vendor, operation, point, "task", airflow=WITHOUT_LEDGER))
+        for point in POINTS
+        for operation in OPERATIONS
+        for vendor in VENDORS
+    ]
+    for vendor in VENDORS:
+        cell = Cell(
+            "without a ledger", vendor, "create", "before-answer", "task", airflow=WITHOUT_LEDGER, changing=True
+        )
+        cell.group = "without a ledger, payload changes with each try"
+        cells.append(_place(cell))
+    return cells
+
+
+def outage(how: str) -> list[Cell]:
+    """The API server goes away in the middle of a create."""
+    cells = []
+    for vendor in VENDORS:
+        for at in ("save-before", "send-after"):
+            cell = Cell("API server lost", vendor, "create", f"{how} at {at}", "hold", dag="kill_outage")
+            cell.strikes, cell.outcomes = [_strike(at, "hold")], {"created", "adopted", "unchanged"}
+            cells.append(cell)
+    return cells
+
+
+def mapped(count: int, kills: int, chance: random.Random) -> list[Cell]:
+    """Items of one mapped task; some of them are struck somewhere."""
+    cells = [
+        Cell("mapped", vendor, "create", "", "") for _, vendor in zip(range(count), list(VENDORS) * count, strict=False)
+    ]
+    for cell in chance.sample(cells, kills):
+        strike_mapped(cell, chance)
+    return cells
+
+
+def strike_mapped(cell: Cell, chance: random.Random, in_try: int = 1) -> None:
+    """Choose where a mapped item is struck."""
+    at = chance.choice(("enter", "save-before", "save-after", "send-before", "send-after", "leave"))
+    cell.kind = chance.choice(("task", "task", "supervisor", "raise", "worker"))
+    cell.point = at
+    cell.strikes.append(_strike(at, cell.kind, in_try=in_try))
+
+
+def numbered(cells: list[Cell], start: int) -> list[Cell]:
+    """Give each cell its number and its name."""
+    for number, cell in enumerate(cells, start):
+        cell.number, cell.marker = number, f"kill-{number:04d}"
+        cell.dag = cell.dag or f"kill_{cell.operation}"
+        cell.connection = cell.connection or f"{cell.vendor}_default"
+    return cells

@@ -1,0 +1,229 @@
+"""The operators as they are, in tasks that can be struck between any two of their steps.
+
+Each task has a marker, and a plan under that name says where it is to be struck, in which try and how. A plan's strike
+happens once. Nothing of this is in the package: the strikes sit around `execute`, the task state store and
+`requests.Session.send`, in the task's own process.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import requests
+from airflow.sdk import dag, task
+
+from airflow_provider_meetings.operators.meetings import (
+    CreateMeetingOperator,
+    DeleteMeetingOperator,
+    UpdateMeetingOperator,
+)
+
+FOLDER = Path(os.environ.get("MEETINGS_KILL_FOLDER", "/nonexistent"))
+LONGEST_HOLD = 60.0
+
+
+class Struck(Exception):  # noqa: N818 - what a raise looks like to Airflow
+    """The exception of a strike that raises."""
+
+
+class _Striker:
+    """Watches one try pass its points, and strikes where the plan says so."""
+
+    def __init__(self, marker, ti):
+        self._marker = marker
+        self._try = ti.try_number
+        path = FOLDER / "plans" / f"{marker}.json"
+        self._plan = list(enumerate(json.loads(path.read_text()))) if path.exists() else []
+        self._seen = {}
+
+    def pass_by(self, point):
+        """Say that the try is at a point."""
+        self._seen[point] = self._seen.get(point, 0) + 1
+        strike = self._claim(point)
+        if strike is not None:
+            self._strike(strike["kind"])
+
+    @contextlib.contextmanager
+    def during_send(self):
+        """Strike while the request is on its way: the sandbox holds its answer back for longer than that."""
+        self._seen["send-during"] = self._seen.get("send-during", 0) + 1
+        strike = self._claim("send-during")
+        if strike is None:
+            yield
+        elif strike["kind"] == "raise":
+            # As Airflow's own execution_timeout interrupts a task.
+            signal.signal(signal.SIGALRM, lambda *_: self._strike("raise"))
+            signal.setitimer(signal.ITIMER_REAL, strike["seconds"])
+            try:
+                yield
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        else:
+            timer = threading.Timer(strike["seconds"], self._strike, [strike["kind"]])
+            timer.start()
+            yield
+            timer.join()  # an answer that came too early must not disarm the strike
+
+    def _claim(self, point):
+        for number, strike in self._plan:
+            if strike["at"] != point or strike["try"] > self._try or strike.get("nth", 1) > self._seen[point]:
+                continue
+            note = json.dumps({"point": point, "kind": strike["kind"], "try": self._try, "pid": os.getpid()})
+            with contextlib.suppress(FileExistsError):
+                descriptor = os.open(
+                    FOLDER / "struck" / f"{self._marker}.{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY
+                )
+                os.write(descriptor, note.encode())
+                os.fsync(descriptor)
+                os.close(descriptor)
+                return strike
+        return None
+
+    def _strike(self, kind):
+        if kind in {"supervisor", "worker"}:
+            os.kill(os.getppid(), signal.SIGKILL)
+        if kind in {"task", "worker"}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "raise":
+            raise Struck("struck, as planned")
+        if kind == "hold":
+            deadline = time.monotonic() + LONGEST_HOLD
+            while not (FOLDER / f"{self._marker}.go").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+
+class _Store:
+    """The task state store, with a point before and after each write."""
+
+    def __init__(self, store, striker):
+        self._store = store
+        self._striker = striker
+
+    def get(self, *args, **kwargs):
+        return self._store.get(*args, **kwargs)
+
+    def set(self, *args, **kwargs):
+        self._striker.pass_by("save-before")
+        self._store.set(*args, **kwargs)
+        self._striker.pass_by("save-after")
+
+
+_send = requests.Session.send
+
+
+def _watched(striker):
+    def send(self, request, **kwargs):
+        if request.method == "GET":
+            striker.pass_by("read-before")
+            answer = _send(self, request, **kwargs)
+            striker.pass_by("read-after")
+            return answer
+        striker.pass_by("send-before")
+        with striker.during_send():
+            answer = _send(self, request, **kwargs)
+        striker.pass_by("send-after")
+        return answer
+
+    return send
+
+
+class _Killable:
+    """Mixed into an operator: its tries pass the striker's points."""
+
+    def execute(self, context):
+        return self._strikable(context, super().execute)
+
+    def execute_after_wait(self, context, event=None, waits=0):
+        return self._strikable(context, lambda ctx: super(_Killable, self).execute_after_wait(ctx, event, waits))
+
+    def _strikable(self, context, execute):
+        conf = context["dag_run"].conf or {}
+        marker = conf.get("marker") or re.search(r"kill-\w{4}", json.dumps(self.meeting))[0]
+        striker = _Striker(marker, context["ti"])
+        if conf.get("changing"):  # as a payload with `now()` in it
+            self.meeting = json.dumps(json.loads(self.meeting) | {"location": f"Room {context['ti'].try_number}"})
+        if conf.get("store", True):
+            context["task_state_store"] = _Store(context["task_state_store"], striker)
+        else:  # as below Airflow 3.3
+            del context["task_state_store"]
+        requests.Session.send = _watched(striker)
+        striker.pass_by("enter")
+        result = execute(context)
+        striker.pass_by("leave")
+        return result
+
+
+class Create(_Killable, CreateMeetingOperator):
+    """A create that can be struck."""
+
+
+class Update(_Killable, UpdateMeetingOperator):
+    """An update that can be struck."""
+
+
+class Delete(_Killable, DeleteMeetingOperator):
+    """A delete that can be struck."""
+
+
+def _of_conf(name, *, as_json=False):
+    return "{{ dag_run.conf[%r]%s }}" % (name, " | tojson" if as_json else "")  # noqa: UP031 - braces
+
+
+COMMON = {
+    "max_active_runs": 500,
+    "max_active_tasks": 500,
+    "default_args": {"retries": 3, "retry_delay": timedelta(seconds=1)},
+}
+
+
+@dag(schedule=None, **COMMON)
+def kill_create():
+    """One create, of what the run is asked for."""
+    Create(task_id="task", meeting=_of_conf("meeting", as_json=True), meetings_conn_id=_of_conf("conn"))
+
+
+@dag(schedule=None, **COMMON)
+def kill_update():
+    """One update, of what the run is asked for."""
+    Update(
+        task_id="task",
+        meeting_id=_of_conf("meeting_id"),
+        changes=_of_conf("changes", as_json=True),
+        meetings_conn_id=_of_conf("conn"),
+    )
+
+
+@dag(schedule=None, **COMMON)
+def kill_delete():
+    """One delete, of what the run is asked for."""
+    Delete(task_id="task", meeting_id=_of_conf("meeting_id"), meetings_conn_id=_of_conf("conn"))
+
+
+@dag(schedule=None, **COMMON | {"default_args": {"retries": 12, "retry_delay": timedelta(seconds=3)}})
+def kill_outage():
+    """One create with patience enough for an API server that is away for a while."""
+    Create(task_id="task", meeting=_of_conf("meeting", as_json=True), meetings_conn_id=_of_conf("conn"))
+
+
+@dag(schedule=None, **COMMON)
+def kill_mapped():
+    """Many creates, one for each item of a list that may be another one after a clear."""
+
+    @task
+    def items():
+        return json.loads((FOLDER / "items.json").read_text())
+
+    Create.partial(task_id="task").expand_kwargs(items())
+
+
+kill_create()
+kill_update()
+kill_delete()
+kill_outage()
+kill_mapped()

@@ -1,0 +1,32 @@
+"""Lets the scheduler import once what every task would import anew: its LocalExecutor forks the tasks' processes."""
+
+import importlib
+import sys
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+NEEDED = (
+    "airflow.dag_processing.bundles.manager",
+    "airflow.dag_processing.dagbag",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow_provider_meetings.hooks.builderprime",
+    "airflow_provider_meetings.hooks.hiringcenter",
+    "airflow_provider_meetings.ledger",
+    "airflow_provider_meetings.operators.meetings",
+)
+
+
+@hookimpl
+def on_starting(component):
+    """Import what a task needs before there is one."""
+    if type(component).__name__ == "Job" and "scheduler" in sys.argv:
+        for name in NEEDED:
+            importlib.import_module(name)
+
+
+class Preload(AirflowPlugin):
+    """Brings the listener in."""
+
+    name = "preload"
+    listeners = [sys.modules[__name__]]  # noqa: RUF012 - Airflow's way

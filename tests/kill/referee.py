@@ -1,0 +1,100 @@
+"""The referee: reads what happened from the sandbox's journal and tables, and from nothing else."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from tests.kill.cells import Cell
+
+EXACTLY_ONCE = "exactly once"
+FAILS_LOUDLY = "fails loudly"
+AT_LEAST_ONCE = "at least once"
+WRONG = "wrong"
+#: From the best to the worst.
+GRADES = (EXACTLY_ONCE, FAILS_LOUDLY, AT_LEAST_ONCE, WRONG)
+
+_MARKED = {"hiringcenter": "notes", "builderprime": "title"}
+
+
+class Vendors:
+    """The sandbox's control API."""
+
+    def __init__(self, ready: dict[str, Any]) -> None:
+        self._url = ready["control"]
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def call(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Make one call."""
+        answer = self._session.request(method, f"{self._url}/{path}", timeout=60, **kwargs)
+        answer.raise_for_status()
+        return answer.json()
+
+    def insert(self, vendor: str, row: dict[str, Any]) -> Any:
+        """Make a meeting behind everybody's back."""
+        edit = {"vendor": vendor, "op": "insert", "meeting": row}
+        return self.call("POST", "meetings", json=edit)["ids"][0]
+
+    def evidence(self) -> "Evidence":
+        """Read the whole journal and both tables."""
+        return Evidence(self.call("GET", "journal"), self.call("GET", "meetings"), self.call("GET", "faults"))
+
+
+@dataclass
+class Evidence:
+    """What there is at one moment."""
+
+    journal: list[dict[str, Any]]
+    tables: dict[str, list[dict[str, Any]]]
+    faults: list[dict[str, Any]]
+
+    def hits(self, rule: int) -> int:
+        """How often a fault hit; a kill that found nobody is none."""
+        hits = [hit for fault in self.faults if fault["id"] == rule for hit in fault["hits"]]
+        return sum(hit["action"] != "kill" or bool(hit.get("killed")) for hit in hits)
+
+
+@dataclass
+class Verdict:
+    """What the referee says of a cell."""
+
+    grade: str
+    problems: list[str] = field(default_factory=list)
+    meeting_id: Any = None
+
+
+def judge(  # noqa: PLR0911 - one for each way to end
+    cell: Cell, evidence: Evidence, *, ended: str, try_number: int, meeting_id: Any = None, twin: Any = None
+) -> Verdict:
+    """Say whether there is exactly the meeting that was asked for."""
+    rows = [row for row in evidence.tables[cell.vendor] if cell.marker in (row[_MARKED[cell.vendor]] or "")]
+    acts = [row for row in evidence.journal if row["vendor"] == cell.vendor and row["acted"]]
+    problems = [] if ended == "success" else [f"the task ended in {ended}"]
+    made = [row["meetingId"] for row in acts if row["acted"] == "created" and cell.marker in row["body"]]
+    own = [row for row in rows if row["id"] != twin]
+    asked = cell.row | ({"location": f"Room {try_number}"} if cell.changing else {})
+
+    if cell.operation == "delete":
+        deleted = [row for row in acts if row["acted"] == "deleted" and row["meetingId"] == str(meeting_id)]
+        if own or made or (ended == "success" and len(deleted) != 1):
+            return Verdict(WRONG, [*problems, f"{len(own)} left, {len(deleted)} deletes, {len(made)} made"], meeting_id)
+        return Verdict(FAILS_LOUDLY if problems else EXACTLY_ONCE, problems, meeting_id)
+
+    allowed = 1 if cell.operation == "create" else 0
+    if len(made) > allowed or len(own) > 1:
+        ids = ", ".join(str(row["id"]) for row in own)
+        return Verdict(AT_LEAST_ONCE, [*problems, f"{len(made)} were made, there are {ids}"], own[-1]["id"])
+    if twin is not None and not any(row["id"] == twin and _differences(row, cell.row) == [] for row in rows):
+        return Verdict(WRONG, [*problems, "the meeting that was there before was touched"])
+    if ended != "success":
+        return Verdict(FAILS_LOUDLY, problems, own[0]["id"] if own else None)
+    if len(own) != 1 or len(made) != allowed:
+        return Verdict(WRONG, [f"{len(made)} were made and {len(own)} are there"])
+    if wrong := _differences(own[0], asked):
+        return Verdict(WRONG, wrong, own[0]["id"])
+    return Verdict(EXACTLY_ONCE, [], own[0]["id"])
+
+
+def _differences(row: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    return [f"{name} is {row[name]!r}, not {value!r}" for name, value in asked.items() if row[name] != value]
