@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type format bench sandbox constraints clean
+.PHONY: help setup demo test test-kill test-kill-slice lint type format bench sandbox constraints clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment; the other targets do it when it is missing or old
 
@@ -18,6 +18,12 @@ demo: $(STAMP) ## Run every example DAG in a real Airflow against the sandbox (K
 
 test: lint type ## Run the whole test suite: linters, types, and every test with the system tests
 	$(BIN)/python -m pytest
+
+test-kill: $(STAMP) ## Kill tasks of a real Airflow at every step, and renew the table in docs/exactly-once.md
+	$(BIN)/python -m tests.kill
+
+test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integration
+	$(BIN)/python -m tests.kill --slice
 
 lint: $(STAMP) ## Check style and format
 	$(BIN)/ruff check
