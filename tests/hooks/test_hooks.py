@@ -183,7 +183,7 @@ SETTINGS = [
 def test_long_lists_hold_each_meeting_once_in_both_ways(server, kind, options):
     """Three months, a crowd at one instant, more than a page: each once, the same in the worker and the triggerer."""
     server.options(**options)
-    crowd = 130 if "bounds" in options else 60
+    crowd = 130 if options.get("bounds") == "exclusive" else 60
     dates = [NOON + number * 18 * HOUR for number in range(120)] + [NOON + DAY] * crowd
     wanted = {str(number) for number in server.insert(kind, *(kind.row(date) for date in dates))}
     server.insert(kind, kind.row(NOON - 1), kind.row(NOON + 95 * DAY))

@@ -286,7 +286,7 @@ def test_the_window_is_the_runs_interval(server, kind, connect):
         ({}, {}, "window_start and window_end must be given"),
         ({"window_end": NOON}, {}, "window_start must be given"),
         ({"window_start": NOON}, {"data_interval_start": None, "data_interval_end": None}, "window_end must be given"),
-        ({}, {"data_interval_start": START, "data_interval_end": START}, "empty data interval"),
+        ({}, {"data_interval_start": START, "data_interval_end": START}, "interval is empty"),
     ],
 )
 def test_a_run_without_an_interval_is_told_what_to_pass(server, kind, connect, case):
