@@ -52,9 +52,9 @@ class Patience:
     def in_flight(self) -> float:
         """Seconds after a send in which a request that was not answered may still be acted on.
 
-        Its own timeout, and half as long again: a server that is slow does not notice at once that nobody listens.
+        Twice its own timeout: a server that is slow does not notice at once that nobody listens any more.
         """
-        return self.timeout * 1.5
+        return self.timeout * 2
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -47,7 +48,7 @@ class Question:
             window = Window.of(window_start, window_end)
         except ValueError as error:
             problems["window"] = str(error)
-        match = {} if match is None else match
+        match = _from_text({} if match is None else match)
         if not isinstance(match, Mapping):
             problems["match"] = "must be a dict of fields and values"
         else:
@@ -57,12 +58,13 @@ class Question:
         text = str(min_count).strip()
         if isinstance(min_count, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
             problems["min_count"] = f"must be a whole number of at least 1, not {min_count!r}"
-        if not isinstance(filters or {}, Mapping):
-            problems["filters"] = "must be a dict of the vendor's filters"
+        filters = _from_text({} if filters is None else filters)
+        if not isinstance(filters, Mapping):
+            problems["filters"] = "must be a dict of the vendor's filters, or its JSON: did a template come out empty?"
         if problems:
             raise refuse("The sensor cannot ask, nothing was sent", problems)
         plain = {name: list(wanted) if isinstance(wanted, tuple | set) else wanted for name, wanted in match.items()}
-        return cls(window.start, window.end, dict(filters or {}), plain, int(text))
+        return cls(window.start, window.end, dict(filters), plain, int(text))
 
     def satisfied_by(self, meetings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
         """Return the meetings that match, all of them; None: they are not enough.
@@ -89,6 +91,14 @@ class Question:
         return f"at least {self.min_count} meeting(s){matching} in {Window(self.window_start, self.window_end)}"
 
 
+def _from_text(given: Any) -> Any:
+    """Decode what a template rendered as JSON text; anything else is left to the checks."""
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+
+
 def _same(stored: Any, wanted: Any) -> bool:
     if stored is None or wanted is None or isinstance(stored, bool) or isinstance(wanted, bool):
         return stored is wanted
@@ -97,8 +107,9 @@ def _same(stored: Any, wanted: Any) -> bool:
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether waiting cannot help."""
-    return isinstance(error, AirflowFailException)
+    """Whether waiting cannot help: what is permanent anyway, and an address where the vendor does not live."""
+    elsewhere = isinstance(error, MeetingsProtocolError) and 300 <= (error.status or 0) < 500  # noqa: PLR2004
+    return elsewhere or isinstance(error, AirflowFailException)
 
 
 def as_event(error: MeetingsError) -> dict[str, Any]:
@@ -107,8 +118,11 @@ def as_event(error: MeetingsError) -> dict[str, Any]:
         "status": "error",
         "type": type(error).__name__,
         "message": error.message,
-        "where": {"status": error.status, "code": error.code, "method": error.method, "path": error.path},
+        "where": {name: getattr(error, name) for name in _WHERE},
     }
+
+
+_WHERE = ("status", "code", "method", "path")
 
 
 def from_event(event: Any) -> list[dict[str, Any]]:
@@ -123,5 +137,11 @@ def from_event(event: Any) -> list[dict[str, Any]]:
             return meetings
         kind = getattr(exceptions, str(event.get("type")), None)
         if event.get("status") == "error" and isinstance(kind, type) and issubclass(kind, MeetingsError):
-            raise kind(str(event.get("message")), **(event.get("where") or {}))
-    raise MeetingsProtocolError(f"The trigger ended with an event that is not understood: {type(event).__name__}")
+            where = event.get("where")
+            known = where if isinstance(where, Mapping) else {}
+            raise kind(str(event.get("message")), **{name: known.get(name) for name in _WHERE})
+    raise _BrokenEventError(f"The trigger ended with an event that is not understood: {type(event).__name__}")
+
+
+class _BrokenEventError(MeetingsProtocolError, AirflowFailException):
+    """Permanent, so that not even ``soft_fail`` makes a skipped task of it."""
