@@ -195,6 +195,15 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         except MeetingsError as error:
             return False, str(error)
 
+    async def aparts(self) -> tuple[S, V, int]:
+        """Look the connection up without blocking the event loop; for polls that many triggers share.
+
+        Returns:
+            Its settings, the vendor's rules for it, and how many sockets it may keep open.
+        """
+        settings = await self._asettings()
+        return settings, self._vendor, self._sockets(settings)
+
     @cached_property
     def _settings(self) -> S:
         try:
