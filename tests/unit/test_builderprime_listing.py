@@ -152,7 +152,7 @@ def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(count,
         for move in moves:
             if move == "remove":
                 shelf.remove_one()
-            else:
+            elif len(shelf.ever) < 60:  # a list that grows faster than it is read has no end
                 shelf.add_mortal(BASE + shelf.random.choice([-1, 0, 0, 1]))
 
     line = Line(FakeBuilderPrime(shelf, order=order, meanwhile=meanwhile))
