@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -53,9 +54,12 @@ class AsyncTransport:
     async def __aenter__(self) -> Self:
         # Reading a CA bundle takes some ten milliseconds: not on the event loop.
         verify = self._settings.verify
+        if verify is True:  # the worker's transport listens to these, too
+            verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         context: ssl.SSLContext | bool = True
         if isinstance(verify, str):
-            context = await asyncio.to_thread(ssl.create_default_context, cafile=verify)
+            where = {"capath" if os.path.isdir(verify) else "cafile": verify}  # noqa: PTH112 - as requests takes it
+            context = await asyncio.to_thread(ssl.create_default_context, **where)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._sockets, ssl=context),
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
@@ -143,7 +147,7 @@ class AsyncTransport:
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
             raise unusable(request, settings, error) from None
         if body is None:
-            large = too_large(request, settings.base_url)
+            large = too_large(request, settings.base_url, sent_at)
             tell(self._log, request, None, large)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}

@@ -74,7 +74,7 @@ def _parse(text: str) -> dt.datetime:
     if not text:
         raise ValueError("it is empty: did a template come out empty?")
     try:
-        return dt.datetime.fromisoformat(text)
+        return dt.datetime.fromisoformat(text.upper())  # RFC 3339 allows a small t and z, Python 3.11 does not
     except ValueError:
         raise ValueError(f"{text!r} is not an ISO 8601 date and time, nor epoch milliseconds") from None
 

@@ -34,7 +34,7 @@ def tell(log: Any, request: Request, response: Response | None, failure: Meeting
     )
 
 
-def too_large(request: Request, base_url: str) -> MeetingsProtocolError:
+def too_large(request: Request, base_url: str, sent_at: float) -> MeetingsProtocolError:
     """Make the error for an answer that is cut off."""
     error = MeetingsProtocolError(
         f"The answer to {request.method} {request.path} is larger than {LARGEST_ANSWER} bytes; the rest was not read. "
@@ -42,7 +42,7 @@ def too_large(request: Request, base_url: str) -> MeetingsProtocolError:
         method=request.method,
         path=request.path,
     )
-    error.maybe_sent = True
+    error.maybe_sent, error.sent_at = True, sent_at
     return error
 
 

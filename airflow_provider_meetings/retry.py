@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_meetings.exceptions import MeetingsTransportError
+from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.wire import Announce, Pause, Request, Response, Step
 
 __all__ = ["Budget", "Patience", "attempt", "backoff", "is_transient", "reset_in", "retry_after", "server_time"]
@@ -30,8 +30,9 @@ __all__ = ["Budget", "Patience", "attempt", "backoff", "is_transient", "reset_in
 BASE = 0.5
 CAP = 30.0
 
-# A Unix timestamp rather than a number of seconds to wait: nobody asks for thirty years.
+# A Unix timestamp rather than a number of seconds to wait: nobody asks for thirty years. And one in milliseconds.
 _TIMESTAMP = 1_000_000_000
+_TIMESTAMP_MS = 100_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ def reset_in(response: Response) -> float | None:
     One revision of HiringCenter's page says it is a Unix timestamp, the other says seconds: both are understood.
     """
     seconds = _number(response.headers.get("ratelimit-reset"))
+    if seconds is not None and seconds >= _TIMESTAMP_MS:
+        seconds /= 1000
     if seconds is not None and seconds >= _TIMESTAMP:
         return max(0.0, seconds - server_time(response)[1])
     return seconds
@@ -215,6 +218,9 @@ def attempt(
             unknown, asked = error.maybe_sent, None
             what = error.message
             sent_at = error.sent_at
+        except MeetingsError as error:  # an answer that cannot be read at all
+            budget.note(error.sent_at)
+            raise
         else:
             assert response is not None  # noqa: S101 - what a transport sends
             sent_at = response.sent_at

@@ -161,7 +161,7 @@ class BuilderPrimeSettings(Settings):
         subdomain = form.host.removesuffix(".builderprime.com")
         plain = all(char.isascii() and (char.isalnum() or char == "-") for char in subdomain)
         if form.host and not (subdomain and plain):
-            form.problem("host", f"{form.host!r} is neither a subdomain, such as acme, nor a URL that ends in /api")
+            form.problem("host", "is neither a subdomain, such as acme, nor a URL that ends in /api")
             subdomain = ""
         return BUILDERPRIME_URL.format(subdomain=subdomain or "unknown")
 

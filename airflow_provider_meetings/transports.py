@@ -162,7 +162,7 @@ class Transport:
         finally:
             deadline.set(None)
         if body is None:
-            large = too_large(request, settings.base_url)
+            large = too_large(request, settings.base_url, sent_at)
             tell(self._log, request, None, large)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}

@@ -205,6 +205,8 @@ def _plain_text(value: Any) -> str:
         raise ValueError(f"must be text, not {type(value).__name__}")
     if not value.isascii():
         _ = value.encode()  # half a surrogate pair has no bytes; its UnicodeEncodeError is a ValueError
+    if value.strip() == "None":
+        raise ValueError("is 'None': did a template come out as nothing? A None that is no text leaves it out")
     return value
 
 
