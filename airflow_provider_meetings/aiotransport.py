@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 import aiohttp
@@ -58,8 +59,7 @@ class AsyncTransport:
             verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         context: ssl.SSLContext | bool = True
         if isinstance(verify, str):
-            where = {"capath" if os.path.isdir(verify) else "cafile": verify}  # noqa: PTH112 - as requests takes it
-            context = await asyncio.to_thread(ssl.create_default_context, **where)
+            context = await asyncio.to_thread(_trust, verify)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._sockets, ssl=context),
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
@@ -156,6 +156,12 @@ class AsyncTransport:
         if self._gate is not None:
             self._gate.observe(response)
         return response
+
+
+def _trust(bundle: str) -> ssl.SSLContext:
+    """Trust a file, or a folder, of certificates."""
+    folder = Path(bundle).is_dir()
+    return ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
 
 
 def _proxy(settings: Settings) -> str | None:
