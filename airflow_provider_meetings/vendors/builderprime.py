@@ -318,7 +318,7 @@ class BuilderPrime:
             while True:
                 found, response = yield from self.lookalikes(intent.body, budget)
                 meeting = intent.choose(found, response, self.created_field)
-                remaining = intent.in_flight_until - response.received_at
+                remaining = intent.in_flight_until - response.sent_at  # what arrived after that was not seen
                 if meeting is not None or remaining <= 0:
                     return meeting
                 pause = budget.pause(min(remaining, _LOOK_AGAIN), "a lost request may still arrive; then a look again")

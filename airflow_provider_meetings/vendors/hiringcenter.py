@@ -13,6 +13,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingNotFoundError,
     MeetingsAuthError,
     MeetingsError,
+    MeetingsInDoubtError,
     MeetingsProtocolError,
     MeetingsServerError,
     MeetingValidationError,
@@ -271,17 +272,26 @@ class HiringCenter:
             The meeting. None: there is none, and the create did not happen.
 
         Raises:
-            MeetingValidationError: It did not happen, and the vendor refuses it now.
+            MeetingValidationError, MeetingNotFoundError: It did not happen, and the vendor refuses it now.
             MeetingsError: It cannot be told. Its ``maybe_sent`` is true.
         """
         now = yield Clock()
+        longest = self.patience.max_wait + self.patience.timeout * self.patience.max_attempts
         try:
-            if now + self.patience.max_wait + self.patience.timeout < intent.first_sent + self.idempotency_window:
+            if now + longest < intent.first_sent + self.idempotency_window:
                 return (yield from self._create(intent.body, intent.key, resent=True))
             yield Tell("The vendor may have forgotten the idempotency key by now: looking for the meeting instead.")
             found, response = yield from self.lookalikes(intent.body, budget)
-            return intent.choose(found, response, self.created_field)
-        except MeetingValidationError:
+            meeting = intent.choose(found, response, self.created_field)
+            remaining = intent.in_flight_until - response.sent_at
+            if meeting is not None or remaining <= 0:
+                return meeting
+            raise MeetingsInDoubtError(
+                "HiringCenter did not answer a create. The meeting is not there, but the request may still arrive for "
+                f"another {remaining:.0f} s. The next try looks for it before it does anything.",
+                retry_after=remaining,
+            )
+        except (MeetingValidationError, MeetingNotFoundError):
             raise
         except MeetingsError as error:
             error.maybe_sent = True
@@ -387,8 +397,9 @@ class HiringCenter:
                 f"{error.message} It is this request's own, sent before and still being processed.",
                 **{name: getattr(error, name) for name in ("status", "code", "method", "path")},
             )
-        # Refused now, but an earlier send went unanswered; only a refusal of the payload itself settles that one too.
-        if budget.unsettled and not isinstance(error, MeetingValidationError):
+        # Refused now, but an earlier send went unanswered; only a refusal of the payload itself, or of what it speaks
+        # of, settles that one too.
+        if budget.unsettled and not isinstance(error, MeetingValidationError | MeetingNotFoundError):
             error.maybe_sent = True
         raise error
 
