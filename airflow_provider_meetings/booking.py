@@ -31,8 +31,11 @@ __all__ = ["Booking", "Item", "Journal", "Outcome", "Record", "book", "digest"]
 
 Outcome: TypeAlias = Literal["created", "adopted", "updated", "unchanged"]
 
-# A journal that takes longer than this to be written is written once more, so that its times are right.
+# The request leaves after the journal is written, at most so many seconds later than the moment that stands in it. A
+# journal that takes longer is written once more, with more room.
 _SLOW_SAVE = 1.0
+# No payload's digest, and not that of a meeting which was found as it should be: a change was sent and not answered.
+_UNKNOWN = "?"
 # How often a meeting may be deleted under our hands before we stop making it again.
 _MOST_ROUNDS = 3
 
@@ -70,8 +73,8 @@ class Record:
     Attributes:
         party: Whom it is with.
         generation: 1, and one more each time it has to be made again because somebody deleted it.
-        digest: Of the payload that was asked for last.
-        sent: The names of the fields sent last.
+        digest: Of the payload that was asked for last; ``?`` while it is not known whether it got there.
+        sent: The names of the fields that may be there because they were sent.
         glimpse: Of the meeting as it was then.
         id: Its id, once known.
         intent: A create that was sent and not answered; it holds the payload until the id is known.
@@ -156,6 +159,7 @@ class _Clerk:
 
     def book(self) -> Call[Booking]:
         adopted = yield from self._inherit()
+        missing: MeetingNotFoundError | None = None
         for _ in range(_MOST_ROUNDS):
             record = self._record
             if record.intent is not None:
@@ -167,11 +171,18 @@ class _Clerk:
                 adopted = True
             try:
                 current = yield from self._vendor.get(record.id)
-                return (yield from self._converge(record, current, adopted=adopted))
             except MeetingNotFoundError:
                 yield Tell(f"Meeting {record.id} was deleted by somebody else: it is made again.")
                 # A new generation has a new idempotency key: under the old one the vendor would replay its old answer.
                 record.id, record.generation, record.glimpse = None, record.generation + 1, ""
+                continue
+            try:
+                return (yield from self._converge(record, current, adopted=adopted))
+            except MeetingNotFoundError as error:
+                # Deleted just now, or what is not there is something that the change speaks of: the meeting tells.
+                missing = error
+        if missing is not None:
+            raise missing
         raise MeetingConflictError("The meeting is deleted by somebody else again and again: given up.")
 
     @property
@@ -192,8 +203,11 @@ class _Clerk:
         if item.since is not None and (yield from self._search(item.since)):
             return True
         last = journal.records.get(journal.last or "")
-        if item.by_digest and last is not None and last.party == self._vendor.party(item.body):
-            # The same one to meet, at the same map index, and nobody else's: its payload has changed.
+        if not item.by_digest or last is None or (last.id is None and last.intent is None):
+            return False
+        if item.since is None or last.party == self._vendor.party(item.body):
+            # Nothing was cleared, so that the map index stands for the same item as before; or it is the same one to
+            # meet, and nobody else's meeting: the payload has changed.
             self._key = str(journal.last)
         return False
 
@@ -208,7 +222,7 @@ class _Clerk:
             if str(meeting.get("id")) not in own
         ]
         candidates = [meeting for meeting, new in verdicts if new is not False]
-        if len(candidates) > 1:
+        if len(candidates) > 1 or (candidates and None in {new for _, new in verdicts}):
             raise undecided(candidates)
         if not candidates:
             return False
@@ -226,7 +240,7 @@ class _Clerk:
         meeting = None
         try:
             meeting = yield from self._vendor.settle(intent)
-        except MeetingValidationError as refusal:
+        except (MeetingValidationError, MeetingNotFoundError) as refusal:
             yield Tell(f"It did not happen, and the vendor refuses it now: {refusal}")
         if meeting is None:
             yield Tell("It did not happen, and cannot any more: it is forgotten.")
@@ -258,6 +272,9 @@ class _Clerk:
             )
         yield Tell(f"Meeting {record.id} differs from what this try asks for: it is changed.")
         changes = self._vendor.fields.to_become(body, record.sent)
+        # Written ahead, too: a change that is not answered may have left any of these fields there, seen or not.
+        record.digest, record.sent = _UNKNOWN, sorted({*record.sent, *body})
+        yield from self._save()
         meeting = yield from self._vendor.update(record.id, changes)
         record.digest, record.sent, record.party = self._digest, sorted(body), self._vendor.party(body)
         self._remember(record, meeting)
@@ -272,6 +289,7 @@ class _Clerk:
         if self._vendor.looks_before_create:
             found, _ = yield from self._vendor.lookalikes(self._item.body)
             known = frozenset(str(meeting.get("id")) for meeting in found)
+        record.party = self._vendor.party(self._item.body)
         key = self._key if record.generation == 1 else f"{self._key}/{record.generation}"
         call = self._vendor.book(self._item.body, key, known)
         try:
@@ -279,29 +297,46 @@ class _Clerk:
         except MeetingsError as error:
             if not error.maybe_sent:
                 # A definite refusal must not pin its payload onto the next try, nor its key, which the vendor may
-                # keep with it. The author's own key is left as it is: other runs may count on it.
+                # keep with it. The author's own key is left as it is: other runs may count on it. So is a key that
+                # the vendor says is in use: a new one would make a second meeting.
                 record.intent = None
-                record.generation += not self._item.own_key
+                refused = isinstance(error, MeetingValidationError | MeetingNotFoundError)
+                record.generation += refused and not self._item.own_key
                 yield from self._save()
             raise
         sent_at = record.intent.first_sent if record.intent else 0.0
         record.digest, record.sent = self._digest, sorted(self._item.body)
         self._remember(record, meeting)
         yield from self._save()
-        if is_replay(meeting.get(self._vendor.created_field), sent_at):
+        if is_replay(meeting.get(self._vendor.created_field), sent_at) or not (yield from self._is_there(meeting)):
             yield Tell(f"The vendor has made meeting {record.id} under this key before: it is read.")
             return None
         return meeting
 
+    def _is_there(self, meeting: dict[str, Any]) -> Call[bool]:
+        """Whether what answered a create is a meeting as it is now.
+
+        After a clear, the answer may be a replay of what another map index made a moment ago, which no clock tells.
+        """
+        if self._item.since is None or self._vendor.looks_before_create:
+            return True
+        try:
+            current = yield from self._vendor.get(meeting["id"])
+        except MeetingNotFoundError:
+            return False
+        return self._vendor.equal(self._item.body, current)
+
     def _write_ahead(self, record: Record, key: str, known: frozenset[str] | None) -> Call[None]:
-        in_flight = self._vendor.patience.in_flight
+        in_flight, slow = self._vendor.patience.in_flight, _SLOW_SAVE
         while True:
             now = yield Clock()
             first = record.intent.first_sent if record.intent else now
-            record.intent = Intent(self._item.body, key, first, now + in_flight, known)
+            record.intent = Intent(self._item.body, key, first, now + slow + in_flight, known)
             yield from self._save()
-            if (yield Clock()) - now < _SLOW_SAVE:
+            spent = (yield Clock()) - now
+            if spent <= slow:
                 return
+            slow = 2 * spent
 
     def _remember(self, record: Record, meeting: dict[str, Any]) -> None:
         record.id, record.intent = meeting["id"], None
