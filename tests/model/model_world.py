@@ -1,0 +1,553 @@
+"""Two vendors in memory, a clock that is a number, and an Airflow that retries, clears and kills.
+
+What is faked is what lies outside the protocol: the vendors' servers, the line to them, the task state store and the
+transport. What is tested is the package's own: ``ledger.book_once``, ``identity``, ``booking`` and both vendors' rules.
+
+A request goes out at ``now``, reaches the server a little later and is answered a little later again. A fault may take
+the request, the answer, or both; or keep the request in flight, to be acted on later, though less than
+``Patience.in_flight`` seconds after it was sent. That bound is the one thing that the vendors are trusted with, beside
+what their pages say of idempotency keys (of which a reused one is answered before the payload is looked at).
+"""
+
+import dataclasses
+import datetime as dt
+import heapq
+import itertools
+import json
+from email.utils import format_datetime
+from types import SimpleNamespace
+from typing import Any
+
+from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
+from airflow_provider_meetings.ledger import CREATED_KEY, book_once
+from airflow_provider_meetings.retry import Patience
+from airflow_provider_meetings.vendors.answers import Helpdesk
+from airflow_provider_meetings.vendors.builderprime import BuilderPrime
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
+from airflow_provider_meetings.wire import Clock, Parallel, Pause, Request, Response, Save, Tell
+
+#: 2026-11-21T12:00:00.317Z, in seconds.
+NOW = 1_795_262_400.317
+#: Where the meetings lie, in milliseconds.
+NOON = 1_796_000_400_000
+HOUR = 3_600_000
+
+#: What may happen to a request. "late" carries the seconds after which it is acted on.
+FAULTS = (
+    "unsent",  # the connection was refused
+    "lost",  # it never arrived
+    "answer lost",  # it was acted on
+    "timeout",  # it never arrived, which took the whole timeout to find out
+    "500 before",
+    "500 after",
+    "429",
+    "refused",  # 400, though the payload is fine at other times
+    "false before",  # 200, success: false, and no reason
+    "false after",
+    "garbage after",  # 200 and a page of HTML
+    "truncated after",
+)
+#: The quick ones that are over when the connection breaks.
+BREAK = 0.3
+ANSWER = 0.2
+
+
+class Killed(BaseException):
+    """The process is gone; nothing of it runs any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Late:
+    """A fault: the request is still acted on, that many seconds after it was sent."""
+
+    seconds: float
+
+
+class Crm:
+    """What both vendors' servers have in common.
+
+    Attributes:
+        rows: The meetings by id, each with who had it made (``owner``) and what a human being did to it (``touched``).
+        owner: Who sends now.
+        sent: Each request that reached the server: method, path, key, body.
+    """
+
+    def __init__(self, *, skew: float = 0.0, **patience: Any) -> None:
+        self.now = NOW
+        self.skew = skew
+        self.patience = Patience(**patience)
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.owner = ""
+        self.sent: list[Request] = []
+        self.refuse = lambda _body: None  # an answer to a create that the vendor does not like; None: it is fine
+        self.deny: set[str] = set()  # scopes that the key lacks
+        self._ids = itertools.count(1)
+        self._queue: list[Any] = []
+        self._order = itertools.count()
+
+    # -- time
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by; requests in flight arrive."""
+        until = self.now + seconds
+        while self._queue and self._queue[0][0] <= until:
+            due, _, act = heapq.heappop(self._queue)
+            self.now = max(self.now, due)
+            act()
+        self.now = until
+
+    # -- the table
+
+    def insert(self, body: dict[str, Any], owner: str) -> dict[str, Any]:
+        """Make a meeting; an owner other than a human being has at most one at any moment."""
+        row = {"id": self.new_id(), "created": round((self.now + self.skew) * 1000), "owner": owner, "touched": {}}
+        row["body"] = {name: value for name, value in body.items() if value is not None}
+        self.rows[str(row["id"])] = row
+        if owner != "human":
+            ids = [row["id"] for row in self.owned(owner)]
+            assert len(ids) == 1, f"{owner} owns the meetings {ids} at once"
+        return row
+
+    def owned(self, owner: str) -> list[dict[str, Any]]:
+        """What an owner had made and is there."""
+        return [row for row in self.rows.values() if row["owner"] == owner]
+
+    def touch(self, owner: str, **changes: Any) -> None:
+        """Change a meeting as a human being."""
+        for row in self.owned(owner):
+            row["body"] |= changes
+            row["touched"] |= changes
+
+    def remove(self, owner: str) -> None:
+        """Delete a meeting as a human being."""
+        for row in self.owned(owner):
+            del self.rows[str(row["id"])]
+
+    def change(self, row: dict[str, Any], changes: dict[str, Any]) -> None:
+        """Change a meeting as the API does: null removes."""
+        merged = row["body"] | changes
+        row["body"] = {name: value for name, value in merged.items() if value not in (None, "")}
+
+    # -- the line
+
+    def perform(self, request: Request, fault: Any) -> Response:  # noqa: C901, PLR0911 - one return a fault
+        """Carry a request to the server and its answer back, or not."""
+        sent_at = self.now
+        creates = request.method == "POST" and request.path == self.collection
+        if isinstance(fault, Late) and creates:
+            self.sent.append(request)
+            self.accept_late(request, sent_at + fault.seconds, self.owner)
+            self.advance(BREAK)
+            raise self._lost(request, sent_at)
+        if fault in {"unsent", "lost", "timeout"}:
+            self.advance(self.patience.timeout if fault == "timeout" else BREAK)
+            raise self._lost(request, sent_at, maybe_sent=fault != "unsent")
+        self.advance(ANSWER / 2)
+        self.sent.append(request)
+        if fault == "500 before":
+            return self._answer(sent_at, 500, b"<html>oops</html>")
+        if fault == "429":
+            return self._answer(sent_at, 429, b"{}", **{"retry-after": "7"})
+        if fault == "false before":
+            return self._answer(sent_at, 200, b'{"success": false}')
+        if request.scope in self.deny:
+            return self._answer(sent_at, 403, self.complaint("FORBIDDEN"))
+        refused = fault == "refused" and request.method == "POST"
+        status, content = self.serve(request, refused=refused)
+        if fault == "answer lost" or isinstance(fault, Late):
+            self.advance(BREAK)
+            raise self._lost(request, sent_at)
+        if fault == "500 after":
+            return self._answer(sent_at, 502, b"<html>oops</html>")
+        if fault == "false after":
+            return self._answer(sent_at, 200, b'{"success": false}')
+        if fault == "garbage after":
+            return self._answer(sent_at, 200, b"<html>hello</html>")
+        body = json.dumps(content).encode()
+        return self._answer(sent_at, status, body[: len(body) // 2] if fault == "truncated after" else body)
+
+    def _answer(self, sent_at: float, status: int, body: bytes, **headers: str) -> Response:
+        self.advance(ANSWER / 2)
+        clock = dt.datetime.fromtimestamp(int(self.now + self.skew), dt.UTC)
+        headers["date"] = format_datetime(clock, usegmt=True)
+        return Response(status, headers, body, sent_at, self.now)
+
+    def _lost(self, request: Request, sent_at: float, *, maybe_sent: bool = True) -> MeetingsTransportError:
+        where = {"method": request.method, "path": request.path}
+        return MeetingsTransportError("the connection broke.", maybe_sent=maybe_sent, sent_at=sent_at, **where)
+
+    def later(self, due: float, act: Any) -> None:
+        """Have something happen at a moment to come."""
+        heapq.heappush(self._queue, (due, next(self._order), act))
+
+
+class HiringCenterCrm(Crm):
+    """HiringCenter: idempotency keys that replay, refuse and expire."""
+
+    collection = "/meetings"
+    date = "meetingDate"
+
+    def __init__(self, *, window: float = 86_400.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.window = window
+        self.keys: dict[str, tuple[bytes | None, float, tuple[int, Any]]] = {}
+        self.vendor = HiringCenter(
+            Helpdesk("HiringCenter", "hc", "https://hc.test/v2"), self.patience, idempotency_window=window
+        )
+
+    def new_id(self) -> Any:
+        """Ids are texts here."""
+        return f"mtg{next(self._ids)}"
+
+    def complaint(self, text: str) -> bytes:
+        """An error in the envelope."""
+        return json.dumps({"error": text, "message": text}).encode()
+
+    def accept_late(self, request: Request, due: float, owner: str) -> None:
+        """Take a request that is worked on later; its key is in use from now on."""
+        key = str(request.idempotency_key)
+        if self._key(key) is not None:
+            return
+        self.keys[key] = (request.body, self.now, ())
+
+        def act() -> None:
+            self.keys[key] = (request.body, self.now, self._create(json.loads(request.body or b""), owner))
+
+        self.later(due, act)
+
+    def _key(self, key: str) -> Any:
+        known = self.keys.get(key)
+        if known is not None and known[2] and known[1] + self.window < self.now:
+            del self.keys[key]
+            return None
+        return known
+
+    def _create(self, body: dict[str, Any], owner: str) -> tuple[int, Any]:
+        return 201, {"success": True, "item": self.shape(self.insert(body, owner))}
+
+    def shape(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What comes back."""
+        return {"location": None, "notes": None, **row["body"], "id": row["id"], "createdAt": row["created"]}
+
+    def serve(self, request: Request, *, refused: bool) -> tuple[int, Any]:  # noqa: PLR0911 - one return an answer
+        """Answer as the page says."""
+        missing = 404, {"error": "Not found", "message": "There is no such meeting."}
+        if request.method == "GET" and request.path == self.collection:
+            return 200, {"success": True, "items": self._list(dict(request.params)), "pagination": {}}
+        meeting_id = request.path.removeprefix(self.collection).strip("/")
+        if request.method == "GET":
+            row = self.rows.get(meeting_id)
+            return (200, {"success": True, "item": self.shape(row)}) if row else missing
+        key, body = str(request.idempotency_key), json.loads(request.body or b"{}")
+        if (known := self._key(key)) is not None:
+            if not known[2]:
+                return 409, {"error": "Conflict", "message": "A request with this key is still being processed."}
+            if known[0] != request.body:
+                return 409, {"error": "Conflict", "message": "This key was used for a different request."}
+            return known[2]
+        refusal = (400, {"error": "Validation failed", "message": "no"}) if refused else None
+        if meeting_id:
+            row = self.rows.get(meeting_id)
+            if row is None:
+                return missing
+            if refusal:
+                return refusal
+            self.change(row, body)
+            answer = 200, {"success": True, "item": self.shape(row)}
+        else:
+            if refusal := refusal or self.refuse(body):
+                return refusal
+            answer = self._create(body, self.owner)
+        self.keys[key] = (request.body, self.now, answer)
+        return answer
+
+    def _list(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        after, before = int(query["meetingDateAfter"]), int(query["meetingDateBefore"])
+        return [
+            self.shape(row)
+            for row in self.rows.values()
+            if after <= row["body"]["meetingDate"] <= before
+            and all(row["body"][name] == query[name] for name in ("ownerId", "prospectId") if name in query)
+        ]
+
+
+PEOPLE = {50: ("Betty", "Brown"), 51: ("Carl", "Cole")}
+
+
+class BuilderPrimeCrm(Crm):
+    """Builder Prime: no keys, and what comes back has other names and less of them than what was sent."""
+
+    collection = "/meetings/v1"
+    date = "startDateTime"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.vendor = BuilderPrime(Helpdesk("Builder Prime", "bp", "https://bp.test/api"), self.patience)
+
+    def new_id(self) -> Any:
+        """Ids are numbers here."""
+        return next(self._ids)
+
+    def complaint(self, text: str) -> bytes:
+        """An error in the envelope."""
+        return json.dumps({"success": False, "errors": [{"code": text, "message": text}]}).encode()
+
+    def accept_late(self, request: Request, due: float, owner: str) -> None:
+        """Take a request that is worked on later."""
+        self.later(due, lambda: self.insert(json.loads(request.body or b""), owner))
+
+    def shape(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What comes back: names instead of ids, and neither end, type nor reminders."""
+        body = row["body"]
+        first, last = PEOPLE.get(body.get("employee", {}).get("id"), (None, None))
+        return {
+            "id": row["id"],
+            "createdDate": row["created"],
+            "title": body.get("title"),
+            "location": body.get("location"),
+            "startDateTime": body["startDateTime"],
+            "opportunityId": body.get("clientOpportunityId"),
+            "employeeFirstName": first,
+            "employeeLastName": last,
+        }
+
+    def serve(self, request: Request, *, refused: bool) -> tuple[int, Any]:
+        """Answer as the page says."""
+        missing = 404, json.loads(self.complaint("NOT_FOUND"))
+        if request.method == "GET" and request.path == self.collection:
+            query = dict(request.params)
+            low, high = int(query["start-date-from"]), int(query["start-date-to"])
+            rows = [row for row in self.rows.values() if low <= row["body"]["startDateTime"] <= high]
+            return 200, {"success": True, "data": [self.shape(row) for row in rows]}
+        meeting_id = request.path.removeprefix(self.collection).strip("/")
+        row = self.rows.get(meeting_id)
+        if meeting_id and row is None:
+            return missing
+        if request.method == "GET":
+            return 200, {"success": True, "data": self.shape(row)}
+        body = json.loads(request.body or b"{}")
+        if refused:
+            return 400, json.loads(self.complaint("INVALID"))
+        if row is not None:
+            self.change(row, body)
+            return 200, {"success": True, "data": self.shape(row)}
+        return self.refuse(body) or (200, {"success": True, "data": {"id": self.insert(body, self.owner)["id"]}})
+
+
+@dataclasses.dataclass(frozen=True)
+class Luck:
+    """What a try meets with.
+
+    Attributes:
+        kill: Before which step the process dies; None: it lives.
+        writes: What happens to its POSTs, in order; those after the last are fine.
+        reads: The same of its GETs.
+        save: Seconds that the journal takes to be written.
+    """
+
+    kill: int | None = None
+    writes: tuple[Any, ...] = ()
+    reads: tuple[Any, ...] = ()
+    save: float = 0.05
+
+
+FAIR = Luck()
+
+
+class Store:
+    """The task state store: text, so that nothing but JSON survives."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Read a value."""
+        return json.loads(self.texts[key]) if key in self.texts else default
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:  # noqa: ARG002 - Airflow's signature
+        """Write a value."""
+        self.texts[key] = json.dumps(value, allow_nan=False)
+
+
+class TaskInstance:
+    """A task instance: its tries, and what Airflow keeps of it.
+
+    Args:
+        crm: The vendor that it books with.
+        owner: Whom its meetings are counted for; None: by whom they are with, as a mapped task's are.
+        map_index: -1: it is not a mapped task's.
+        task_id: The task.
+    """
+
+    def __init__(self, crm: Crm, owner: str | None = None, *, map_index: int = -1, task_id: str = "book") -> None:
+        self.crm = crm
+        self.owner = owner
+        self.facts = SimpleNamespace(
+            dag_id="dag", run_id="run", task_id=task_id, map_index=map_index, try_number=0, id=None
+        )
+        self.run = SimpleNamespace(clear_number=0, run_after=dt.datetime.fromtimestamp(crm.now, dt.UTC))
+        self.store: Store | None = Store()
+        self.given: str | None = None
+        self.story: list[str] = []
+        self.steps = 0
+
+    @property
+    def journal(self) -> dict[str, Any]:
+        """What is kept of it between tries."""
+        return self.store.get(CREATED_KEY) or {"records": {}, "last": None}
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a create stands in it that was not answered."""
+        return any(record["intent"] for record in self.journal["records"].values())
+
+    def clear(self) -> None:
+        """Clear it, as a user does."""
+        self.run.clear_number += 1
+
+    def attempt(self, body: dict[str, Any], luck: Luck = FAIR) -> Any:
+        """Try it once; returns the booking, or None where it was killed.
+
+        Raises:
+            MeetingsError: The try failed.
+        """
+        self.facts.try_number += 1
+        self.facts.id = object()  # a new one each try
+        context = {"ti": self.facts, "dag_run": self.run, "task_state_store": self.store}
+        self.crm.owner = self.owner or party(body)
+        hook = SimpleNamespace(
+            check_meeting=self.crm.vendor.check_meeting,
+            drive=lambda make_call, save=None: self._drive(make_call(self.crm.vendor), save, luck),
+        )
+        try:
+            return book_once(hook, body, self.given, context)
+        except Killed:
+            return None
+
+    def _drive(self, call: Any, save: Any, luck: Luck) -> Any:
+        writes, reads = iter(luck.writes), iter(luck.reads)
+        answer: Any = None
+        failure: MeetingsError | None = None
+        for number in itertools.count():
+            self.steps = number
+            if number == luck.kill:
+                # Not closed: a dead process runs no `finally`, and what it leaves behind is never driven again.
+                raise Killed
+            try:
+                step = call.send(answer) if failure is None else call.throw(failure)
+            except StopIteration as done:
+                return done.value
+            answer = failure = None
+            try:
+                answer = self._side(step, save, luck, writes, reads)
+            except MeetingsError as error:
+                failure = error
+        return None
+
+    def _side(self, step: Any, save: Any, luck: Luck, writes: Any, reads: Any) -> Any:
+        if isinstance(step, Request):
+            return self.crm.perform(step, next(reads if step.method == "GET" else writes, None))
+        if isinstance(step, Pause):
+            assert step.seconds <= self.crm.patience.max_wait
+            self.crm.advance(step.seconds)
+        elif isinstance(step, Clock):
+            return self.crm.now
+        elif isinstance(step, Save):
+            if save is not None:
+                save(step.document)
+            self.crm.advance(luck.save)
+        elif isinstance(step, Tell):
+            self.story.append(step.text)
+        else:
+            assert not isinstance(step, Parallel), "nothing here is read in parallel"
+        return None
+
+
+def party(body: dict[str, Any]) -> str:
+    """Whom a meeting is with."""
+    return str(body.get("prospectId", body.get("clientOpportunityId")))
+
+
+OPTIONAL = ("location", "notes", "endDateTime", "employee", "meetingTypeId", "reminders")
+
+
+def check(crm: Crm, owner: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Hold the invariant for an owner whose last try asked for this; returns its row."""
+    rows = crm.owned(owner)
+    assert len(rows) == 1, f"{owner} owns {len(rows)} meetings"
+    (row,) = rows
+    wrong = {name: row["body"].get(name) for name, value in body.items() if row["body"].get(name) != value}
+    assert not wrong, f"{owner} asked for {body}, and these are otherwise: {wrong}"
+    by_hand = row["touched"]
+    left = {
+        name: row["body"][name]
+        for name in OPTIONAL
+        if name in row["body"] and name not in body and row["body"][name] != by_hand.get(name)
+    }
+    assert not left, f"{owner} did not ask for {left}"
+    return row
+
+
+def hiringcenter_body(prospect: str = "p1", variant: int = 0, kind: str = "virtual") -> dict[str, Any]:
+    """One of some payloads for the same prospect."""
+    body = {
+        "prospectId": prospect,
+        "meetingDate": NOON + HOUR * (variant % 2),
+        "timeZone": "America/New_York",
+        "meetingType": kind,
+        "ownerId": "o1",
+    }
+    return (
+        body
+        | (
+            {},
+            {"location": "Zoom"},
+            {"notes": "first"},
+            {"location": "Main Street 5", "notes": "second"},
+            {"notes": "third"},
+            {"location": "Room 4"},
+        )[variant % 6]
+    )
+
+
+def builderprime_body(opportunity: int = 7, variant: int = 0, title: str = "Visit") -> dict[str, Any]:
+    """One of some payloads for the same opportunity; some differ only in what does not come back."""
+    start = NOON + HOUR * (variant // 3 % 2)
+    body = {"clientOpportunityId": opportunity, "title": title, "startDateTime": start}
+    return (
+        body
+        | (
+            {"employee": {"id": 50}},
+            {"employee": {"id": 50}, "meetingTypeId": 1011},
+            {"location": "Main Street 5", "endDateTime": start + HOUR},
+            {"location": "Main Street 5"},
+            {"employee": {"id": 51}, "reminders": [{"unitsBefore": 30, "unitType": "MINUTES"}]},
+            {"employee": {"id": 51}},
+        )[variant % 6]
+    )
+
+
+def visible(variant: int) -> int:
+    """Payloads of Builder Prime's with the same number cannot be told apart by what comes back."""
+    return (0, 0, 2, 3, 4, 4)[variant % 6]
+
+
+class Kind:
+    """A vendor, as the tests are parametrized with it."""
+
+    def __init__(self, name: str, crm: Any, body: Any) -> None:
+        self.name = name
+        self.crm = crm
+        self.body = body
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def party(self, number: int) -> Any:
+        """Name somebody to meet."""
+        return f"p{number}" if self.crm is HiringCenterCrm else number
+
+
+HC = Kind("hiringcenter", HiringCenterCrm, hiringcenter_body)
+BP = Kind("builderprime", BuilderPrimeCrm, builderprime_body)
+KINDS = (HC, BP)

@@ -1,0 +1,383 @@
+"""Remove one clause of the protocol at a time, and see a test fail each time.
+
+    python tests/model/mutations.py [word ...]      only the mutations whose name holds one of the words
+
+Each mutation replaces a piece of the package's source in a temporary copy of it; the tests of this folder run against
+the copy, the directed ones first. It fails when a piece is not there any more, or when no test notices that it is gone.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "airflow_provider_meetings"
+TESTS = ("test_model_clauses.py", "test_model_limits.py", "test_model_histories.py")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A clause of the protocol, and the protocol without it.
+
+    Attributes:
+        name: What is taken away.
+        file: Where it stands, in the package.
+        old: The piece; it must be there exactly once.
+        new: What stands there instead.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+BOOKING, IDENTITY, LEDGER = "booking.py", "identity.py", "ledger.py"
+HIRINGCENTER, BUILDERPRIME = "vendors/hiringcenter.py", "vendors/builderprime.py"
+LOOKALIKES = "vendors/lookalikes.py"
+
+MUTATIONS = (
+    Mutation(
+        "write ahead of a create",
+        BOOKING,
+        "            yield from self._save()\n            spent =",
+        "            spent =",
+    ),
+    Mutation(
+        "write the id down after the answer",
+        BOOKING,
+        "        self._remember(record, meeting)\n        yield from self._save()\n        if is_replay",
+        "        self._remember(record, meeting)\n        if is_replay",
+    ),
+    Mutation("allow for a slow journal", BOOKING, "now + slow + in_flight, known)", "now + in_flight, known)"),
+    Mutation("write a slow journal once more", BOOKING, "            if spent <= slow:\n", "            if True:\n"),
+    Mutation("give a slow journal more room", BOOKING, "            slow = 2 * spent\n", ""),
+    Mutation(
+        "keep when a create was first sent",
+        BOOKING,
+        "first = record.intent.first_sent if record.intent else now",
+        "first = now",
+    ),
+    Mutation(
+        "settle before anything else",
+        BOOKING,
+        "if record.intent is not None:\n                ad",
+        "if False:\n                ad",
+    ),
+    Mutation(
+        "write down what was settled",
+        BOOKING,
+        "        yield from self._save()\n        return meeting is not None",
+        "        return meeting is not None",
+    ),
+    Mutation(
+        "remember what a settled create had asked for",
+        BOOKING,
+        "            record.digest, record.sent = digest(intent.body), sorted(intent.body)\n",
+        "",
+    ),
+    Mutation(
+        "drop the payload once the id is known",
+        BOOKING,
+        'record.id, record.intent = meeting["id"], None',
+        'record.id = meeting["id"]',
+    ),
+    Mutation(
+        "forget a payload that is refused",
+        BOOKING,
+        "                record.intent = None\n                refused",
+        "                refused",
+    ),
+    Mutation(
+        "forget a payload that is refused when it is settled",
+        BOOKING,
+        "        except (MeetingValidationError, MeetingNotFoundError) as refusal:",
+        "        except ZeroDivisionError as refusal:",
+    ),
+    Mutation(
+        "never get past a 409 with a new key",
+        BOOKING,
+        "record.generation += refused and not self._item.own_key",
+        "record.generation += 1",
+    ),
+    Mutation(
+        "take a new key after a deletion",
+        BOOKING,
+        'record.id, record.generation, record.glimpse = None, record.generation + 1, ""',
+        'record.id, record.glimpse = None, ""',
+    ),
+    Mutation(
+        "read the meeting when a change is answered 404",
+        BOOKING,
+        "            except MeetingNotFoundError as error:\n",
+        "            except MeetingNotFoundError as error:\n                record.id = None\n",
+    ),
+    Mutation(
+        "converge on a payload that changed",
+        BOOKING,
+        'if record.digest in {self._digest, ""} and untouched:',
+        "if untouched:",
+    ),
+    Mutation(
+        "notice what somebody changed",
+        BOOKING,
+        'if record.digest in {self._digest, ""} and untouched:',
+        'if record.digest in {self._digest, ""}:',
+    ),
+    Mutation(
+        "write ahead of a change",
+        BOOKING,
+        "_UNKNOWN, sorted({*record.sent, *body})\n        yield from self._save()\n",
+        "record.digest, record.sent\n",
+    ),
+    Mutation(
+        "remember the fields of a change that is not answered",
+        BOOKING,
+        "sorted({*record.sent, *body})",
+        "record.sent",
+    ),
+    Mutation("clear what is asked no more", BOOKING, "to_become(body, record.sent)", "to_become(body, [])"),
+    Mutation(
+        "refuse to change whom a meeting is with",
+        BOOKING,
+        "if self._vendor.party(body) != record.party and not self._vendor.party_can_change:",
+        "if False:",
+    ),
+    Mutation(
+        "take whom the meeting is with from what is sent",
+        BOOKING,
+        "        record.party = self._vendor.party(self._item.body)\n",
+        "",
+    ),
+    Mutation(
+        "look for what looks alike before a create",
+        BOOKING,
+        'known = frozenset(str(meeting.get("id")) for meeting in found)',
+        "known = frozenset()",
+    ),
+    Mutation(
+        "find an item's meeting after a clear",
+        BOOKING,
+        "if item.since is not None and (yield from",
+        "if False and (yield from",
+    ),
+    Mutation(
+        "leave out what this map index has already",
+        BOOKING,
+        'if str(meeting.get("id")) not in own',
+        "if True",
+    ),
+    Mutation(
+        "fail on two candidates after a clear",
+        BOOKING,
+        "if len(candidates) > 1 or (candidates and",
+        "if (candidates and",
+    ),
+    Mutation(
+        "fail on a date that tells nothing after a clear",
+        BOOKING,
+        "if len(candidates) > 1 or (candidates and None in {new for _, new in verdicts}):",
+        "if len(candidates) > 1:",
+    ),
+    Mutation(
+        "know a mapped item whose payload changed",
+        BOOKING,
+        "            self._key = str(journal.last)\n",
+        "            pass\n",
+    ),
+    Mutation(
+        "leave another party's meeting alone",
+        BOOKING,
+        "if item.since is None or last.party == self._vendor.party(item.body):",
+        "if True:",
+    ),
+    Mutation("look at what may be a replay", BOOKING, " or not (yield from self._is_there(meeting)):", ":"),
+    Mutation(
+        "search after clears only",
+        LEDGER,
+        'again = bool(getattr(run, "clear_number", 0)) and is_mapped(ti) if durable else ti.try_number > 1',
+        "again = is_mapped(ti) if durable else ti.try_number > 1",
+    ),
+    Mutation("read the journal", LEDGER, "journal = Journal.of(store.get(CREATED_KEY))", "journal = Journal()"),
+    Mutation(
+        "know a mapped task's item by its payload",
+        IDENTITY,
+        "        parts.append(digest(body))\n",
+        "        parts.append(str(ti.map_index))\n",
+    ),
+    Mutation(
+        "have one key for all tries",
+        IDENTITY,
+        "parts = [ti.dag_id, ti.run_id, ti.task_id]",
+        "parts = [ti.dag_id, ti.run_id, ti.task_id, str(ti.try_number)]",
+    ),
+    Mutation(
+        "have a key for each task",
+        IDENTITY,
+        "parts = [ti.dag_id, ti.run_id, ti.task_id]",
+        "parts = [ti.dag_id, ti.run_id]",
+    ),
+    Mutation(
+        "resend under the same key",
+        HIRINGCENTER,
+        "self._create(intent.body, intent.key, resent=True)",
+        'self._create(intent.body, intent.key + "!", resent=True)',
+    ),
+    Mutation("know that a resend is one", HIRINGCENTER, "intent.key, resent=True)", "intent.key)"),
+    Mutation(
+        "look once a key may have expired",
+        HIRINGCENTER,
+        "if now + longest < intent.first_sent + self.idempotency_window:",
+        "if True:",
+    ),
+    Mutation(
+        "leave room for a settling that takes its time",
+        HIRINGCENTER,
+        "if now + longest < intent.first_sent + self.idempotency_window:",
+        "if now < intent.first_sent + self.idempotency_window:",
+    ),
+    Mutation(
+        "wait for a request in flight (HiringCenter)",
+        HIRINGCENTER,
+        "if meeting is not None or remaining <= 0:",
+        "if True:",
+    ),
+    Mutation(
+        "settle before a repeat (Builder Prime)",
+        BUILDERPRIME,
+        "            found = yield from self.settle(intent, budget)\n",
+        "            found = None\n",
+    ),
+    Mutation(
+        "wait for a request in flight (Builder Prime)",
+        BUILDERPRIME,
+        "if meeting is not None or remaining <= 0:",
+        "if True:",
+    ),
+    Mutation(
+        "count from when the list was asked for",
+        BUILDERPRIME,
+        "intent.in_flight_until - response.sent_at",
+        "intent.in_flight_until - response.received_at",
+    ),
+    Mutation(
+        "keep a create unknown when looking fails",
+        BUILDERPRIME,
+        "            error.maybe_sent = True  # whatever",
+        "            error.maybe_sent = False  # whatever",
+    ),
+    Mutation(
+        "fail on two candidates", LOOKALIKES, "        if len(candidates) == 1 and certain:\n", "        if certain:\n"
+    ),
+    Mutation(
+        "leave what was there before alone",
+        LOOKALIKES,
+        'new: bool | None = str(meeting.get("id")) not in self.known',
+        "new: bool | None = True",
+    ),
+    Mutation(
+        "compare what comes back",
+        LOOKALIKES,
+        "            return False\n    return True\n\n\ndef glimpse",
+        "            return True\n    return True\n\n\ndef glimpse",
+    ),
+)
+
+
+def mutate(folder: Path, mutation: Mutation) -> None:
+    """Make a copy of the package without a clause."""
+    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__", "sandbox"))
+    path = folder / PACKAGE / mutation.file
+    text = path.read_text()
+    if text.count(mutation.old) != 1:
+        raise SystemExit(f"{mutation.name}: its piece is there {text.count(mutation.old)} times in {mutation.file}")
+    path.write_text(text.replace(mutation.old, mutation.new))
+
+
+class Verdict:
+    """Notes the first test that fails."""
+
+    failed = ""
+
+    def pytest_runtest_logreport(self, report) -> None:
+        """Pytest's hook."""
+        if report.failed and not self.failed:
+            self.failed = report.nodeid.rpartition("/")[2]
+
+    def pytest_collectreport(self, report) -> None:
+        """Pytest's hook; a mutation that cannot even be imported proves nothing."""
+        if report.failed:
+            raise SystemExit(str(report.longrepr))
+
+
+def judge(mutation: Mutation, report: Path) -> None:
+    """Run the tests against a mutation, in a process of its own; write down which test failed."""
+    import pytest  # noqa: PLC0415 - after the environment is set
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        mutate(folder, mutation)
+        os.chdir(folder)
+        (folder / "pytest.ini").write_text("[pytest]\ntimeout = 20\n")
+        tests = folder / "tests"
+        shutil.copytree(Path(__file__).parent, tests, ignore=shutil.ignore_patterns("__pycache__"))
+        sys.path[:0] = [str(folder), str(tests)]
+        sys.dont_write_bytecode = True
+        # Airflow has looked at the providers that are installed, this one among them.
+        for module in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+            del sys.modules[module]
+        verdict = Verdict()
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(str(tests / test) for test in TESTS)], [verdict])
+        if sys.modules[PACKAGE].__file__ != str(folder / PACKAGE / "__init__.py"):
+            raise SystemExit(f"the tests ran against {sys.modules[PACKAGE].__file__}")
+        report.write_text(verdict.failed)
+        del output
+
+
+def main(words: list[str]) -> int:
+    """Judge each mutation; return how many survived."""
+    os.environ["MODEL_SHARE"] = "0.25"  # of the histories; the directed tests come first
+    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
+    began, survivors = time.monotonic(), 0
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["AIRFLOW_HOME"] = name
+        # Imported once, for all the processes that are forked from this one; the package itself is not.
+        import airflow.providers.common.compat.sdk as _sdk  # noqa: PLC0415
+        import hypothesis.internal.conjecture.engine as _engine  # noqa: PLC0415
+        import pendulum as _pendulum  # noqa: PLC0415
+        import pytest  # noqa: PLC0415
+
+        _ = _sdk.BaseHook, _sdk.AirflowException, _sdk.AirflowFailException, _engine, _pendulum, pytest
+        report = Path(name) / "report"
+        for mutation in chosen:
+            report.write_text("")
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    judge(mutation, report)
+                    status = 0
+                except SystemExit as error:
+                    print(error, file=sys.stderr)
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(status)
+            _, status = os.waitpid(child, 0)
+            killer = report.read_text()
+            survivors += not killer
+            broken = " (it could not be run)" if status else ""
+            print(f"{mutation.name:55} -> {killer or 'SURVIVED' + broken}", flush=True)
+    print(f"{len(chosen)} mutations, {survivors} survived, {time.monotonic() - began:.0f} s")
+    return survivors
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(sys.argv[1:])))

@@ -1,0 +1,516 @@
+"""Directed histories: one for each thing that the protocol must get right, and one for each bug that it had."""
+
+import contextlib
+
+import pytest
+from model_world import BP, FAIR, HC, KINDS, NOON, Late, Luck, TaskInstance, check
+
+from airflow_provider_meetings.exceptions import (
+    MeetingConflictError,
+    MeetingNotFoundError,
+    MeetingsError,
+    MeetingsInDoubtError,
+    MeetingsPermissionError,
+    MeetingsServerError,
+    MeetingsTransportError,
+    MeetingValidationError,
+)
+
+DEAD_AFTER_SENDING = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
+
+
+@pytest.fixture(params=KINDS, ids=repr)
+def kind(request):
+    """Each of the two vendors."""
+    return request.param
+
+
+@pytest.fixture
+def crm(kind):
+    """An empty vendor."""
+    return kind.crm()
+
+
+@pytest.fixture
+def ti(crm):
+    """A task instance that has not been tried."""
+    return TaskInstance(crm, "task")
+
+
+def creates(crm):
+    """The creates that reached the vendor."""
+    return [request for request in crm.sent if request.method == "POST" and request.path == crm.collection]
+
+
+def changes(crm):
+    """The updates that reached the vendor."""
+    return [request for request in crm.sent if request.method == "POST" and request.path != crm.collection]
+
+
+def record(ti):
+    """What the journal has of the item that was tried last."""
+    journal = ti.journal
+    return journal["records"][journal["last"]]
+
+
+def dead(ti, body, kind, *writes):
+    """A try that is killed when its create has gone out; the fault says what became of the create."""
+    assert ti.attempt(body, Luck(kill=DEAD_AFTER_SENDING[kind.name].kill, writes=writes)) is None
+    assert ti.unsettled
+
+
+# -- the ledger
+
+
+def test_the_journal_is_written_before_a_create_is_sent(kind, crm, ti):
+    """Killed at the very step that sends, a try leaves payload and key in the journal and nothing at the vendor."""
+    before_sending = DEAD_AFTER_SENDING[kind.name].kill - 1
+    assert ti.attempt(kind.body(), Luck(kill=before_sending)) is None
+    assert record(ti)["intent"]["body"] == kind.body()
+    assert record(ti)["intent"]["key"] == "dag/run/book"
+    assert creates(crm) == []
+
+
+def test_the_payload_is_dropped_once_the_id_is_known(kind, crm, ti):
+    """Meetings hold people's data: the journal keeps digests and names of fields of what is settled."""
+    body = kind.body(variant=3)
+    booking = ti.attempt(body)
+    assert record(ti)["id"] == booking.meeting["id"]
+    assert record(ti)["intent"] is None
+    assert "Main Street" not in str(ti.store.texts)
+    check(crm, "task", body)
+
+
+def test_a_store_that_cannot_be_written_sends_nothing(kind, crm, ti):
+    """The API server is away: the try fails before its create is sent."""
+
+    def away(*_, **__):
+        raise ConnectionError("the API server is away")
+
+    ti.store.set, kept = away, ti.store.set
+    with pytest.raises(ConnectionError):
+        ti.attempt(kind.body())
+    assert creates(crm) == []
+    ti.store.set = kept
+    assert ti.attempt(kind.body()).outcome == "created"
+
+
+def test_a_store_that_is_slow_is_waited_for_once_more(kind, crm, ti):
+    """However long the journal takes to be written, the create goes out, and its times in the journal are right."""
+    dead_after = Luck(kill=DEAD_AFTER_SENDING[kind.name].kill + 3, save=9.0, writes=("lost",))
+    assert ti.attempt(kind.body(), dead_after) is None
+    assert record(ti)["intent"]["in_flight_until"] >= crm.now - 0.3 + crm.patience.in_flight
+    crm.advance(30.0)
+    assert ti.attempt(kind.body(), Luck(save=9.0)) is not None
+    check(crm, "task", kind.body())
+
+
+@pytest.mark.parametrize("fault", [None, "lost"], ids=["it was acted on", "it was lost"])
+def test_the_next_try_finds_out_what_became_of_a_create(kind, crm, ti, fault):
+    """A try that died after sending is settled by the next one: adopted or made, and told in the log."""
+    dead(ti, kind.body(), kind, fault)
+    booking = ti.attempt(kind.body())
+    check(crm, "task", kind.body())
+    assert not ti.unsettled
+    assert ti.story[0].startswith("An earlier try sent a create")
+    assert booking.outcome == ("adopted" if fault is None or kind is HC else "created")
+
+
+def test_a_create_in_flight_is_waited_for(crm, ti, kind):
+    """A request that arrives long after its sender died makes the one meeting there is."""
+    dead(ti, kind.body(), kind, Late(44.9))
+    for _ in range(3):
+        try:
+            ti.attempt(kind.body())
+        except MeetingsServerError:
+            crm.advance(20.0)
+    crm.advance(100.0)
+    check(crm, "task", kind.body())
+    assert len(crm.rows) == 1
+
+
+@pytest.mark.parametrize("save", [0.05, 0.99])
+def test_a_create_that_left_late_is_waited_for_as_long(save):
+    """The journal says when it was written, not when the request left, up to a second later."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    dead_after = Luck(kill=5, writes=(Late(44.95),), save=save)
+    assert ti.attempt(BP.body(), dead_after) is None
+    crm.advance(44.55)
+    ti.attempt(BP.body(), Luck(save=save))
+    crm.advance(100.0)
+    check(crm, "task", BP.body())
+
+
+def test_what_arrives_while_the_list_is_on_its_way_is_not_overlooked():
+    """A list tells what was there when it was asked for, not when it was read."""
+    for fraction in range(40):
+        crm = BP.crm()
+        ti = TaskInstance(crm, "task")
+        dead(ti, BP.body(), BP, Late(44.99))
+        crm.advance(45.0 - 0.3 - fraction * 0.02)
+        ti.attempt(BP.body())
+        crm.advance(100.0)
+        check(crm, "task", BP.body())
+
+
+@pytest.mark.parametrize("kill", range(14))
+def test_a_try_may_die_while_it_settles(kind, crm, ti, kill):
+    """A kill at any step of the settling of a kill leaves the next try with the same task."""
+    dead(ti, kind.body(), kind)
+    ti.attempt(kind.body(), Luck(kill=kill))
+    ti.attempt(kind.body(variant=5))
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_a_wait_that_is_too_long_for_a_worker_is_left_to_the_next_try():
+    """With little `max_wait` the doubt is an error that says for how long, and nothing is sent meanwhile."""
+    crm = BP.crm(max_wait=1.0)
+    ti = TaskInstance(crm, "task")
+    with pytest.raises(MeetingsInDoubtError) as caught:
+        ti.attempt(BP.body(), Luck(writes=(Late(30.0),)))
+    assert len(creates(crm)) == 1
+    crm.advance(caught.value.retry_after)
+    assert ti.attempt(BP.body()).outcome == "adopted"
+    check(crm, "task", BP.body())
+
+
+# -- both vendors
+
+
+def test_hiringcenter_is_sent_the_same_bytes_under_the_same_key():
+    """What settles a lost create is that very create."""
+    crm = HC.crm()
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC)
+    ti.attempt(HC.body(variant=3))
+    first, second = creates(crm)
+    assert (first.body, first.idempotency_key) == (second.body, second.idempotency_key)
+    check(crm, "task", HC.body(variant=3))
+
+
+@pytest.mark.parametrize("fault", [None, "lost"], ids=["it was acted on", "it was lost"])
+def test_hiringcenter_is_looked_at_once_the_key_may_have_expired(fault):
+    """Past the key's life the same create would make a second meeting, so that it is looked for."""
+    crm = HC.crm()
+    crm.insert(HC.body(), "human")
+    crm.advance(600.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC, fault)
+    crm.advance(86_400.0)
+    assert ti.attempt(HC.body()).outcome == ("created" if fault else "adopted")
+    check(crm, "task", HC.body())
+    assert len(creates(crm)) == 1
+
+
+def test_a_key_is_not_trusted_to_live_while_a_settling_takes_its_time():
+    """A settling that begins in the last minutes of a key may end after it: it looks instead of sending."""
+    crm = HC.crm(max_wait=60.0, timeout=30.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC)
+    crm.advance(86_400.0 - 100.0)
+    with pytest.raises(MeetingsTransportError):
+        ti.attempt(HC.body(), Luck(writes=("timeout",) * 5, reads=("timeout",) * 5))
+    ti.attempt(HC.body(), Luck(writes=("timeout", "timeout", "timeout", "timeout", None)))
+    check(crm, "task", HC.body())
+
+
+def test_a_short_life_of_keys_does_not_shorten_the_flight_of_a_request():
+    """With keys that are forgotten at once, a lost create is looked for until it cannot arrive any more."""
+    crm = HC.crm(window=10.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC, Late(40.0))
+    with pytest.raises(MeetingsInDoubtError) as caught:
+        ti.attempt(HC.body())
+    crm.advance(caught.value.retry_after)
+    assert ti.attempt(HC.body()).outcome == "adopted"
+    check(crm, "task", HC.body())
+
+
+@pytest.mark.parametrize("fault", ["answer lost", "lost", "false after", "500 before"])
+def test_look_alikes_from_before_are_left_alone(kind, crm, ti, fault):
+    """Equal meetings that were there before are neither adopted nor changed."""
+    before = [crm.insert(kind.body(), "human")["id"] for _ in range(2)]
+    crm.advance(10.0)
+    dead(ti, kind.body(), kind, fault)
+    booking = ti.attempt(kind.body())
+    assert booking.meeting["id"] not in before
+    check(crm, "task", kind.body())
+    assert len(crm.owned("human")) == 2
+
+
+def test_a_key_that_may_not_read_is_told_which_scope_is_missing():
+    """Without meetings.read nothing can be settled: the error names the scope, and nothing is sent a second time."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    dead(ti, BP.body(), BP)
+    crm.deny.add("meetings.read")
+    for _ in range(3):
+        with pytest.raises(MeetingsPermissionError, match=r"meetings\.read"):
+            ti.attempt(BP.body())
+    assert len(creates(crm)) == 1
+    crm.deny.clear()
+    assert ti.attempt(BP.body()).outcome == "adopted"
+    check(crm, "task", BP.body())
+
+
+def test_a_key_that_may_not_read_makes_nothing():
+    """What could not be settled is not begun."""
+    crm = BP.crm()
+    crm.deny.add("meetings.read")
+    with pytest.raises(MeetingsPermissionError, match=r"meetings\.read"):
+        TaskInstance(crm, "task").attempt(BP.body())
+    assert creates(crm) == []
+
+
+# -- converge
+
+
+def test_the_same_again_writes_nothing(kind, crm, ti):
+    """A clear of a task that has succeeded, with nothing changed, reads and writes nothing."""
+    ti.attempt(kind.body())
+    ti.clear()
+    assert ti.attempt(kind.body()).outcome == "unchanged"
+    assert len(creates(crm)) == 1
+    assert changes(crm) == []
+
+
+@pytest.mark.parametrize("variant", range(1, 6))
+def test_a_changed_payload_changes_the_same_meeting(kind, crm, ti, variant):
+    """A fix and a clear, or a template with now(), update; what is asked no more is cleared, seen or unseen."""
+    made = ti.attempt(kind.body())
+    ti.clear()
+    booking = ti.attempt(kind.body(variant=variant))
+    assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
+    check(crm, "task", kind.body(variant=variant))
+    ti.attempt(kind.body())
+    check(crm, "task", kind.body())
+
+
+@pytest.mark.parametrize("fault", [None, "lost", Late(20.0), "500 after", "429", "false before"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_payload_with_now_in_it_is_one_meeting(kind, fault, mapped):
+    """A payload that is another one each time never meets a 409, nor makes a second meeting."""
+    crm = kind.crm(max_wait=5.0)
+    ti = TaskInstance(crm, "task", map_index=3 if mapped else -1)
+    for number in range(5):
+        body = {**kind.body(variant=3), "location": f"made at {number}"}
+        try:
+            ti.attempt(body, Luck(writes=(fault,), kill=(5, 9, None, 7, None)[number]))
+        except MeetingConflictError:
+            raise
+        except MeetingsError:
+            crm.advance(50.0)
+        assert len(crm.rows) <= 1
+    crm.advance(60.0)
+    ti.attempt(body)
+    check(crm, "task", body)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_wait_in_the_same_try_does_not_forget_whose_meeting_it_is(mapped):
+    """After a deferral a template is rendered anew in the same try: it is the same task instance all the same."""
+    crm = BP.crm(max_wait=1.0)
+    ti = TaskInstance(crm, "task", map_index=0 if mapped else -1)
+    with pytest.raises(MeetingsInDoubtError):
+        ti.attempt(BP.body(), Luck(writes=(Late(30.0),)))
+    ti.facts.try_number -= 1
+    crm.advance(50.0)
+    assert ti.attempt(BP.body(variant=3)).outcome == "updated"
+    check(crm, "task", BP.body(variant=3))
+
+
+@pytest.mark.parametrize("how", ["known", "lost"])
+def test_a_meeting_that_was_deleted_is_made_again_once(kind, crm, ti, how):
+    """Somebody deletes the meeting, known to the journal or not yet: the next try makes it once more, and only once."""
+    if how == "known":
+        ti.attempt(kind.body())
+    else:
+        dead(ti, kind.body(), kind)
+    crm.remove("task")
+    ti.clear()
+    ti.attempt(kind.body(), Luck(kill=7))
+    ti.attempt(kind.body())
+    check(crm, "task", kind.body())
+    assert ti.attempt(kind.body()).outcome == "unchanged"
+
+
+def test_an_edit_by_hand_is_taken_back(kind, crm, ti):
+    """What a try asks for is what is there afterwards, whatever somebody did to it."""
+    ti.attempt(kind.body(variant=3))
+    crm.touch("task", location="elsewhere", **{crm.date: NOON - 1})
+    assert ti.attempt(kind.body(variant=3)).outcome == "updated"
+    check(crm, "task", kind.body(variant=3))
+
+
+@pytest.mark.parametrize("luck", [Luck(kill=3), Luck(kill=4), Luck(kill=5), Luck(writes=("500 after",) * 5)], ids=repr)
+@pytest.mark.parametrize("variant", range(1, 6))
+def test_a_change_that_was_not_seen_to_end_is_taken_back_whole(kind, crm, ti, variant, luck):
+    """A, then B whose update is not answered, then A again: nothing of B stays, not even what does not come back."""
+    ti.attempt(kind.body())
+    with contextlib.suppress(MeetingsServerError):
+        assert ti.attempt(kind.body(variant=variant), luck) is None
+    ti.attempt(kind.body())
+    check(crm, "task", kind.body())
+
+
+def test_a_change_that_speaks_of_what_is_not_there_makes_no_second_meeting(kind, crm, ti, monkeypatch):
+    """A 404 to an update need not mean the meeting: it is read, and being there it is not made again."""
+    ti.attempt(kind.body())
+    missing = 404, {"error": "Not found", "message": "no such employee", "success": False, "errors": ["no"]}
+    serve = crm.serve
+
+    def no_such_employee(request, *, refused):
+        updates = request.method == "POST" and request.path != crm.collection
+        return missing if updates else serve(request, refused=refused)
+
+    monkeypatch.setattr(crm, "serve", no_such_employee)
+    with pytest.raises(MeetingNotFoundError):
+        ti.attempt(kind.body(variant=5))
+    assert len(crm.rows) == 1
+    monkeypatch.undo()
+    ti.attempt(kind.body(variant=5))
+    check(crm, "task", kind.body(variant=5))
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_refused_payload_is_forgotten(kind, crm, ti, status, killed):
+    """A payload that the vendor refuses, at once or when a killed try is settled, is not pinned onto the next try."""
+    envelope = {"error": "no", "message": "no", "success": False, "errors": [{"code": "NO", "message": "no"}]}
+    crm.refuse = lambda body: (status, envelope) if body.get(crm.date) == NOON else None
+    if killed:
+        dead(ti, kind.body(), kind, "lost")
+        crm.advance(60.0)
+    with pytest.raises((MeetingValidationError, MeetingNotFoundError)):
+        ti.attempt(kind.body())
+    assert not ti.unsettled
+    ti.clear()
+    assert ti.attempt(kind.body(variant=3 if kind is BP else 1)).outcome == "created"
+    check(crm, "task", kind.body(variant=3 if kind is BP else 1))
+
+
+def test_a_fix_of_whom_a_meeting_is_with_counts_from_then_on(kind, crm, ti):
+    """The first payload was refused for the prospect: the one that was booked is the one that later tries compare."""
+    with pytest.raises(MeetingValidationError):
+        ti.attempt(kind.body(kind.party(8)), Luck(writes=("refused",)))
+    ti.attempt(kind.body(kind.party(9)))
+    assert ti.attempt(kind.body(kind.party(9), variant=3)).outcome == "updated"
+    check(crm, "task", kind.body(kind.party(9), variant=3))
+
+
+def test_a_conflict_is_never_got_past_with_a_new_key():
+    """The journal is gone and the payload another: the vendor's 409 stays an error, try after try."""
+    crm = HC.crm()
+    ti = TaskInstance(crm, "task")
+    ti.attempt(HC.body())
+    ti.store.texts.clear()
+    for _ in range(3):
+        with pytest.raises(MeetingConflictError):
+            ti.attempt(HC.body(variant=3))
+    assert len(crm.rows) == 1
+    ti.attempt(HC.body())
+    check(crm, "task", HC.body())
+
+
+@pytest.mark.parametrize("luck", [FAIR, Luck(writes=("refused",)), Luck(kill=5), Luck(writes=("500 after",) * 5)])
+def test_a_clear_of_a_task_in_any_state_ends_with_one_meeting(kind, crm, ti, luck):
+    """Finished, failed or running when it is cleared: the next try ends with the one meeting."""
+    for variant in (0, 0, 3):
+        try:
+            ti.attempt(kind.body(variant=variant), luck)
+        except (MeetingValidationError, MeetingsServerError):
+            crm.advance(1.0)
+        ti.clear()
+    ti.attempt(kind.body(variant=5))
+    check(crm, "task", kind.body(variant=5))
+
+
+# -- mapped tasks
+
+
+def mapped(kind, crm, count):
+    """Task instances of one mapped task in one run; they are counted by whom their meetings are with."""
+    tis = [TaskInstance(crm, map_index=index) for index in range(count)]
+    for ti in tis:
+        ti.run = tis[0].run
+    return tis, lambda number, variant=0: kind.body(kind.party(number), variant)
+
+
+@pytest.mark.parametrize("order", [(2, 1, 3), (3, 1, 2), (9, 1, 2, 3), (3, 2, 1), (2, 3)])
+def test_a_list_that_changes_its_order_moves_nobodys_meeting(kind, crm, order):
+    """After a clear each item keeps its meeting, at whatever index it is now, and a new one gets its own."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 4)
+    ids = {number: ti.attempt(body(number)).meeting["id"] for ti, number in zip(tis, (1, 2, 3), strict=False)}
+    crm.advance(100.0)
+    tis[0].clear()
+    for ti, number in zip(tis, order, strict=False):
+        booking = ti.attempt(body(number))
+        assert booking.meeting["id"] == ids.get(number, booking.meeting["id"])
+    assert len(crm.rows) == len({1, 2, 3, *order})
+    assert changes(crm) == []
+
+
+def test_a_create_that_another_items_try_left_unknown_is_not_mistaken_for_this_ones(kind, crm):
+    """At the map index of a lost create there is another item now: each gets its own meeting, and both only one."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 2)
+    dead(tis[0], body(1), kind)
+    crm.advance(60.0)
+    tis[0].clear()
+    assert tis[0].attempt(body(2)).outcome == "created"
+    assert tis[1].attempt(body(1)).outcome == "adopted"
+    tis[0].clear()
+    crm.advance(60.0)
+    assert [ti.attempt(body(number)).outcome for ti, number in zip(tis, (1, 2), strict=True)] == ["adopted"] * 2
+    for number in (1, 2):
+        check(crm, str(kind.party(number)), body(number))
+    assert len(crm.rows) == 2
+
+
+def test_an_item_that_was_moved_and_deleted_is_made_again(kind, crm):
+    """The vendor may still know the key under which another map index made it: what it replays is looked at."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 2)
+    tis[0].attempt(body(1))
+    crm.remove(str(kind.party(1)))
+    tis[0].clear()
+    tis[1].attempt(body(1))
+    check(crm, str(kind.party(1)), body(1))
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_mapped_payload_that_is_fixed_changes_the_same_meeting(kind, crm, cleared):
+    """The same one to meet at the same map index is the same item, whatever else about it has changed."""
+    crm.advance(10.0)
+    (ti,), body = mapped(kind, crm, 1)
+    made = ti.attempt(body(1))
+    if cleared:
+        ti.clear()
+    booking = ti.attempt(body(1, 3))
+    assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
+    check(crm, str(kind.party(1)), body(1, 3))
+
+
+def test_nobody_elses_meeting_is_adopted_by_a_retry(kind, crm):
+    """Somebody books an equal meeting during the run; a retry that had sent nothing makes its own."""
+    (ti,), body = mapped(kind, crm, 1)
+    assert ti.attempt(body(1), Luck(kill=0)) is None
+    crm.insert(body(1), "human")
+    crm.advance(10.0)
+    ti.attempt(body(1))
+    check(crm, str(kind.party(1)), body(1))
+    assert len(crm.rows) == 2
+
+
+def test_two_tasks_at_one_instant_keep_to_their_own(kind, crm):
+    """Two lost creates for the same party at the same moment are told apart by what differs in them."""
+    tis = [TaskInstance(crm, name, task_id=name) for name in ("one", "two")]
+    bodies = [kind.body(kind.party(1), 0, title) for title in ("phone", "virtual")]
+    for ti, body in zip(tis, bodies, strict=True):
+        dead(ti, body, kind)
+    for ti, body in zip(tis, bodies, strict=True):
+        assert ti.attempt(body).outcome == "adopted"
+        check(crm, ti.owner, body)
+    assert len(crm.rows) == 2
