@@ -65,6 +65,7 @@ def _run(world: World, arguments: argparse.Namespace, say) -> list[Case]:
     wait = 20 if arguments.slice else 90
     singles = [
         *plan.waits(wait),
+        *plan.orphans(),
         *plan.matrix(),
         *plan.settling(),
         *plan.lost(),

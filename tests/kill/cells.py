@@ -250,6 +250,25 @@ def special() -> list[Cell]:
     return cells
 
 
+def orphans() -> list[Cell]:
+    """The supervisor is killed, and its task lives on, wakes up while or after the next try runs, and goes on.
+
+    Not asked of Builder Prime's create: asleep between the ledger and the send for longer than a request may take. The
+    vendor has no keys, and nothing on our side can call back what another process is about to send.
+    """
+    cells = []
+    for vendor in VENDORS:
+        for operation in OPERATIONS:
+            ledger = ("save-before", "save-after") if operation == "create" else ()
+            for at in ("enter", *ledger, "send-before", "send-after", "leave"):
+                if (vendor, operation) == ("builderprime", "create") and at in {"save-after", "send-before"}:
+                    continue
+                cell = Cell("orphan that lives on", vendor, operation, f"at {at}", "orphan")
+                cell.strikes, cell.outcomes = [_strike(at, "orphan")], {"created", "adopted", "unchanged"}
+                cells.append(cell)
+    return cells
+
+
 def waits(seconds: int) -> list[Cell]:
     """Waits that are longer than a worker may sleep: the slot is freed, and the same try goes on."""
     cells = []

@@ -49,7 +49,7 @@ def start_postgres(processes: Processes, folder: Path) -> dict[str, str]:
     return {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{address}",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+asyncpg://{address}",
-        "PYTHONPATH": _drivers(),
+        "PYTHONPATH": os.pathsep.join(filter(None, (_drivers(), os.environ.get("PYTHONPATH")))),
     }
 
 

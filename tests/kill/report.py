@@ -71,10 +71,10 @@ def write_table(cases: Sequence[Case], *, seconds: float, airflow: str, seed: in
             ]
             lines.append(f"| {name} | {shown} | and the payload changes with each try | {_worst(changing)} | | |")
     groups = Counter(case.cell.group for case in cases)
-    counted = ", ".join(f"{count} {group}" for group, count in groups.items())
+    counted = "; ".join(f"{group}: {count}" for group, count in groups.items())
     passed = sum(case.ok for case in cases)
     told = f"Of {len(cases)} cells, {passed} went as they should, on Airflow {airflow}, in {seconds / 60:.0f} minutes, "
-    lines += ["", f"{told}with seed {seed}: {counted}."]
+    lines += ["", f"{told}with seed {seed}. {counted}."]
     DOCUMENT.write_text(f"{before}{_BEGIN}\n{chr(10).join(lines)}\n{_END}{after}")
 
 

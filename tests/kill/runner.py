@@ -17,7 +17,7 @@ from demo.processes import Processes
 from demo.sandbox import start_sandbox
 from tests.kill.cells import Cell, strike_mapped
 from tests.kill.postgres import start_postgres
-from tests.kill.referee import WRONG, Evidence, Vendors, Verdict, judge
+from tests.kill.referee import GRADES, WRONG, Evidence, Vendors, Verdict, judge
 
 DAGS = Path(__file__).parent / "dags"
 _IN_FLIGHT = 24
@@ -40,13 +40,15 @@ class Case:
     outcome: str = ""
     first: Verdict | None = None
     last: Verdict | None = None
+    final: Verdict | None = None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def grade(self) -> str:
-        """The worse of the two verdicts."""
-        return self.first.grade if self.first else WRONG
+        """The worst of its verdicts."""
+        verdicts = [verdict for verdict in (self.first, self.last, self.final) if verdict]
+        return max((verdict.grade for verdict in verdicts), key=GRADES.index, default=WRONG)
 
     @property
     def ok(self) -> bool:
@@ -247,8 +249,9 @@ class World:
                 meeting_id=case.meeting_id,
                 twin=case.twin,
             )
+            case.final, case.phase = again, "at the end"
             if again.grade != case.last.grade:
-                case.problems.append(f"at the end: {again.grade}, {'; '.join(again.problems)}")
+                self._complain(case, again)
 
     # -- Airflow
 

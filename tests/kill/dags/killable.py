@@ -26,6 +26,8 @@ from airflow_provider_meetings.operators.meetings import (
 
 FOLDER = Path(os.environ.get("MEETINGS_KILL_FOLDER", "/nonexistent"))
 LONGEST_HOLD = 60.0
+# Longer than Airflow takes to miss the heartbeat and to try again.
+ORPHAN_SLEEP = 25.0
 
 
 class Struck(Exception):  # noqa: N818 - what a raise looks like to Airflow
@@ -86,12 +88,14 @@ class _Striker:
         return None
 
     def _strike(self, kind):
-        if kind in {"supervisor", "worker"}:
+        if kind in {"supervisor", "worker", "orphan"}:
             os.kill(os.getppid(), signal.SIGKILL)
         if kind in {"task", "worker"}:
             os.kill(os.getpid(), signal.SIGKILL)
         if kind == "raise":
             raise Struck("struck, as planned")
+        if kind == "orphan":
+            time.sleep(ORPHAN_SLEEP)
         if kind == "hold":
             deadline = time.monotonic() + LONGEST_HOLD
             while not (FOLDER / f"{self._marker}.go").exists() and time.monotonic() < deadline:
