@@ -74,6 +74,7 @@ class BuilderPrime:
             server refuses more than 31).
         parallel: Requests at once while a list is read.
         page_size: Meetings a page.
+        answered: Ids of the meetings whose creates were answered here: none of them is one that was lost.
     """
 
     helpdesk: Helpdesk
@@ -82,6 +83,7 @@ class BuilderPrime:
     max_window: int = 31 * DAY
     parallel: int = 4
     page_size: int = PAGE_SIZE
+    answered: set[str] = field(default_factory=set, compare=False, repr=False)
 
     fields = FIELDS
     #: Where a listed meeting says when it was made.
@@ -275,6 +277,7 @@ class BuilderPrime:
         data = self._content(request, response).get("data")
         if not isinstance(data, dict) or data.get("id") in (None, ""):
             raise self.helpdesk.broken(request, response, "there is no meeting with an id in it")
+        self.answered.add(str(data["id"]))
         return data
 
     def update(
@@ -317,7 +320,8 @@ class BuilderPrime:
         try:
             while True:
                 found, response = yield from self.lookalikes(intent.body, budget)
-                meeting = intent.choose(found, response, self.created_field)
+                lost = [meeting for meeting in found if str(meeting.get("id")) not in self.answered]
+                meeting = intent.choose(lost, response, self.created_field)
                 remaining = intent.in_flight_until - response.sent_at  # what arrived after that was not seen
                 if meeting is not None or remaining <= 0:
                     return meeting

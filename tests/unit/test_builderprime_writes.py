@@ -174,6 +174,15 @@ def test_a_meeting_that_differs_in_one_field_is_not_it(change):
     assert account.create()["id"] == 100
 
 
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_a_twin_that_was_answered_a_moment_ago_is_not_the_one_that_was_lost(kind):
+    """Two equal calls are two meetings, also when the second one is lost on its way."""
+    account = Account((True, None), (False, UNKNOWN[kind]))
+    vendor = builderprime(patience=patience())
+    assert account.line.drive(vendor.create(BODY))["id"] == 100
+    assert account.line.drive(vendor.create(BODY))["id"] == 101
+
+
 def test_two_candidates_are_refused_and_named():
     """Nobody can tell which one is ours."""
     new = round(NOW * 1000) + 100
