@@ -16,6 +16,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsTransportError,
 )
+from airflow_provider_meetings.pacing import Courtesy
 from airflow_provider_meetings.reports import LARGEST_ANSWER, causes_of, origin, tell, too_large, unusable
 from airflow_provider_meetings.sessions import deadline, make_session
 from airflow_provider_meetings.settings import Settings
@@ -56,6 +57,7 @@ class Transport:
         self._settings = settings
         self._log = log
         self._sockets = sockets
+        self._courtesy = Courtesy()
         self.session = make_session(settings, sockets)
         # Worked out once: requests reads the environment anew for each request otherwise.
         self._send_options: dict[str, Any] = dict(
@@ -95,6 +97,7 @@ class Transport:
     def _steps(self, call: Any, save: Callable[[dict[str, Any]], None] | None = None) -> Any:
         answer: Any = None
         failure: MeetingsError | None = None
+        patience = self._settings.max_wait
         while True:
             try:
                 step = call.send(answer) if failure is None else call.throw(failure)
@@ -103,18 +106,28 @@ class Transport:
             answer = failure = None
             try:
                 if isinstance(step, Request):
+                    patience -= self._wait_turn(patience)
                     answer = self._perform(step)
                 elif isinstance(step, Page):
                     yield step
                 elif isinstance(step, Pause):
                     self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
                     time.sleep(step.seconds)
+                    patience -= step.seconds
                 elif isinstance(step, Parallel):
                     answer = self._parallel(step)
                 else:
                     answer = self._side(step, save)
             except MeetingsError as error:
                 failure = error
+
+    def _wait_turn(self, patience: float) -> float:
+        """Wait where the last answer said that nothing is left of the rate limit; return for how long."""
+        wait = self._courtesy.wait(time.time(), patience)
+        if wait:
+            self._log.info("Waiting %.1f s: nothing is left of the rate limit until then", wait)
+            time.sleep(wait)
+        return wait
 
     def _side(self, step: Step, save: Callable[[dict[str, Any]], None] | None) -> Any:
         """Do what is asked besides talking to the vendor."""
@@ -167,6 +180,7 @@ class Transport:
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status_code, lower, body, sent_at, time.time())
+        self._courtesy.observe(response)
         tell(self._log, request, response, None)
         return response
 
