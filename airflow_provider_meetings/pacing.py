@@ -29,6 +29,7 @@ LONGEST_HOLD = 3600.0
 _SPREAD = 2.0
 # Seconds are floats, and a request takes its time to arrive: count a little longer than the vendor does.
 _SLACK = 1.01
+_ROUNDING = 1e-6
 
 
 @dataclass(slots=True)
@@ -68,15 +69,17 @@ class Bucket:
             gone = now - max(self.at, now - self.seconds * 2)
             self.tokens = min(float(self.burst), self.tokens + gone * self.rate)
             self.at = now
-        return max(0.0, (1.0 - self.tokens) / self.rate)
+        short = 1.0 - self.tokens
+        return short / self.rate if short > _ROUNDING else 0.0
 
     def take(self) -> None:
         """Take the token that :meth:`missing` has found."""
         self.tokens -= 1.0
 
-    def drain(self, rest: float) -> None:
-        """Throw tokens away until no more than ``rest`` are left."""
+    def drain(self, rest: float, until: float) -> None:
+        """Throw tokens away until no more than ``rest`` are left; none comes in before ``until``."""
         self.tokens = min(self.tokens, rest)
+        self.at = max(self.at, until)
 
 
 class RateBudget:
@@ -145,12 +148,12 @@ class RateBudget:
         """Let nothing through for that long, and little at once afterwards."""
         spread = self._random() * _SPREAD
         self._held_until = max(self._held_until, now + min(seconds, LONGEST_HOLD) + spread)
-        self.calm()
+        self.calm(self._held_until)
 
-    def calm(self) -> None:
+    def calm(self, now: float) -> None:
         """Begin anew without a burst: after trouble, who comes back comes back slowly."""
         for bucket in self._buckets:
-            bucket.drain(1.0)
+            bucket.drain(1.0, now)
 
 
 @dataclass(slots=True)

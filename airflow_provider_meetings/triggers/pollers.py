@@ -491,7 +491,7 @@ class Poller:
             await self._trouble(rnd, errand, error, generation)
         else:
             if self._failures:
-                self._rate.calm()  # the vendor has just come back: no crowd at its door
+                self._rate.calm(self._clock())  # the vendor has just come back: no crowd at its door
             rnd.streak = self._failures = 0
             self._doubted = -1
             await self._serve(errand, meetings, meter.count, started)

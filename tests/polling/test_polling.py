@@ -1,0 +1,138 @@
+"""The planner and the sheet as properties: every ask is served, by a list that holds its meetings, cut up rightly."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_meetings.polling import Ask, Planner, Sheet, dialect_of
+from airflow_provider_meetings.vendors.answers import Helpdesk
+from airflow_provider_meetings.vendors.builderprime import BuilderPrime
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
+from airflow_provider_meetings.waiting import Question
+
+HC = dialect_of(HiringCenter(Helpdesk("HiringCenter", "hc", "https://h")))
+BP = dialect_of(BuilderPrime(Helpdesk("Builder Prime", "bp", "https://b")))
+DAY = 86_400_000
+_examples = settings(max_examples=200, derandomize=True, database=None, deadline=None)
+
+_filters = st.dictionaries(
+    st.sampled_from(["prospectId", "ownerId", "meetingType"]), st.sampled_from(["a", "b", "c"])
+).map(lambda some: tuple(sorted(some.items())))
+_bounds = st.tuples(st.integers(0, 60), st.integers(1, 30)).map(lambda pair: (pair[0] * DAY, (pair[0] + pair[1]) * DAY))
+_windows = st.one_of(_bounds, _bounds.map(lambda pair: (None, pair[1])), st.just((None, None)))
+_asks = st.lists(st.builds(lambda window, filters: Ask(*window, filters), _windows, _filters), min_size=1, max_size=40)
+
+
+def _book(seed, count):
+    dice = random.Random(seed)  # noqa: S311 - a test's dice
+    return [
+        {
+            "id": str(number),
+            "meetingDate": dice.randrange(90 * DAY),
+            "prospectId": dice.choice("abc"),
+            "ownerId": dice.choice("abc"),
+            "meetingType": dice.choice("abc"),
+        }
+        for number in range(count)
+    ]
+
+
+def _vendor(book, ask):
+    """What the vendor answers."""
+    return [
+        one
+        for one in book
+        if one["meetingDate"] in ask.window and all(one[name] == value for name, value in ask.filters)
+    ]
+
+
+@_examples
+@given(_asks, st.integers(0, 99), st.sampled_from([0, 30, 3000]))
+def test_every_ask_is_served_rightly_and_cheaper_each_round(asks, seed, count):
+    """Every ask is served once a round, exactly as the vendor would, and in the end no dearer than asking each."""
+    book = _book(seed, count)
+    planner = Planner(HC)
+
+    def pages(ask):
+        return HC.requests(len(_vendor(book, ask)), 1)
+
+    apart = sum(pages(ask) for ask in set(asks))
+    for turn in range(4):
+        spent = 0
+        todo = planner.plan(asks, float(turn))
+        served = set()
+        while todo:
+            errand = todo.pop()
+            assert all(errand.ask.covers(ask) for ask in errand.serves)
+            cost = pages(errand.ask)
+            if errand.limit is not None and cost > errand.limit:
+                spent += errand.limit
+                planner.give_up(errand.ask, errand.limit, [], float(turn))
+                todo += planner.plan(errand.serves, float(turn))
+                continue
+            spent += cost
+            listed = _vendor(book, errand.ask)
+            planner.learn(errand.ask, cost, [one["meetingDate"] for one in listed], float(turn))
+            sheet = Sheet(HC, errand.ask, listed)
+            for ask in errand.serves:
+                assert ask not in served
+                assert sheet.select(ask) == _vendor(book, ask)
+                served.add(ask)
+        assert served == set(asks)
+        if turn == 3:
+            # Overlapping pages round up, each for itself.
+            assert spent <= apart + len(set(asks)) // 4 + 2
+
+
+_values = st.sampled_from(["1", 1, 1.0, "1.0", True, False, None, "True", 2, "2", "a", "None"])
+
+
+@_examples
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["x", "y"]), _values, max_size=2), max_size=60),
+    st.dictionaries(st.sampled_from(["x", "y"]), _values | st.lists(_values, min_size=1, max_size=3), max_size=2),
+    st.integers(0, 59),
+)
+def test_the_index_misses_nothing(rows, match, end):
+    """Looking up in the index and then looking at each is the same as looking at each."""
+    meetings = [row | {"id": number, "meetingDate": number} for number, row in enumerate(rows)]
+    question = Question(0, end, {}, match, 1)
+    window = Ask(0, end)
+    sheet = Sheet(HC, Ask(0, None), meetings)
+
+    expected = question.satisfied_by([one for one in meetings if one["meetingDate"] < end])
+
+    assert question.satisfied_by(sheet.narrow(window, match)) == expected
+
+
+def test_an_employee_is_always_asked_for():
+    """A filter that cannot be checked on a listed meeting is never left out."""
+    planner = Planner(BP)
+    asks = [Ask(0, DAY, (("employee-id", str(n)),)) for n in range(9)] + [
+        Ask(0, DAY, (("employee-id", "1"), ("opportunity-id", str(n)))) for n in range(9)
+    ]
+
+    assert {errand.ask for errand in planner.plan(asks, 0.0)} == {
+        Ask(0, DAY, (("employee-id", str(n)),)) for n in range(9)
+    }
+
+
+def test_a_missing_field_is_not_guessed():
+    """Where a listed meeting lacks the field, nobody can tell what the filter would say."""
+    sheet = Sheet(BP, Ask(0, DAY), [{"startDateTime": 1, "opportunityId": 5}, {"startDateTime": 2}])
+
+    assert sheet.select(Ask(0, DAY, (("opportunity-id", "5"),))) is None
+    assert sheet.select(Ask(0, 2)) == [{"startDateTime": 1, "opportunityId": 5}]
+
+
+def test_a_narrower_list_is_found_when_the_wide_one_is_long():
+    """Of two owners' prospects, each owner's list is read once the list of everybody has turned out long."""
+    planner = Planner(HC)
+    asks = [Ask(0, DAY, (("ownerId", f"o{n % 2}"), ("prospectId", f"p{n}"))) for n in range(100)]
+    first = planner.plan(asks, 0.0)
+    planner.learn(first[0].ask, 60, range(0, DAY, DAY // 12_000), 0.0)
+    second = planner.plan(asks, 1.0)
+
+    assert [errand.ask.filters for errand in first] == [()]
+    assert {errand.ask.filters for errand in second} == {(("ownerId", "o0"),), (("ownerId", "o1"),)}
