@@ -163,6 +163,18 @@ def test_a_try_may_die_while_it_settles(kind, crm, ti, kill):
     check(crm, "task", kind.body(variant=5))
 
 
+def test_what_was_settled_is_written_down_at_once():
+    """A try that settles and then fails has told the journal whose meeting it is, whatever becomes of it then."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    dead(ti, BP.body(), BP)
+    with pytest.raises(MeetingsServerError):
+        ti.attempt(BP.body(), Luck(reads=(None, *["500 before"] * 5)))
+    crm.touch("task", title="edited")
+    assert ti.attempt(BP.body()).outcome == "updated"
+    check(crm, "task", BP.body())
+
+
 def test_a_wait_that_is_too_long_for_a_worker_is_left_to_the_next_try():
     """With little `max_wait` the doubt is an error that says for how long, and nothing is sent meanwhile."""
     crm = BP.crm(max_wait=1.0)
@@ -212,6 +224,17 @@ def test_a_key_is_not_trusted_to_live_while_a_settling_takes_its_time():
     with pytest.raises(MeetingsTransportError):
         ti.attempt(HC.body(), Luck(writes=("timeout",) * 5, reads=("timeout",) * 5))
     ti.attempt(HC.body(), Luck(writes=("timeout", "timeout", "timeout", "timeout", None)))
+    check(crm, "task", HC.body())
+
+
+def test_a_keys_life_is_counted_from_the_first_send():
+    """Repeats do not make a key younger: what counts is when it was first used."""
+    crm = HC.crm(window=300.0)
+    ti = TaskInstance(crm, "task")
+    with pytest.raises(MeetingsTransportError):
+        ti.attempt(HC.body(), Luck(writes=("answer lost", "timeout", "timeout", "timeout", "timeout")))
+    assert ti.attempt(HC.body()).outcome == "adopted"
+    assert len(creates(crm)) == 1
     check(crm, "task", HC.body())
 
 
@@ -491,6 +514,17 @@ def test_a_mapped_payload_that_is_fixed_changes_the_same_meeting(kind, crm, clea
     booking = ti.attempt(body(1, 3))
     assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
     check(crm, str(kind.party(1)), body(1, 3))
+
+
+def test_a_fix_of_what_does_not_come_back_is_made():
+    """After a clear, a payload that differs in what Builder Prime does not show is no other map index's meeting."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    (ti,), body = mapped(BP, crm, 1)
+    ti.attempt(body(1, 0))
+    ti.clear()
+    assert ti.attempt(body(1, 1)).outcome == "updated"
+    check(crm, "1", body(1, 1))
 
 
 def test_nobody_elses_meeting_is_adopted_by_a_retry(kind, crm):

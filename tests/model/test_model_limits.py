@@ -1,7 +1,7 @@
 """Where the promise ends: what happens in the histories that cannot be told apart from others, said precisely."""
 
 import pytest
-from model_world import BP, HC, Luck, TaskInstance
+from model_world import BP, HC, KINDS, Luck, TaskInstance
 
 from airflow_provider_meetings.exceptions import MeetingConflictError
 
@@ -46,6 +46,20 @@ def test_two_candidates_after_the_keys_life_are_a_loud_failure():
     crm.advance(90_000.0)
     with pytest.raises(MeetingConflictError, match="cannot be told"):
         ti.attempt(HC.body())
+    assert len(crm.rows) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_candidates_after_a_clear_are_a_loud_failure(kind):
+    """Two equal meetings were booked during the run: which one another map index made cannot be told."""
+    crm = kind.crm()
+    tis = mapped(crm, 2)
+    crm.advance(10.0)
+    for _ in range(2):
+        crm.insert(kind.body(), "human")
+    tis[0].clear()
+    with pytest.raises(MeetingConflictError, match="cannot be told"):
+        tis[1].attempt(kind.body())
     assert len(crm.rows) == 2
 
 
