@@ -27,6 +27,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
     MeetingsError,
     MeetingsPermissionError,
+    MeetingsProtocolError,
 )
 from airflow_provider_meetings.hooks.choice import ahook_for
 from airflow_provider_meetings.pacing import RateBudget
@@ -55,6 +56,8 @@ ROUND = 15.0
 PARALLEL = 4
 #: Seconds of work after which the event loop gets its turn.
 SLICE = 0.005
+# What is wrong with the connection, whatever was asked.
+_CONNECTION = (MeetingsAuthError, MeetingsPermissionError, MeetingsConfigurationError)
 # Failures in a row after which it is not the question but the vendor.
 _OUTAGE = 2
 # Waiters that are woken in one turn of the event loop.
@@ -501,12 +504,13 @@ class Poller:
 
     async def _trouble(self, rnd: _Round, errand: Errand, error: MeetingsError, generation: int) -> None:
         """Tell an error that waiting can mend from one that it cannot, and whom it concerns."""
-        if isinstance(error, MeetingsAuthError):
+        elsewhere = isinstance(error, MeetingsProtocolError) and is_permanent(error)
+        if elsewhere or isinstance(error, MeetingsAuthError):
             async with self._renewing:
                 if await self._new_key(generation):
                     rnd.todo.appendleft(errand)
                     return
-        if isinstance(error, MeetingsAuthError | MeetingsPermissionError | MeetingsConfigurationError):
+        if elsewhere or isinstance(error, _CONNECTION):
             rnd.todo.clear()
             self._fail_all(error)
             return
@@ -526,7 +530,7 @@ class Poller:
         rnd.over = rnd.streak >= _OUTAGE or self._failures > 0 or error.status == 429 or not rnd.todo  # noqa: PLR2004
 
     async def _new_key(self, generation: int) -> bool:
-        """Look for a new key after one was refused; False: this is the one that was found then."""
+        """Look for a new key, or address, after one was refused; False: this is the one that was found then."""
         if generation < self._generation:
             return True
         if self._doubted == generation:

@@ -1,0 +1,243 @@
+"""A crowd waiting in one triggerer: ours beside ``HttpSensorTrigger``, on a vendor that is well and on one that is not.
+
+Each row is a process of its own: an event loop, so many waiters with a poke interval of 5 s, and the sandbox as the
+vendor, with HiringCenter's published limits. ``SECONDS`` (20) says how long a row lasts, ``WAITERS`` (1,100,1000,5000)
+how many wait.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import airflow_home, print_table, verdict
+
+SECONDS = float(os.environ.get("SECONDS", "20"))
+WAITERS = [int(number) for number in os.environ.get("WAITERS", "1,100,1000,5000").split(",")]
+POKE = 5.0
+DAY = 86_400_000
+NOON = 1_770_026_400_000
+WINDOWS = 20
+WEEK_PAGES = 7
+STATES = ("healthy", "400", "429", "down")
+
+
+def sandbox(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start the vendor, with a week of seven pages of meetings."""
+    import requests  # noqa: PLC0415
+
+    ready = folder / "ready.json"
+    command = [sys.executable, "-m", "airflow_provider_meetings.sandbox", "--port", "0", "--ready-file", str(ready)]
+    process = subprocess.Popen([*command, "--control", "--meetings", "0"], stdout=subprocess.DEVNULL)
+    while not ready.exists():
+        if process.poll() is not None:
+            raise RuntimeError("the sandbox did not start")
+        time.sleep(0.05)
+    facts = json.loads(ready.read_text())
+    rows = [{"meetingDate": NOON + number * 7 * DAY // 1390, "prospectId": f"{number:032x}"} for number in range(1390)]
+    edit = {"vendor": "hiringcenter", "op": "insert", "meetings": rows}
+    requests.post(facts["control"] + "/meetings", json=edit, timeout=30).raise_for_status()
+    return process, facts
+
+
+def prepare(control: str, state: str) -> None:
+    """Put the vendor into a state, with nothing in its journal."""
+    import requests  # noqa: PLC0415
+
+    requests.delete(control + "/faults", timeout=30)
+    requests.delete(control + "/journal", timeout=30)
+    requests.post(control + "/ratelimits/reset", timeout=30)
+    rules: dict[str, dict[str, Any]] = {
+        "400": {"action": "status", "status": 400, "html": False},
+        "429": {"action": "ratelimit", "retry_after": 10},
+        "down": {"action": "reset"},
+    }
+    if state in rules:
+        rule = {"match": {"vendor": "hiringcenter"}, "times": None, **rules[state]}
+        requests.post(control + "/faults", json=rule, timeout=30).raise_for_status()
+
+
+def trigger(kind: str, number: int) -> Any:
+    """Make a waiter; none of them ever gets what it waits for."""
+    if kind == "HttpSensorTrigger":
+        from airflow.providers.http.triggers.http import HttpSensorTrigger  # noqa: PLC0415
+
+        # It fires on any 2xx, whatever the answer holds: only an error status keeps it waiting.
+        return HttpSensorTrigger(
+            http_conn_id="bench_http",
+            endpoint="v2/nothing-yet" if os.environ["BENCH_STATE"] == "healthy" else "v2/meetings",
+            method="GET",
+            headers=json.loads(os.environ["BENCH_HEADERS"]),
+            poke_interval=POKE,
+        )
+    from airflow_provider_meetings.triggers.meetings import MeetingsTrigger  # noqa: PLC0415
+
+    if kind == "MeetingsTrigger, prospects":
+        question: dict[str, Any] = {
+            "window_start": NOON,
+            "window_end": NOON + 7 * DAY,
+            "filters": {"prospectId": f"{number + 10**6:032x}"},
+        }
+    else:
+        start = NOON + number % WINDOWS * DAY // 4
+        question = {"window_start": start, "window_end": start + DAY // 4, "min_count": 10**6}
+    return MeetingsTrigger(meetings_conn_id="bench_hc", poke_interval=POKE, **question)
+
+
+async def first(waiter: Any) -> Any:
+    """Run a trigger to its first event."""
+    async for event in waiter.run():
+        return event
+    return None
+
+
+class Lag:
+    """The longest time that the event loop did not come round."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    async def watch(self) -> None:
+        """Look every twenty milliseconds."""
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.02)
+            self.worst = max(self.worst, time.perf_counter() - before - 0.02)
+
+
+async def measure(kind: str, count: int) -> dict[str, float]:
+    """Let them wait, and measure."""
+    from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415
+
+    # A triggerer has long imported what looks connections up.
+    BaseHook.get_connection("bench_hc")
+    waiters = [trigger(kind, number) for number in range(count)]
+    lag = Lag()
+    watcher = asyncio.create_task(lag.watch())
+    await asyncio.sleep(0.2)
+    idle, lag.worst = lag.worst, 0.0
+    cpu = time.process_time()
+    tasks = [asyncio.create_task(first(waiter)) for waiter in waiters]
+    await asyncio.sleep(SECONDS)
+    cpu = time.process_time() - cpu
+    result = {
+        "cpu": cpu,
+        "lag": lag.worst,
+        "idle": idle,
+        "over": sum(task.done() for task in tasks),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    for task in [watcher, *tasks]:
+        task.cancel()
+    await asyncio.gather(watcher, *tasks, return_exceptions=True)
+    return result
+
+
+def row(kind: str, count: int, state: str, facts: dict[str, Any]) -> dict[str, float]:
+    """Measure in a process of its own."""
+    import requests  # noqa: PLC0415
+
+    prepare(facts["control"], state)
+    api = facts["hiringcenter"]
+    env = os.environ | {
+        "BENCH_HOST": api["host"],
+        "BENCH_KEY": api["api_key"],
+        "BENCH_HEADERS": json.dumps({"Authorization": f"Bearer {api['api_key']}"}),
+        "BENCH_STATE": state,
+        "SECONDS": str(SECONDS),
+    }
+    command = [sys.executable, __file__, "--measure", kind, str(count)]
+    done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    result: dict[str, float] = json.loads(done.stdout.decode().splitlines()[-1])
+    journal = requests.get(facts["control"] + "/journal", timeout=60).json()
+    result["requests"] = len(journal)
+    # In the rows that are refused by the server itself, its limits show: more than 500 a minute are 429.
+    result["refused"] = sum(entry["sent"] == 429 for entry in journal)
+    return result
+
+
+def main() -> None:
+    """Print the tables."""
+    kinds = ("HttpSensorTrigger", "MeetingsTrigger, windows", "MeetingsTrigger, prospects")
+    with tempfile.TemporaryDirectory(prefix="bench-waiting-") as name:
+        process, facts = sandbox(Path(name))
+        try:
+            for state in STATES:
+                lines = []
+                for count in WAITERS if state == "healthy" else [number for number in WAITERS if number == 1000]:
+                    base: dict[str, float] | None = None
+                    for kind in kinds:
+                        found = row(kind, count, state, facts)
+                        base = base or found
+                        lines.append(_line(kind, count, state, found, base))
+                head = (
+                    "waiter",
+                    "number",
+                    "requests/min",
+                    "429s",
+                    "CPU",
+                    "ratio",
+                    "worst lag",
+                    "idle",
+                    "memory",
+                    "ended",
+                )
+                title = f"Waiting, the vendor is {state}; poke every {POKE:g} s, {SECONDS:g} s"
+                if lines:
+                    print_table(title, (*head, "target"), lines)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _line(kind: str, count: int, state: str, found: dict[str, float], base: dict[str, float]) -> tuple[str, ...]:
+    target = ""
+    if state == "healthy" and count == 1000 and kind.startswith("Meetings"):
+        rounds = SECONDS / POKE
+        allowed = WINDOWS if kind.endswith("windows") else WEEK_PAGES + 1
+        cpu = 0.6 if kind.endswith("windows") else 1.0
+        target = "; ".join(
+            [
+                verdict(found["requests"] / rounds, allowed, f"{allowed} requests a round"),
+                verdict(found["cpu"] / base["cpu"], cpu / 5.5, f"CPU {cpu / 5.5:.2f}"),
+                verdict(found["lag"], 0.05, "lag 50 ms"),
+            ]
+        )
+    return (
+        kind,
+        f"{count:,}",
+        f"{found['requests'] * 60 / SECONDS:,.0f}",
+        f"{found['refused']:,.0f}",
+        f"{found['cpu']:.2f} s",
+        f"{found['cpu'] / base['cpu']:.2f}",
+        f"{found['lag'] * 1000:.0f} ms",
+        f"{found['idle'] * 1000:.0f} ms",
+        f"{found['memory']:.0f} MB",
+        f"{found['over']:,.0f}",
+        target,
+    )
+
+
+def _measure(kind: str, count: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-home-") as home:
+        host, key = os.environ["BENCH_HOST"], os.environ["BENCH_KEY"]
+        airflow_home(
+            Path(home),
+            bench_hc=json.dumps({"conn_type": "hiringcenter", "host": host, "password": key}),
+            bench_http=json.dumps({"conn_type": "http", "host": host.removesuffix("/v2")}),
+        )
+        result = asyncio.run(measure(kind, count))
+    print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        _measure(sys.argv[2], int(sys.argv[3]))
+    else:
+        main()

@@ -1,0 +1,64 @@
+"""The event loop stays free while a thousand wait, measured in work done, not in time: on whatever busy machine."""
+
+import asyncio
+import json
+import time
+
+import pytest
+from meetings_support import DAY, HIRINGCENTER, NOON
+
+from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
+
+
+async def _first(trigger):
+    async for event in trigger.run():
+        return event.payload
+    return None
+
+
+async def _blocks(seconds, most=0.05):
+    """Count the times that the loop did not come round for so long, by the CPU that this process used meanwhile."""
+    blocked, until = [], time.monotonic() + seconds
+    while time.monotonic() < until:
+        # Time that another process had does not count: this one used no CPU then.
+        before = time.thread_time()
+        await asyncio.sleep(0.005)
+        used = time.thread_time() - before
+        if used > most:
+            blocked.append(used)
+    return blocked
+
+
+@pytest.mark.parametrize("how", ["windows", "prospects"])
+def test_a_thousand_waiters_never_block_the_loop(server, connect, how):
+    """No turn of the event loop takes more than 50 ms of work, neither while they come nor when all are answered."""
+    connect(HIRINGCENTER)
+    server.insert(HIRINGCENTER, *({"meetingDate": NOON + n * 400_000, "prospectId": f"p{n}"} for n in range(1000)))
+
+    def trigger(number):
+        start, prospect = NOON, {"prospectId": f"p{number}"}
+        question = {"filters": prospect}
+        if how == "windows":
+            start, question = NOON + number % 20, {"match": prospect}
+        question |= {"window_start": start, "window_end": NOON + 7 * DAY}
+        return MeetingsTrigger(meetings_conn_id="meetings", poke_interval=1, **question)
+
+    async def main():
+        # What is imported at the first look-up is long there in a triggerer.
+        await asyncio.wait_for(_first(trigger(900)), 60)
+        server.control("DELETE", "/journal")
+        tasks, watch = [], asyncio.create_task(_blocks(6))
+        for number in range(1000):
+            tasks.append(asyncio.create_task(_first(trigger(number))))
+            if not number % 50:
+                await asyncio.sleep(0)
+        blocked = await watch
+        answers = await asyncio.wait_for(asyncio.gather(*tasks), 120)
+        return blocked, answers
+
+    blocked, answers = asyncio.run(main())
+    prospects = [json.loads(json.dumps(one))["meetings"][0]["prospectId"] for one in answers]
+
+    assert prospects == [f"p{number}" for number in range(1000)]
+    assert not blocked
+    assert len(server.journal()) < 60
