@@ -31,6 +31,8 @@ NOW = 1_795_262_400.317
 #: Where the meetings lie, in milliseconds.
 NOON = 1_796_000_400_000
 HOUR = 3_600_000
+#: Seconds after which a request that was not answered is not acted on any more.
+IN_FLIGHT = Patience().in_flight
 
 #: What may happen to a request. "late" carries the seconds after which it is acted on.
 FAULTS = (

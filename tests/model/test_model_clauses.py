@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from model_world import BP, FAIR, HC, KINDS, NOON, Late, Luck, TaskInstance, check
+from model_world import BP, FAIR, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
 
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -118,12 +118,11 @@ def test_the_next_try_finds_out_what_became_of_a_create(kind, crm, ti, fault):
 
 def test_a_create_in_flight_is_waited_for(crm, ti, kind):
     """A request that arrives long after its sender died makes the one meeting there is."""
-    dead(ti, kind.body(), kind, Late(44.9))
-    for _ in range(3):
-        try:
+    dead(ti, kind.body(), kind, Late(IN_FLIGHT - 0.1))
+    for _ in range(6):
+        with contextlib.suppress(MeetingsServerError, MeetingsInDoubtError):
             ti.attempt(kind.body())
-        except MeetingsServerError:
-            crm.advance(20.0)
+        crm.advance(20.0)
     crm.advance(100.0)
     check(crm, "task", kind.body())
     assert len(crm.rows) == 1
@@ -134,9 +133,9 @@ def test_a_create_that_left_late_is_waited_for_as_long(save):
     """The journal says when it was written, not when the request left, up to a second later."""
     crm = BP.crm()
     ti = TaskInstance(crm, "task")
-    dead_after = Luck(kill=5, writes=(Late(44.95),), save=save)
+    dead_after = Luck(kill=5, writes=(Late(IN_FLIGHT - 0.05),), save=save)
     assert ti.attempt(BP.body(), dead_after) is None
-    crm.advance(44.55)
+    crm.advance(IN_FLIGHT - 0.45)
     ti.attempt(BP.body(), Luck(save=save))
     crm.advance(100.0)
     check(crm, "task", BP.body())
@@ -147,8 +146,8 @@ def test_what_arrives_while_the_list_is_on_its_way_is_not_overlooked():
     for fraction in range(40):
         crm = BP.crm()
         ti = TaskInstance(crm, "task")
-        dead(ti, BP.body(), BP, Late(44.99))
-        crm.advance(45.0 - 0.3 - fraction * 0.02)
+        assert ti.attempt(BP.body(), Luck(kill=5, writes=(Late(IN_FLIGHT - 0.01),), save=0.99)) is None
+        crm.advance(IN_FLIGHT - 0.3 - fraction * 0.02)
         ti.attempt(BP.body())
         crm.advance(100.0)
         check(crm, "task", BP.body())

@@ -30,7 +30,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as imagined
 from hypothesis import strategies as st
-from model_world import BP, FAIR, FAULTS, HC, KINDS, Late, Luck, TaskInstance, check, visible
+from model_world import BP, FAIR, FAULTS, HC, IN_FLIGHT, KINDS, Late, Luck, TaskInstance, check, visible
 
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -54,9 +54,9 @@ def histories(number):
     )
 
 
-def lucks(in_flight):
+def lucks():
     """What tries meet with: mostly little, sometimes all at once."""
-    late = st.floats(0.3, in_flight, exclude_max=True).map(Late)
+    late = st.floats(0.3, IN_FLIGHT, exclude_max=True).map(Late)
     fault = st.none() | st.sampled_from(FAULTS) | late
     reading = st.none() | st.sampled_from(["lost", "500 before", "429", "garbage after", "unsent"])
     return st.builds(
@@ -97,11 +97,11 @@ class Wait:
     seconds: float
 
 
-def steps(in_flight):
+def steps():
     """One step of a history of tasks that are not mapped."""
     number = st.integers(0, 1)
     variant = st.integers(0, 5)
-    tries = st.builds(Try, number, variant, lucks(in_flight), st.booleans())
+    tries = st.builds(Try, number, variant, lucks(), st.booleans())
     meddling = st.builds(Meddle, st.sampled_from(["edit", "delete", "equal"]), number, variant)
     return st.one_of(tries, tries, tries, meddling, st.builds(Wait, WAITS))
 
@@ -200,14 +200,14 @@ def play(kind, history, **options):
 
 
 @histories(1200)
-@imagined(st.lists(steps(45.0), min_size=1, max_size=8), st.sampled_from([60.0, 60.0, 5.0]), st.sampled_from([0, 3700]))
+@imagined(st.lists(steps(), min_size=1, max_size=8), st.sampled_from([60.0, 60.0, 5.0]), st.sampled_from([0, 3700]))
 def test_builder_prime_has_one_meeting_a_task_instance(history, max_wait, skew):
     """Whatever happens to tries, requests and meetings, each task instance has one meeting on Builder Prime."""
     play(BP, history, max_wait=max_wait, skew=skew)
 
 
 @histories(900)
-@imagined(st.lists(steps(45.0), min_size=1, max_size=8), st.sampled_from([86_400.0, 86_400.0, 300.0]))
+@imagined(st.lists(steps(), min_size=1, max_size=8), st.sampled_from([86_400.0, 86_400.0, 300.0]))
 def test_hiringcenter_has_one_meeting_a_task_instance(history, window):
     """Whatever happens to tries, requests and meetings, each task instance has one meeting on HiringCenter."""
     play(HC, history, window=window)
@@ -236,7 +236,7 @@ class Clear:
 def mapped_steps():
     """One step of a history of a mapped task."""
     index = st.integers(0, 3)
-    runs = st.builds(Run, index, lucks(45.0))
+    runs = st.builds(Run, index, lucks())
     what = st.sampled_from(["turn", "swap", "front", "change", "delete"])
     clears = st.builds(Clear, what, index, st.integers(0, 5))
     return st.one_of(runs, runs, runs, clears, clears, st.builds(Wait, WAITS))
