@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kill test-kill-slice lint type format bench sandbox constraints clean
+.PHONY: help setup demo test test-kill test-kill-slice test-mutations lint type format bench sandbox constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test-kill: $(STAMP) ## Kill tasks of a real Airflow at every step, and renew the
 
 test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integration
 	$(BIN)/python -m tests.kill --slice
+
+test-mutations: $(STAMP) ## Take the clauses of exactly-once away one by one, and see a test fail each time
+	$(BIN)/python tests/model/mutations.py
 
 lint: $(STAMP) ## Check style and format
 	$(BIN)/ruff check
