@@ -89,7 +89,7 @@ def _run(world: World, arguments: argparse.Namespace, say) -> list[Case]:
     if items:
         cases += world.run_mapped(items, chance, say)
     if stopped:
-        cases += world.run_outage(stopped, say, seconds=35, kill=False)
+        cases += world.run_outage(stopped, say, seconds=20 if arguments.slice else 35, kill=False)
     if killed:
         cases += world.run_outage(killed, say, seconds=35, kill=True)
     return cases

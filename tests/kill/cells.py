@@ -27,7 +27,7 @@ WITH_LEDGER, WITHOUT_LEDGER = "3.3", "2.11 to 3.2"
 # How long the sandbox thinks while a request is struck, and when the strike comes.
 _THINKING, _STRIKE_AFTER = 4.0, 1.0
 # Without a ledger nothing can be waited for: long enough for the retry to look before the lost request is acted on.
-_LONG_THINKING = 12.0
+_LONG_THINKING = 45.0
 # What a HiringCenter owner and a Builder Prime employee are called in the sandbox.
 _OWNER, _EMPLOYEE, _KIND = f"{1:032x}", 50, 1011
 _FIRST_OPPORTUNITY, _OPPORTUNITIES = 102988, 20

@@ -62,6 +62,7 @@ class World:
     def __init__(self, folder: Path, processes: Processes) -> None:
         self.folder = folder
         self._processes = processes
+        self._quiet = 0.0  # when the vendors have thought about the last request that they were held up with
         for name in ("plans", "struck"):
             (folder / name).mkdir()
         ready = start_sandbox(processes, folder, control=True)
@@ -192,6 +193,8 @@ class World:
             return
         case.first, case.tries = verdict, task["try_number"]
         self._check_first(case, evidence)
+        thinking = max((fault.get("seconds", 0.0) for fault in cell.faults), default=0.0)
+        self._quiet = max(self._quiet, time.monotonic() + thinking)
         if state == "success" or cell.airflow != "3.3":
             case.phase = "cleared"
             self.clear(cell)
@@ -235,7 +238,8 @@ class World:
             case.problems.append("after the clear it is another meeting")
 
     def finally_judged(self, cases: list[Case]) -> None:
-        """Judge everything once more at the very end: nothing may have acted late."""
+        """Judge everything once more at the very end, when nothing is on its way any more: what acts late counts."""
+        time.sleep(max(0.0, self._quiet - time.monotonic()))
         evidence = self.vendors.evidence()
         for case in cases:
             if case.last is None:
