@@ -193,9 +193,11 @@ class HiringCenterCrm(Crm):
         super().__init__(**options)
         self.window = window
         self.keys: dict[str, tuple[bytes | None, float, tuple[int, Any]]] = {}
-        self.vendor = HiringCenter(
-            Helpdesk("HiringCenter", "hc", "https://hc.test/v2"), self.patience, idempotency_window=window
-        )
+
+    def rules(self) -> Any:
+        """Our side of it, new for each process."""
+        helpdesk = Helpdesk("HiringCenter", "hc", "https://hc.test/v2")
+        return HiringCenter(helpdesk, self.patience, idempotency_window=self.window)
 
     def new_id(self) -> Any:
         """Ids are texts here."""
@@ -282,9 +284,9 @@ class BuilderPrimeCrm(Crm):
     collection = "/meetings/v1"
     date = "startDateTime"
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.vendor = BuilderPrime(Helpdesk("Builder Prime", "bp", "https://bp.test/api"), self.patience)
+    def rules(self) -> Any:
+        """Our side of it, new for each process."""
+        return BuilderPrime(Helpdesk("Builder Prime", "bp", "https://bp.test/api"), self.patience)
 
     def new_id(self) -> Any:
         """Ids are numbers here."""
@@ -417,9 +419,10 @@ class TaskInstance:
         self.facts.id = object()  # a new one each try
         context = {"ti": self.facts, "dag_run": self.run, "task_state_store": self.store}
         self.crm.owner = self.owner or party(body)
+        vendor = self.crm.rules()
         hook = SimpleNamespace(
-            check_meeting=self.crm.vendor.check_meeting,
-            drive=lambda make_call, save=None: self._drive(make_call(self.crm.vendor), save, luck),
+            check_meeting=vendor.check_meeting,
+            drive=lambda make_call, save=None: self._drive(make_call(vendor), save, luck),
         )
         try:
             return book_once(hook, body, self.given, context)
