@@ -129,12 +129,14 @@ class Errand:
         serves: Which asks its answer holds.
         limit: More requests than this and it does not pay: stop reading and ask each. None: read to the end.
         cost: The requests it takes, as far as known.
+        speaks_for: Asks of the same window that would be refused for the same reason as this one.
     """
 
     ask: Ask
     serves: list[Ask]
     limit: int | None = None
     cost: int = 1
+    speaks_for: tuple[Ask, ...] = ()
 
     @property
     def worst(self) -> int:

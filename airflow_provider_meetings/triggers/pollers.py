@@ -501,6 +501,9 @@ class Poller:
         finally:
             _meter.reset(token)
             rnd.requests += meter.count
+        if errand.speaks_for:
+            # Not refused, then: those who are still there ask for themselves.
+            rnd.todo.extend(Errand(ask, [ask]) for ask in errand.speaks_for if ask in self._entries)
 
     async def _trouble(self, rnd: _Round, errand: Errand, error: MeetingsError, generation: int) -> None:
         """Tell an error that waiting can mend from one that it cannot, and whom it concerns."""
@@ -542,15 +545,21 @@ class Poller:
 
     def _refused(self, rnd: _Round, errand: Errand, error: MeetingsError) -> None:
         if errand.serves == [errand.ask]:
-            entry = self._entries.get(errand.ask)
-            if entry is not None:
-                self._drop(entry)
-                self._fail([waiter for party in entry.parties.values() for waiter in party.waiters], error)
+            for ask in (errand.ask, *errand.speaks_for):
+                entry = self._entries.get(ask)
+                if entry is not None:
+                    self._drop(entry)
+                    self._fail([waiter for party in entry.parties.values() for waiter in party.waiters], error)
             return
-        # It was our own question: nobody is to blame for it.
+        # It was our own question: nobody is to blame for it. But where one of them is refused as well, with the same
+        # window, it is the window, and nobody else with it has to ask.
         assert self._planner is not None  # noqa: S101 - looked up before
         self._planner.give_up(errand.ask, len(errand.serves) + 1_000_000, (), self._clock())
-        rnd.todo.extendleft(reversed([Errand(ask, [ask]) for ask in errand.serves]))
+        same = [ask for ask in errand.serves if ask.window == errand.ask.window]
+        rest = [ask for ask in errand.serves if ask.window != errand.ask.window]
+        if same:
+            rnd.todo.appendleft(Errand(same[0], [same[0]], speaks_for=tuple(same[1:])))
+        rnd.todo.extend(Errand(ask, [ask]) for ask in rest)
 
     async def _serve(self, errand: Errand, meetings: Meetings, requests: int, started: float) -> None:
         """Give everybody whose meetings these are their answer."""

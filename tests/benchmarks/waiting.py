@@ -123,8 +123,11 @@ async def measure(kind: str, count: int) -> dict[str, float]:
     await asyncio.sleep(0.2)
     idle, lag.worst = lag.worst, 0.0
     cpu = time.process_time()
-    tasks = [asyncio.create_task(first(waiter)) for waiter in waiters]
-    await asyncio.sleep(SECONDS)
+    tasks, begun = [], time.monotonic()
+    for waiter in waiters:
+        tasks.append(asyncio.create_task(first(waiter)))
+        await asyncio.sleep(0)  # as a triggerer starts them
+    await asyncio.sleep(begun + SECONDS - time.monotonic())
     cpu = time.process_time() - cpu
     result = {
         "cpu": cpu,

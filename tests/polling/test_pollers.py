@@ -223,6 +223,40 @@ def test_a_refused_question_fails_only_those_who_ask_it():
     assert [type(one) for one in run(main())] == [MeetingValidationError] * 3
 
 
+def test_a_refused_window_fails_everybody_with_it_at_once():
+    """When the wide question and one of the narrow ones are refused, all with that window fail, without asking each."""
+
+    async def main():
+        vendor = Vendor()
+        vendor.trouble = lambda _: problem(400)
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, prospectId=f"p{n}") for n in range(300)]
+            return await asyncio.gather(*waiting, return_exceptions=True), vendor.count
+
+    done, count = run(main())
+
+    assert [type(one) for one in done] == [MeetingValidationError] * 300
+    assert count == 2
+
+
+def test_a_refused_wide_question_is_nobodys_fault():
+    """When only the wide question is refused, each is asked for itself and answered."""
+
+    async def main():
+        vendor = Vendor()
+        vendor.trouble = lambda request: None if "prospectId" in dict(request.params) else problem(400)
+        for number in range(10):
+            vendor.add(NOON + number, prospectId=f"p{number}")
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, prospectId=f"p{n}") for n in range(10)]
+            return await asyncio.wait_for(asyncio.gather(*waiting), 10), vendor.count
+
+    found, count = run(main())
+
+    assert [[one["prospectId"] for one in meetings] for meetings in found] == [[f"p{n}"] for n in range(10)]
+    assert count == 11
+
+
 @pytest.mark.parametrize(("status", "error"), [(401, MeetingsAuthError), (403, MeetingsPermissionError)])
 def test_a_refused_key_fails_everybody_at_once(status, error):
     """A key that is refused, after the connection was looked up anew, fails every waiter within one poll."""
