@@ -72,6 +72,7 @@ class Record:
 
     Attributes:
         party: Whom it is with.
+        moment: When it takes place; with the party it tells a corrected item from another one.
         generation: 1, and one more each time it has to be made again because somebody deleted it.
         digest: Of the payload that was asked for last; ``?`` while it is not known whether it got there.
         sent: The names of the fields that may be there because they were sent.
@@ -81,6 +82,7 @@ class Record:
     """
 
     party: str = ""
+    moment: str = ""
     generation: int = 1
     digest: str = ""
     sent: list[str] = field(default_factory=list)
@@ -187,7 +189,8 @@ class _Clerk:
 
     @property
     def _record(self) -> Record:
-        return self._journal.records.setdefault(self._key, Record(party=self._vendor.party(self._item.body)))
+        party, moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
+        return self._journal.records.setdefault(self._key, Record(party=party, moment=moment))
 
     def _save(self) -> Call[None]:
         self._journal.last = self._key
@@ -205,11 +208,32 @@ class _Clerk:
         last = journal.records.get(journal.last or "")
         if not item.by_digest or last is None or (last.id is None and last.intent is None):
             return False
-        if item.since is None or last.party == self._vendor.party(item.body):
+        if item.since is None or self._is_corrected(last):
             # Nothing was cleared, so that the map index stands for the same item as before; or it is the same one to
-            # meet, and nobody else's meeting: the payload has changed.
+            # meet at the same time: the payload has changed.
             self._key = str(journal.last)
+        elif last.party and last.party == self._vendor.party(item.body) and (yield from self._is_booked(last)):
+            raise MeetingConflictError(
+                f"This map index has booked meeting {last.id or '(its id is not known yet)'} with the same party at "
+                "another time, and was cleared since. It cannot be told whether that meeting is to be moved or belongs "
+                "to another item of the list now. Nothing was sent. Give each item an idempotency_key of its own, or "
+                "delete the meeting in the CRM and clear the task."
+            )
         return False
+
+    def _is_corrected(self, last: Record) -> bool:
+        """Whether a payload that was never seen corrects the one before, rather than being another item's."""
+        party, moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
+        return bool(party) and (last.party, last.moment) == (party, moment)
+
+    def _is_booked(self, last: Record) -> Call[bool]:
+        if last.id is None:
+            return True  # a create of it is not settled
+        try:
+            yield from self._vendor.get(last.id)
+        except MeetingNotFoundError:
+            return False
+        return True
 
     def _search(self, since: float) -> Call[bool]:
         """Look for a meeting that this run made for the item under another map index; tells whether one is adopted."""
@@ -276,7 +300,8 @@ class _Clerk:
         record.digest, record.sent = _UNKNOWN, sorted({*record.sent, *body})
         yield from self._save()
         meeting = yield from self._vendor.update(record.id, changes)
-        record.digest, record.sent, record.party = self._digest, sorted(body), self._vendor.party(body)
+        record.digest, record.sent = self._digest, sorted(body)
+        record.party, record.moment = self._vendor.party(body), self._vendor.moment(body)
         self._remember(record, meeting)
         yield from self._save()
         return Booking(meeting, "updated")
@@ -289,7 +314,7 @@ class _Clerk:
         if self._vendor.looks_before_create:
             found, _ = yield from self._vendor.lookalikes(self._item.body)
             known = frozenset(str(meeting.get("id")) for meeting in found)
-        record.party = self._vendor.party(self._item.body)
+        record.party, record.moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
         key = self._key if record.generation == 1 else f"{self._key}/{record.generation}"
         call = self._vendor.book(self._item.body, key, known)
         try:

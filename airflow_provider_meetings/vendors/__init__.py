@@ -66,6 +66,9 @@ class Vendor(Protocol):
     def glimpse(self, stored: dict[str, Any]) -> str:
         """Return a fingerprint of what can be compared in a meeting."""
 
+    def moment(self, body: dict[str, Any]) -> str:
+        """When a meeting takes place."""
+
     def party(self, body: dict[str, Any]) -> str:
         """Whom a meeting is with."""
 

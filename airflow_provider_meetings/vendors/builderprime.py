@@ -364,6 +364,10 @@ class BuilderPrime:
         """Return a fingerprint of what can be compared in a meeting."""
         return glimpse(stored, _LIKENESS, _EMPLOYEE_LIKENESS)
 
+    def moment(self, body: Mapping[str, Any]) -> str:
+        """When a meeting takes place."""
+        return str(body.get("startDateTime", ""))
+
     def party(self, body: Mapping[str, Any]) -> str:
         """Whom a meeting is with: what stays when everything else about it is corrected."""
         return str(body.get("clientOpportunityId", ""))

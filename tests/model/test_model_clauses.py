@@ -502,17 +502,17 @@ def test_an_item_that_was_moved_and_deleted_is_made_again(kind, crm):
     check(crm, str(kind.party(1)), body(1))
 
 
-@pytest.mark.parametrize("cleared", [False, True])
-def test_a_mapped_payload_that_is_fixed_changes_the_same_meeting(kind, crm, cleared):
-    """The same one to meet at the same map index is the same item, whatever else about it has changed."""
+@pytest.mark.parametrize(("cleared", "variant"), [(False, 3), (False, 2), (True, 2)])
+def test_a_mapped_payload_that_is_fixed_changes_the_same_meeting(kind, crm, cleared, variant):
+    """The same map index is the same item; after a clear, if it is the same one to meet at the same time."""
     crm.advance(10.0)
     (ti,), body = mapped(kind, crm, 1)
     made = ti.attempt(body(1))
     if cleared:
         ti.clear()
-    booking = ti.attempt(body(1, 3))
+    booking = ti.attempt(body(1, variant))
     assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
-    check(crm, str(kind.party(1)), body(1, 3))
+    check(crm, str(kind.party(1)), body(1, variant))
 
 
 def test_a_fix_of_what_does_not_come_back_is_made():

@@ -269,6 +269,11 @@ class Mapping:
         """What is asked for an item now."""
         return self.kind.body(self.kind.party(item), self.variant[item])
 
+    def moment(self, item, variant):
+        """When a payload's meeting takes place."""
+        body = self.kind.body(self.kind.party(item), variant)
+        return body.get("meetingDate", body.get("startDateTime"))
+
     def play(self, step):
         """Take one step."""
         if isinstance(step, Wait):
@@ -286,9 +291,11 @@ class Mapping:
         index = step.index % len(self.order)
         if step.what == "change":
             item = self.order[index]
-            if self.homes[item] <= {index} or self.booked.get(index) == item:
-                # What a look-up cannot tell apart is a limit of the promise.
-                self.variant[item] = visible(step.variant) if self.kind is BP else step.variant
+            variant = visible(step.variant) if self.kind is BP else step.variant
+            moved = self.moment(item, variant) != self.moment(item, self.variant[item])
+            if not moved and (self.homes[item] <= {index} or self.booked.get(index) == item):
+                # What a look-up cannot tell apart is a limit of the promise, and so is another time after a clear.
+                self.variant[item] = variant
         elif all(self.asked[item] <= {self.variant[item]} for item in self.order):
             self.crm.advance(400.0)
             if step.what == "turn":
