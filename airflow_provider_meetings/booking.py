@@ -158,6 +158,7 @@ class _Clerk:
         self._item = item
         self._key = item.key
         self._digest = digest(item.body)
+        self._searched = False
 
     def book(self) -> Call[Booking]:
         adopted = yield from self._inherit()
@@ -166,6 +167,8 @@ class _Clerk:
             record = self._record
             if record.intent is not None:
                 adopted = (yield from self._settle(record, record.intent)) or adopted
+            if record.id is None and (yield from self._search()):
+                adopted = True
             if record.id is None:
                 meeting = yield from self._make(record)
                 if meeting is not None:
@@ -177,6 +180,7 @@ class _Clerk:
                 yield Tell(f"Meeting {record.id} was deleted by somebody else: it is made again.")
                 # A new generation has a new idempotency key: under the old one the vendor would replay its old answer.
                 record.id, record.generation, record.glimpse = None, record.generation + 1, ""
+                self._searched = False
                 continue
             try:
                 return (yield from self._converge(record, current, adopted=adopted))
@@ -201,9 +205,10 @@ class _Clerk:
     def _inherit(self) -> Call[bool]:
         """Find the meeting of an item that this map index has not had before; tells whether one was adopted."""
         item, journal = self._item, self._journal
-        if item.key in journal.records:
+        own = journal.records.get(item.key)
+        if own is not None and (own.id is not None or own.intent is not None):
             return False
-        if item.since is not None and (yield from self._search(item.since)):
+        if (yield from self._search()):
             return True
         last = journal.records.get(journal.last or "")
         if not item.by_digest or last is None or (last.id is None and last.intent is None):
@@ -235,13 +240,16 @@ class _Clerk:
             return False
         return True
 
-    def _search(self, since: float) -> Call[bool]:
+    def _search(self) -> Call[bool]:
         """Look for a meeting that this run made for the item under another map index; tells whether one is adopted."""
         item, journal = self._item, self._journal
+        if item.since is None or self._searched:
+            return False
+        self._searched = True
         found, response = yield from self._vendor.lookalikes(item.body)
         own = {str(record.id) for record in journal.records.values() if record.id is not None}
         verdicts = [
-            (meeting, made_since(since, meeting.get(self._vendor.created_field), response))
+            (meeting, made_since(item.since, meeting.get(self._vendor.created_field), response))
             for meeting in found
             if str(meeting.get("id")) not in own
         ]

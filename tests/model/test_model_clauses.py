@@ -547,3 +547,19 @@ def test_two_tasks_at_one_instant_keep_to_their_own(kind, crm):
         assert ti.attempt(body).outcome == "adopted"
         check(crm, ti.owner, body)
     assert len(crm.rows) == 2
+
+
+def test_an_item_that_comes_back_to_an_index_where_it_was_refused_is_found(kind, crm):
+    """Refused at one map index, made at another after a clear, back at the first: it is the one that was made."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 2)
+    with contextlib.suppress(MeetingsError):
+        tis[0].attempt(body(1), Luck(writes=("refused",)))
+    crm.advance(400.0)
+    tis[0].clear()
+    made = tis[1].attempt(body(1))
+    crm.advance(400.0)
+    tis[0].clear()
+    booking = tis[0].attempt(body(1))
+    assert booking.meeting["id"] == made.meeting["id"]
+    check(crm, str(kind.party(1)), body(1))
