@@ -538,10 +538,11 @@ class Poller:
             return True
         if self._doubted == generation:
             return False
+        before = self._settings
         with contextlib.suppress(Exception):
             await self._renew()
         self._doubted = self._generation
-        return generation < self._generation
+        return self._settings != before
 
     def _refused(self, rnd: _Round, errand: Errand, error: MeetingsError) -> None:
         if errand.serves == [errand.ask]:
