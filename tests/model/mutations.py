@@ -152,7 +152,8 @@ MUTATIONS = (
     Mutation(
         "take whom the meeting is with from what is sent",
         BOOKING,
-        "        record.party = self._vendor.party(self._item.body)\n",
+        "        record.party, record.moment = self._vendor.party(self._item.body), "
+        "self._vendor.moment(self._item.body)\n",
         "",
     ),
     Mutation(
@@ -164,8 +165,8 @@ MUTATIONS = (
     Mutation(
         "find an item's meeting after a clear",
         BOOKING,
-        "if item.since is not None and (yield from",
-        "if False and (yield from",
+        "if item.since is None or self._searched:",
+        "if True:",
     ),
     Mutation(
         "leave out what this map index has already",
@@ -194,8 +195,20 @@ MUTATIONS = (
     Mutation(
         "leave another party's meeting alone",
         BOOKING,
-        "if item.since is None or last.party == self._vendor.party(item.body):",
+        "if item.since is None or self._is_corrected(last):",
         "if True:",
+    ),
+    Mutation(
+        "fail where a cleared map index may stand for another item",
+        BOOKING,
+        "elif last.party and last.party ==",
+        "elif False and last.party ==",
+    ),
+    Mutation(
+        "search also where the item was refused before",
+        BOOKING,
+        "if own is not None and (own.id is not None or own.intent is not None):",
+        "if own is not None:\n            self._searched = True  # and so",
     ),
     Mutation("look at what may be a replay", BOOKING, " or not (yield from self._is_there(meeting)):", ":"),
     Mutation(
