@@ -14,7 +14,7 @@ from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocol
 from airflow_provider_meetings.moments import Window
 from airflow_provider_meetings.vendors.fields import refuse
 
-__all__ = ["Question", "as_event", "from_event", "is_permanent"]
+__all__ = ["Question", "as_event", "from_event", "is_elsewhere", "is_permanent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,16 @@ def _same(stored: Any, wanted: Any) -> bool:
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether waiting cannot help: what is permanent anyway, and an address where the vendor does not live."""
-    elsewhere = isinstance(error, MeetingsProtocolError) and 300 <= (error.status or 0) < 500  # noqa: PLR2004
-    return elsewhere or isinstance(error, AirflowFailException)
+    """Whether waiting cannot help."""
+    return isinstance(error, AirflowFailException)
+
+
+def is_elsewhere(error: BaseException) -> bool:
+    """Whether somebody else has answered: a redirect, or a refusal that is not in the vendor's envelope.
+
+    From the first question on it means a wrong address. Later on it is trouble on the way, which passes.
+    """
+    return isinstance(error, MeetingsProtocolError) and 300 <= (error.status or 0) < 500  # noqa: PLR2004
 
 
 def as_event(error: MeetingsError) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class MeetingsSensor(BaseSensorOperator):
         self.match = match
         self.min_count = min_count
         self.deferrable = deferrable
+        self._reached = False
 
     def execute(self, context: Any) -> Any:
         """Wait, in the mode that was chosen."""
@@ -94,7 +95,7 @@ class MeetingsSensor(BaseSensorOperator):
     def poke(self, context: Any) -> PokeReturnValue:
         """Ask once."""
         from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
-        from airflow_provider_meetings.waiting import is_permanent  # noqa: PLC0415 - likewise
+        from airflow_provider_meetings.waiting import is_elsewhere, is_permanent  # noqa: PLC0415 - likewise
 
         question = self._question(context)
         try:
@@ -102,14 +103,22 @@ class MeetingsSensor(BaseSensorOperator):
             listed = hook.list_meetings(question.window_start, question.window_end, filters=dict(question.filters))
             found = question.satisfied_by(listed)
         except MeetingsError as error:
-            if is_permanent(error):
+            if is_permanent(error) or (is_elsewhere(error) and not self._has_reached_the_vendor(context)):
                 raise
             self.log.warning("Not asked for good, asking again: %s", error)
             return PokeReturnValue(is_done=False)
+        self._reached = True
         if found is None:
             self.log.info("Still waiting for %s", question)
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=found)
+
+    def _has_reached_the_vendor(self, context: Any) -> bool:
+        """Whether an earlier question was answered, in this process or before a reschedule."""
+        if self._reached or self.mode != "reschedule":
+            return self._reached
+        first = getattr(context.get("ti"), "get_first_reschedule_date", None)
+        return first is not None and first(context) is not None
 
     def execute_complete(self, context: Any, event: Any = None) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow's way
         """Go on after the trigger has fired."""

@@ -27,7 +27,6 @@ from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
     MeetingsError,
     MeetingsPermissionError,
-    MeetingsProtocolError,
 )
 from airflow_provider_meetings.hooks.choice import ahook_for
 from airflow_provider_meetings.pacing import RateBudget
@@ -507,13 +506,12 @@ class Poller:
 
     async def _trouble(self, rnd: _Round, errand: Errand, error: MeetingsError, generation: int) -> None:
         """Tell an error that waiting can mend from one that it cannot, and whom it concerns."""
-        elsewhere = isinstance(error, MeetingsProtocolError) and is_permanent(error)
-        if elsewhere or isinstance(error, MeetingsAuthError):
+        if isinstance(error, MeetingsAuthError):
             async with self._renewing:
                 if await self._new_key(generation):
                     rnd.todo.appendleft(errand)
                     return
-        if elsewhere or isinstance(error, _CONNECTION):
+        if isinstance(error, _CONNECTION):
             rnd.todo.clear()
             self._fail_all(error)
             return

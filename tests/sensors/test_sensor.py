@@ -44,10 +44,9 @@ def sensor_of(mode, **arguments):
 
 def context_of(**more):
     """Make what Airflow hands to execute()."""
-    first = dt.datetime.now(dt.UTC)
     ti = SimpleNamespace(
         dag_id="dag", run_id="run", task_id="wait", map_index=-1, try_number=1, max_tries=0,
-        get_first_reschedule_date=lambda _: first,
+        first=None, get_first_reschedule_date=lambda _: ti.first,
     )  # fmt: skip
     return {"ti": ti, **INTERVAL, **more}
 
@@ -69,6 +68,7 @@ def wait(sensor, context=None, **more):
         try:
             return sensor.execute(context)
         except AirflowRescheduleException:
+            context["ti"].first = context["ti"].first or dt.datetime.now(dt.UTC)
             time.sleep(sensor.poke_interval)
         except TaskDeferred as deferred:
             path, arguments = deferred.trigger.serialize()
@@ -118,7 +118,10 @@ TRANSIENT = {
     "429": {"action": "ratelimit", "retry_after": 0},
     "not JSON": {"action": "answer", "status": 200, "body": "<html>"},
     "bare success: false": {"action": "success_false", "explained": False},
+}
+ELSEWHERE = {
     "redirect": {"action": "answer", "status": 302, "headers": {"location": "/elsewhere"}},
+    "page not found": {"action": "answer", "status": 404, "body": "<html>Not Found</html>"},
 }
 
 
@@ -129,6 +132,30 @@ def test_transient_errors_are_waited_out(server, kind, connect, mode, rule):
     connect(kind, max_attempts=1)
     server.insert(kind, kind.row(NOON))
     server.fault(match={"vendor": kind.name}, times=2, **rule)
+    assert len(wait(sensor_of(mode))) == 1
+
+
+@MODES
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("rule", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_a_wrong_address_fails_at_once(server, kind, connect, mode, soft, rule):  # noqa: PLR0917 - fixtures
+    """Somebody else answers the first question: the task fails, also under soft_fail, and says where to look."""
+    connect(kind, max_attempts=1)
+    server.fault(match={"vendor": kind.name}, times=None, **rule)
+    with pytest.raises(MeetingsProtocolError, match="host of connection"):
+        wait(sensor_of(mode, soft_fail=soft))
+    assert len(server.journal()) == 1
+
+
+@MODES
+@pytest.mark.parametrize("rule", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_trouble_on_the_way_is_waited_out(server, kind, connect, mode, rule):
+    """Somebody else answers later on, as a gateway does while it is renewed: that passes."""
+    connect(kind, max_attempts=1)
+    empty = json.dumps({"success": True, "items": [], "data": []})
+    server.fault("answer", match={"vendor": kind.name}, status=200, body=empty, times=1)
+    server.fault(match={"vendor": kind.name}, times=2, **rule)
+    server.insert(kind, kind.row(NOON))
     assert len(wait(sensor_of(mode))) == 1
 
 
