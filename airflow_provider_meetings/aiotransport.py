@@ -58,7 +58,7 @@ class AsyncTransport:
         if verify is True:  # the worker's transport listens to these, too
             verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         context: ssl.SSLContext | bool = True
-        if isinstance(verify, str):
+        if isinstance(verify, str) and self._settings.base_url.startswith("https:"):
             context = await asyncio.to_thread(_trust, verify)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._sockets, ssl=context),

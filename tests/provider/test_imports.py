@@ -41,7 +41,7 @@ ROOMS = {
     "retry": _room(4),
     "settings": _room(5),  # a connection's values, among them how patient the retries are
     "pacing": _room(5),  # how many requests a connection may make, and when; pure
-    "vendors": _room(6),
+    "vendors": _room(6, "msgspec"),
     "polling": _room(7),  # which requests answer many waiting questions; pure
     "booking": _room(7),  # how one meeting is made exactly once; pure, like the vendors
     "identity": _room(8),  # which meeting is a task's: its key
