@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ BUILDERPRIME_URL = "https://{subdomain}.builderprime.com/api"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(ABC):
     """What both vendors' connections have.
 
     Attributes:
@@ -52,18 +53,18 @@ class Settings:
         """The part that the retry rules look at."""
         return Patience(max_attempts=self.max_attempts, max_wait=self.max_wait, timeout=self.timeout)
 
+    @abstractmethod
     def credentials(self, scope: str) -> Mapping[str, str]:
         """Return the headers that authenticate a request which needs ``scope``; an empty one takes the main key.
 
         Raises:
             MeetingsConfigurationError: The connection has no key for it.
         """
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def secrets(self) -> tuple[str, ...]:
         """Every key, for the masker of the logs."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -68,8 +69,9 @@ class _MeetingsOperator(BaseOperator):
                 kwargs={"waits": waits + 1},
             )
 
+    @abstractmethod
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> Any:
-        raise NotImplementedError
+        """Do what the operator is for; the result is the return value."""
 
     def _hook(self) -> MeetingsHook[Any, Any]:
         from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
