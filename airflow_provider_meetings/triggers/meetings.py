@@ -14,10 +14,6 @@ from airflow_provider_meetings.waiting import Question, as_event
 __all__ = ["MeetingsTrigger"]
 
 
-# Counted no further: the backoff has reached its cap long before, and 2 ** 1024 is no float after a day's outage.
-_MOST_FAILURES = 20
-
-
 class MeetingsTrigger(BaseTrigger):
     """Waits until a window holds enough meetings; fires once.
 
