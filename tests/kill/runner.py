@@ -13,10 +13,10 @@ from typing import Any
 
 from demo.airflow_api import FINAL_STATES, AirflowApi
 from demo.airflow_home import AirflowHome
+from demo.postgres import start_postgres
 from demo.processes import Processes
 from demo.sandbox import start_sandbox
 from tests.kill.cells import Cell, strike_mapped
-from tests.kill.postgres import start_postgres
 from tests.kill.referee import GRADES, WRONG, Evidence, Vendors, Verdict, judge
 
 DAGS = Path(__file__).parent / "dags"
