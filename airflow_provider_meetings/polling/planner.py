@@ -1,123 +1,23 @@
-"""The plan of a poll: which requests answer many questions about lists of meetings. Pure: it is told the time.
-
-Each waiter asks for the meetings of a window, perhaps filtered. Asking the vendor for each of them is one way; the
-other is a wider question whose answer holds theirs, cut up here. What costs fewer requests depends on how many pages
-the wider list has, which nobody knows before it was read once. So the planner
-
-* merges windows that overlap and have the same filters: their union never has more pages than they have together;
-* tries a question with fewer filters when it may pay, and stops reading where it does not (:attr:`Errand.limit`);
-* remembers when the meetings are that it has seen (:class:`Survey`) and estimates from that.
-
-A vendor's filter may be left out only where it can be checked on the listed meeting itself: see :class:`Dialect`.
-"""
+"""The plan of a poll: which requests answer many asks. It learns from what came of the polls before."""
 
 from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
 
-from airflow_provider_meetings.moments import DAY, Window, to_epoch_ms
-from airflow_provider_meetings.vendors import Vendor, builderprime, hiringcenter
-from airflow_provider_meetings.vendors.fields import check_filters
+from airflow_provider_meetings.moments import DAY
+from airflow_provider_meetings.polling.asks import FOREVER, Ask, Dialect, Filters
 
-__all__ = ["Ask", "Dialect", "Errand", "Planner", "Sheet", "Survey", "dialect_of"]
-
-Filters: TypeAlias = tuple[tuple[str, str], ...]
+__all__ = ["Errand", "Planner", "Survey"]
 
 #: Knowledge older than this many seconds is worth nothing: lists grow and shrink.
 MEMORY = 3600.0
 # Windows with gaps between them are merged when the whole is at most so much longer than its parts.
 _MOST_STRETCH = 4
 _SURVEYS = 16  # remembered for each set of filters
-_FOREVER = 1 << 60
-
-
-class Ask(NamedTuple):
-    """What a waiter needs read: the meetings of a window under the vendor's filters."""
-
-    start: int | None = None
-    end: int | None = None
-    filters: Filters = ()
-
-    @property
-    def window(self) -> Window:
-        """The window."""
-        return Window(self.start, self.end)
-
-    def covers(self, other: Ask) -> bool:
-        """Whether the other's meetings are among this one's."""
-        return (
-            (self.start is None or (other.start is not None and self.start <= other.start))
-            and (self.end is None or (other.end is not None and other.end <= self.end))
-            and set(self.filters) <= set(other.filters)
-        )
-
-    @property
-    def low(self) -> int:
-        """The start as a number."""
-        return -_FOREVER if self.start is None else self.start
-
-    @property
-    def high(self) -> int:
-        """The end as a number."""
-        return _FOREVER if self.end is None else self.end
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What the planner has to know of a vendor.
-
-    Attributes:
-        vendor: Its name.
-        filters: The vendor's table of filters.
-        comparable: The filters that can be checked on a listed meeting, and the field that tells.
-        date_field: When a listed meeting begins.
-        page_size: Meetings a page.
-        longest: The longest window of one request, in milliseconds; None: there is no such limit.
-    """
-
-    vendor: str
-    filters: Mapping[str, str]
-    comparable: Mapping[str, str]
-    date_field: str
-    page_size: int
-    longest: int | None = None
-
-    def ask(self, start: int | None, end: int | None, filters: Any) -> Ask:
-        """Put a question into the form in which equal ones are equal.
-
-        Raises:
-            MeetingsConfigurationError: The vendor has no such filter, or the value cannot be right.
-        """
-        return Ask(start, end, check_filters(self.vendor, self.filters, filters))
-
-    def date(self, meeting: Mapping[str, Any]) -> int:
-        """When a meeting begins."""
-        value = meeting.get(self.date_field)
-        return value if type(value) is int else to_epoch_ms(value)
-
-    def requests(self, count: int, span: int) -> int:
-        """Estimate how many requests list that many meetings in a window so long."""
-        slices = 1 if self.longest is None else -(-span // self.longest)
-        if self.longest is not None:
-            return max(slices, -(-count * 10 // (7 * self.page_size)))  # it cuts windows until each fits on a page
-        return max(1, -(-count // (self.page_size - 1)))  # each page repeats the last meeting of the one before
-
-
-def dialect_of(vendor: Vendor) -> Dialect:
-    """Return what the planner has to know of a vendor."""
-    if isinstance(vendor, hiringcenter.HiringCenter):
-        fields = {name: name for name in hiringcenter.FILTERS}
-        return Dialect("HiringCenter", hiringcenter.FILTERS, fields, "meetingDate", vendor.page_size)
-    assert isinstance(vendor, builderprime.BuilderPrime)  # noqa: S101 - there are two
-    # A listed meeting tells its opportunity; who goes is there by name only, and names are not ids.
-    fields = {"opportunity-id": "opportunityId"}
-    longest = vendor.max_window
-    return Dialect("Builder Prime", builderprime.FILTERS, fields, "startDateTime", vendor.page_size, longest)
 
 
 @dataclass(slots=True)
@@ -232,7 +132,7 @@ class Planner:
         if now - at < MEMORY:
             return cost, True
         count, complete = self._count(ask, now)
-        span = min(ask.high - ask.low, _FOREVER)
+        span = min(ask.high - ask.low, FOREVER)
         least = self.dialect.requests(count, span)
         if not complete:
             refused = self._refusals.get(ask.filters, ())
@@ -298,7 +198,7 @@ class Planner:
         # Windows of one length first: a week is not merged into somebody's year only because both begin in May.
         classes: dict[int, list[Errand]] = defaultdict(list)
         for errand in errands:
-            classes[(min(errand.ask.high - errand.ask.low, _FOREVER) // DAY).bit_length() // 2].append(errand)
+            classes[(min(errand.ask.high - errand.ask.low, FOREVER) // DAY).bit_length() // 2].append(errand)
         merged: list[Errand] = []
         for _, members in sorted(classes.items()):
             merged += self._sweep(members, filters, now, try_out=True)
@@ -375,126 +275,4 @@ class _Run:
         """Return the question that holds all of them, and one more."""
         low = self.low if errand is None else min(self.low, errand.ask.low)
         high = self.high if errand is None else max(self.high, errand.ask.high)
-        return Ask(None if low <= -_FOREVER else low, None if high >= _FOREVER else high, filters)
-
-
-class Sheet:
-    """A list that was read, in which many questions are looked up without reading it again for each of them.
-
-    Args:
-        dialect: The vendor's.
-        ask: What was asked.
-        meetings: The answer, in the vendor's order.
-    """
-
-    def __init__(self, dialect: Dialect, ask: Ask, meetings: list[dict[str, Any]]) -> None:
-        self._dialect = dialect
-        self._ask = ask
-        self.meetings = meetings
-        self.dates = [dialect.date(meeting) for meeting in meetings]
-        self._by_date: list[int] | None = None
-        self._sorted_dates: list[int] = []
-        self._groups: dict[tuple[str, ...], dict[tuple[str, ...], list[int]] | None] = {}
-        self._spellings: dict[str, dict[str, set[str]]] = {}
-        self._values: dict[str, dict[str, list[int]]] = {}
-
-    def select(self, ask: Ask) -> list[dict[str, Any]] | None:
-        """Return what the vendor would answer to a narrower ask; None: it cannot be told."""
-        places = self._places(ask)
-        return None if places is None else [self.meetings[place] for place in places]
-
-    def narrow(self, ask: Ask, match: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """Return those of :meth:`select` that may match; whoever asks has to look at each of them still."""
-        places = self._places(ask, match)
-        return None if places is None else [self.meetings[place] for place in places]
-
-    def _places(self, ask: Ask, match: Mapping[str, Any] | None = None) -> Sequence[int] | None:
-        extra = [pair for pair in ask.filters if pair not in self._ask.filters]
-        places: Sequence[int] = range(len(self.meetings))
-        if extra:
-            found = self._group(extra)
-            if found is None:
-                return None
-            places = found
-        for name, wanted in (match or {}).items():
-            keys = _keys_wanted(wanted)
-            if len(places) <= _FEW:
-                break
-            if keys is not None:
-                values = self._values_of(name)
-                likely = {place for key in keys for place in values.get(key, ())}
-                whole = len(places) == len(self.meetings)
-                places = sorted(likely) if whole else [place for place in places if place in likely]
-        if ask.low <= self._ask.low and ask.high >= self._ask.high:
-            return places
-        if len(places) < len(self.meetings):
-            return [place for place in places if ask.low <= self.dates[place] < ask.high]
-        if self._by_date is None:
-            self._by_date = sorted(places, key=self.dates.__getitem__)
-            self._sorted_dates = [self.dates[place] for place in self._by_date]
-        first, last = bisect_left(self._sorted_dates, ask.low), bisect_left(self._sorted_dates, ask.high)
-        return sorted(self._by_date[first:last])
-
-    def _group(self, pairs: list[tuple[str, str]]) -> list[int] | None:
-        names = tuple(name for name, _ in pairs)
-        if names not in self._groups:
-            self._groups[names] = self._index(names)
-        groups = self._groups[names]
-        if groups is None or any(self._other_spelling(name, value) for name, value in pairs):
-            return None
-        return groups.get(tuple(value for _, value in pairs), [])
-
-    def _index(self, names: tuple[str, ...]) -> dict[tuple[str, ...], list[int]] | None:
-        fields = [self._dialect.comparable[name] for name in names]
-        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for place, meeting in enumerate(self.meetings):
-            if any(name not in meeting for name in fields):
-                return None
-            groups[tuple([_text(meeting[name]) for name in fields])].append(place)
-        return groups
-
-    def _other_spelling(self, name: str, value: str) -> bool:
-        """Whether the list has the value in other letters: whether the vendor's filter minds is not known."""
-        if name not in self._spellings:
-            spellings: dict[str, set[str]] = defaultdict(set)
-            for text in {_text(meeting.get(self._dialect.comparable[name])) for meeting in self.meetings}:
-                spellings[text.strip().casefold()].add(text)
-            self._spellings[name] = spellings
-        return bool(self._spellings[name].get(value.strip().casefold(), set()) - {value})
-
-    def _values_of(self, name: str) -> dict[str, list[int]]:
-        if name not in self._values:
-            values: dict[str, list[int]] = defaultdict(list)
-            for place, meeting in enumerate(self.meetings):
-                if name in meeting:
-                    for key in _keys(meeting[name]):
-                        values[key].append(place)
-            self._values[name] = values
-        return self._values[name]
-
-
-# Below this many meetings an index is not worth building.
-_FEW = 16
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "\0"  # no filter finds what is not there
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _keys(value: Any) -> set[str]:
-    """Return the names under which a stored value is found; equal values have one in common."""
-    if value is None or isinstance(value, bool):
-        return {f"\0{value}"}
-    return {str(value), _text(value)}
-
-
-def _keys_wanted(wanted: Any) -> set[str] | None:
-    """Return the names of what matches; None: look at all."""
-    keys: set[str] = set()
-    for value in wanted if isinstance(wanted, list) else [wanted]:
-        if not (value is None or isinstance(value, str | int | float)):
-            return None
-        keys |= _keys(value)
-    return keys
+        return Ask(None if low <= -FOREVER else low, None if high >= FOREVER else high, filters)
