@@ -95,6 +95,14 @@ _COMMON_FIELDS: dict[str, _Field] = {
         "description": "Permit an http:// host other than this machine. The API key then travels in clear.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
+    "web_url_template": {
+        "label": "Link to a meeting",
+        "description": (
+            "Where your browser shows a meeting, with {id} in its place: https://app.example.com/meetings/{id}. "
+            "Tasks then link to their meeting."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
 }
 
 
@@ -119,6 +127,7 @@ def describe(version: str) -> dict[str, Any]:
         "operators": [{"integration-name": "Meetings", "python-modules": [f"{package}.operators.meetings"]}],
         "sensors": [{"integration-name": "Meetings", "python-modules": [f"{package}.sensors.meetings"]}],
         "triggers": [{"integration-name": "Meetings", "python-modules": [f"{package}.triggers.meetings"]}],
+        "extra-links": [f"{package}.links.MeetingLink"],
         "connection-types": [
             {
                 "connection-type": "hiringcenter",

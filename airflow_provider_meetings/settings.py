@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.retry import Patience
+from airflow_provider_meetings.weburls import WebUrlTemplate
 
 __all__ = ["BuilderPrimeSettings", "HiringCenterSettings", "Settings"]
 
@@ -38,6 +39,7 @@ class Settings(ABC):
         max_wait: Seconds that a worker may sleep for the vendor within one call.
         verify: True, or the path of a CA bundle.
         proxies: By scheme, as ``requests`` takes them; empty means the environment's.
+        web_url_template: Where a person looks at a meeting; None: nobody has said.
     """
 
     conn_id: str
@@ -47,6 +49,7 @@ class Settings(ABC):
     max_wait: float = 60.0
     verify: bool | str = True
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    web_url_template: WebUrlTemplate | None = None
 
     @property
     def patience(self) -> Patience:
@@ -237,6 +240,7 @@ class _Form:
             "max_wait": self.take("max_wait", _not_negative, 60.0),
             "verify": self.take("verify", _verify, default=True),
             "proxies": self.take("proxies", _proxies, {}),
+            "web_url_template": self.take("web_url_template", WebUrlTemplate.of, None),
         }
 
     def url(self, url: str, *, insecure: bool, suffix: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-__all__ = ["aget_connection", "never_expire", "retry_policy", "timer"]
+__all__ = ["aget_connection", "never_expire", "retry_policy", "stores_links", "timer", "xcom_of"]
 
 
 async def aget_connection(conn_id: str) -> Any:
@@ -43,6 +43,20 @@ def timer(seconds: float) -> BaseTrigger:
             TimeDeltaTrigger,
         )
     return TimeDeltaTrigger(timedelta(seconds=seconds))
+
+
+def stores_links() -> bool:
+    """Whether Airflow asks for a task's links when it ends, on the worker (3.0+), not when somebody looks at them."""
+    from airflow.providers.common.compat.sdk import BaseOperatorLink  # noqa: PLC0415
+
+    return hasattr(BaseOperatorLink, "xcom_key")
+
+
+def xcom_of(ti_key: Any, key: str) -> Any:
+    """Read what a task instance has pushed, in the webserver of Airflow 2; None: nothing."""
+    from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415
+
+    return XCom.get_value(ti_key=ti_key, key=key)
 
 
 try:  # Airflow 3.3+

@@ -179,6 +179,18 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     # -- the connection
 
+    def web_url(self, meeting: Mapping[str, Any]) -> str | None:
+        """Return where the vendor's web app shows a meeting; nothing is asked.
+
+        Args:
+            meeting: The meeting, or as much of it as the connection's ``web_url_template`` names: its ``id`` at least.
+
+        Returns:
+            An ``http(s)`` address; None where the connection has no ``web_url_template``, or the meeting lacks a field.
+        """
+        template = self._settings.web_url_template
+        return None if template is None else template.url(meeting)
+
     @property
     def max_wait(self) -> float:
         """Seconds that a worker may sleep for the vendor within one call, by the connection."""

@@ -18,6 +18,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsRateLimitError,
 )
 from airflow_provider_meetings.intervals import window_or_interval
+from airflow_provider_meetings.links import MeetingLink, link_to
 from airflow_provider_meetings.version_compat import retry_policy, timer
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class _MeetingsOperator(BaseOperator):
     """What the operators share: the connection, and what to do when the vendor has to be left alone for long."""
 
     ui_color = "#e8f1e4"
+    operator_extra_links = (MeetingLink(),)
 
     def __init__(self, *, meetings_conn_id: str, **kwargs: Any) -> None:
         if (policy := retry_policy()) is not None:
@@ -112,6 +114,7 @@ class CreateMeetingOperator(_MeetingsOperator):
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
+        link_to(self, context, [booking.meeting], hook)
         return booking.meeting
 
 
@@ -141,12 +144,13 @@ class UpdateMeetingOperator(_MeetingsOperator):
         self.changes = changes
         self.idempotency_key = idempotency_key
 
-    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:  # noqa: ARG002 - as the others
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
 
         key = sendable(self.idempotency_key)
         meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
         self.log.info("Changed meeting %s", self.meeting_id)
+        link_to(self, context, [meeting], hook)
         return meeting
 
 
@@ -178,6 +182,7 @@ class DeleteMeetingOperator(_MeetingsOperator):
         key = sendable(self.idempotency_key)
         deleted = delete_once(hook, self.meeting_id, key, context, missing_ok=missing_ok)
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
+        link_to(self, context, [{"id": self.meeting_id}], hook)
         return {"id": self.meeting_id, "deleted": deleted}
 
 
@@ -195,8 +200,10 @@ class GetMeetingOperator(_MeetingsOperator):
         super().__init__(**kwargs)
         self.meeting_id = meeting_id
 
-    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:  # noqa: ARG002 - as the others
-        return hook.get_meeting(self.meeting_id)
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
+        meeting = hook.get_meeting(self.meeting_id)
+        link_to(self, context, [meeting], hook)
+        return meeting
 
 
 class ListMeetingsOperator(_MeetingsOperator):
@@ -236,6 +243,7 @@ class ListMeetingsOperator(_MeetingsOperator):
         if self.destination is None:
             meetings = list(listed)
             self.log.info("Listed %d meeting(s)", len(meetings))
+            link_to(self, context, meetings, hook)
             return meetings
         count = self._write(listed, self.destination)
         self.log.info("Wrote %d meeting(s) to %s", count, self.destination)

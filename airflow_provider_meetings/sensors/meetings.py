@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensor
 
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.intervals import window_or_interval
+from airflow_provider_meetings.links import MeetingLink, link_to
 
 __all__ = ["MeetingsSensor"]
 
@@ -48,6 +49,7 @@ class MeetingsSensor(BaseSensorOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "match": "json"}
     ui_color = "#d6e6f2"
+    operator_extra_links = (MeetingLink(),)
 
     def __init__(
         self,
@@ -111,6 +113,7 @@ class MeetingsSensor(BaseSensorOperator):
         if found is None:
             self.log.info("Still waiting for %s", question)
             return PokeReturnValue(is_done=False)
+        link_to(self, context, found, hook)
         return PokeReturnValue(is_done=True, xcom_value=found)
 
     def _has_reached_the_vendor(self, context: Any) -> bool:
@@ -120,12 +123,13 @@ class MeetingsSensor(BaseSensorOperator):
         first = getattr(context.get("ti"), "get_first_reschedule_date", None)
         return first is not None and first(context) is not None
 
-    def execute_complete(self, context: Any, event: Any = None) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow's way
+    def execute_complete(self, context: Any, event: Any = None) -> list[dict[str, Any]]:
         """Go on after the trigger has fired."""
         from airflow_provider_meetings.waiting import from_event  # noqa: PLC0415 - not at parse time
 
         found = from_event(event)
         self.log.info("Success criteria met: %d meeting(s)", len(found))
+        link_to(self, context, found)
         return found
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:

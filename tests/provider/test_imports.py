@@ -38,6 +38,7 @@ ROOMS = {
     "intervals": _room(3),  # a run's data interval
     "moments": _room(3, "pendulum"),
     "wire": _room(3),
+    "weburls": _room(3),  # addresses in the vendors' web apps
     "retry": _room(4),
     "settings": _room(5),  # a connection's values, among them how patient the retries are
     "pacing": _room(5),  # how many requests a connection may make, and when; pure
@@ -52,6 +53,7 @@ ROOMS = {
     "hooks": _room(9, "airflow", typing=("requests", "aiohttp")),
     "ledger": _room(10, "airflow"),
     "waiting": _room(10, "airflow"),
+    "links": _room(10, "airflow"),  # from a task to its meeting
     "triggers": _room(11, "airflow"),
     "operators": _room(12, "airflow"),
     "sensors": _room(12, "airflow"),

@@ -25,6 +25,7 @@ COMMON_EXTRAS = {
     "verify": "true",
     "proxies": None,
     "allow_insecure": False,
+    "web_url_template": None,
 }
 EXTRAS = {
     "hiringcenter": COMMON_EXTRAS

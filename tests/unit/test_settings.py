@@ -75,6 +75,7 @@ def test_the_form_saves_text_and_blanks():
             "update_method": "put",
             "verify": "True",
             "proxies": '{"https": "http://proxy:3128"}',
+            "web_url_template": "https://app.example.com/meetings/{id}",
             "allow_insecure": "false",
             "idempotency_window": "",
             "rate_limit_per_hour": None,
@@ -83,6 +84,8 @@ def test_the_form_saves_text_and_blanks():
     assert (settings.timeout, settings.max_attempts, settings.max_wait) == (2.5, 3, 0)
     assert (settings.update_method, settings.verify) == ("PUT", True)
     assert settings.proxies == {"https": "http://proxy:3128"}
+    assert settings.web_url_template is not None
+    assert settings.web_url_template.url({"id": 7}) == "https://app.example.com/meetings/7"
     assert (settings.idempotency_window, settings.rate_limit_per_hour) == (86_400, 10_000)
 
 

@@ -1,0 +1,68 @@
+"""The link from a task to its meeting in the vendor's web app.
+
+Where it leads is settled while the task runs, since only then the meeting and its connection are known: Airflow 3 asks
+for the link on the worker when the task is done and keeps it, Airflow 2 asks in the webserver, whenever somebody looks.
+Neither speaks to the vendor. A connection without the extra ``web_url_template`` has no links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_meetings.version_compat import stores_links, xcom_of
+
+if TYPE_CHECKING:
+    from airflow_provider_meetings.hooks.meetings import MeetingsHook
+
+__all__ = ["MeetingLink", "link_to"]
+
+# Airflow 3's own name for it, so that it is the same everywhere.
+_XCOM_KEY = "_link_MeetingLink"
+# Where an operator keeps it from its execution to its end.
+_ATTRIBUTE = "meeting_url"
+
+
+class MeetingLink(BaseOperatorLink):
+    """The button *Meeting* of a task: opens its meeting in the vendor's web app."""
+
+    name = "Meeting"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address; empty where there is no link."""
+        url = getattr(operator, _ATTRIBUTE, None)
+        if url is None and not stores_links():
+            url = xcom_of(ti_key, _XCOM_KEY)
+        # Not None, which Airflow 3 would show as a link to "None".
+        return url or ""
+
+
+def link_to(
+    operator: Any, context: Any, meetings: Sequence[Mapping[str, Any]], hook: MeetingsHook[Any, Any] | None = None
+) -> None:
+    """Let a task's link lead to its meeting; to none where it has several, or none.
+
+    Args:
+        operator: The operator, or the sensor, that is running.
+        context: Its context.
+        meetings: What it has made, changed or found; the ``id`` of each is enough for most templates.
+        hook: That of its connection, for who has it already.
+    """
+    if len(meetings) != 1:
+        return
+    try:
+        url = (hook or _hook(operator)).web_url(meetings[0])
+        if url is not None:
+            setattr(operator, _ATTRIBUTE, url)
+            if not stores_links() and "ti" in context:
+                context["ti"].xcom_push(key=_XCOM_KEY, value=url)
+    except Exception as error:  # noqa: BLE001 - a connection that is gone by now, say: no link is worth a failed task
+        operator.log.debug("No link to the meeting: %s", error)
+
+
+def _hook(operator: Any) -> MeetingsHook[Any, Any]:
+    from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
+
+    return hook_for(operator.meetings_conn_id)
