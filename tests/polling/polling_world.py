@@ -9,7 +9,7 @@ import selectors
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.pacing import RateBudget
 from airflow_provider_meetings.settings import BuilderPrimeSettings, HiringCenterSettings
-from airflow_provider_meetings.triggers.pollers import Poller
+from airflow_provider_meetings.triggers.poller import Poller
 from airflow_provider_meetings.vendors.answers import Helpdesk
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter

@@ -1,0 +1,141 @@
+"""The connection that a poller keeps: looked up, renewed, and the sockets that go with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from airflow_provider_meetings.aiotransport import AsyncTransport, Gate
+from airflow_provider_meetings.pacing import RateBudget
+from airflow_provider_meetings.polling import Dialect, dialect_of
+from airflow_provider_meetings.settings import Settings
+from airflow_provider_meetings.triggers.gate import BudgetGate
+from airflow_provider_meetings.vendors import Vendor
+
+__all__ = ["PARALLEL", "Line", "Link"]
+
+#: A connection that was looked up: its settings, the vendor's rules, and the sockets that it may open.
+Line: TypeAlias = tuple[Settings, Vendor, int]
+
+#: Seconds after which the connection is looked up anew, in case that somebody has changed it.
+RENEW = 300.0
+#: Lists that are read at once.
+PARALLEL = 4
+
+_log = logging.getLogger(__name__)
+
+
+class Link:
+    """One connection within one event loop.
+
+    Args:
+        meetings_conn_id: The connection.
+        budget: Returns the rate budget for the connection's settings.
+        look_up: Looks the connection up.
+        transport: Makes the transport.
+        clock: Tells the time in seconds.
+
+    Attributes:
+        settings: What the connection says; None: it was not looked up yet.
+        vendor: The vendor's rules, with a poll's patience.
+        dialect: What a plan has to know of the vendor.
+        transport: The way to the vendor.
+        rate: The rate budget.
+        generation: Goes up with each look-up.
+    """
+
+    def __init__(
+        self,
+        meetings_conn_id: str,
+        budget: Callable[[Settings], RateBudget],
+        *,
+        look_up: Callable[[str], Awaitable[Line]],
+        transport: Callable[..., Any] = AsyncTransport,
+        clock: Callable[[], float],
+    ) -> None:
+        self.meetings_conn_id = meetings_conn_id
+        self.settings: Settings | None = None
+        self.vendor: Any = None
+        self.dialect: Dialect | None = None
+        self.transport: Any = None
+        self.rate = RateBudget()
+        self.generation = 0
+        self._budget = budget
+        self._look_up = look_up
+        self._make_transport = transport
+        self._clock = clock
+        self._looked_up = -math.inf
+        self._retired: list[Any] = []  # somebody may still be reading over them
+        self._doubted = -1  # the generation whose key was refused
+        self._renewing = asyncio.Lock()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was looked up lately."""
+        return self._clock() - self._looked_up < RENEW
+
+    def doubt(self, seconds: float = 0.0) -> None:
+        """Have it looked up anew after so many seconds at the latest."""
+        self._looked_up = min(self._looked_up, self._clock() - RENEW + seconds)
+
+    async def renew(self) -> bool:
+        """Look the connection up; return whether it has changed.
+
+        Raises:
+            MeetingsError: There is no such connection, or it cannot be right.
+        """
+        settings, vendor, sockets = await self._look_up(self.meetings_conn_id)
+        self._looked_up = self._clock()
+        self.generation += 1
+        if settings == self.settings:
+            return False
+        # A poll has patience of its own: it is repeated anyway.
+        patience = replace(vendor.patience, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
+        self.rate = self._budget(settings)
+        gate: Gate = BudgetGate(self.rate, self._clock)
+        transport = self._make_transport(settings, _log, sockets=max(PARALLEL, sockets), gate=gate)
+        await transport.__aenter__()
+        if self.transport is not None:
+            self._retired.append(self.transport)
+        self.transport = transport
+        rules: Any = vendor
+        self.settings, self.vendor = settings, replace(rules, patience=patience)
+        self.dialect = dialect_of(self.vendor)
+        return True
+
+    async def new_key(self, generation: int) -> bool:
+        """Look for a new key, or address, after one was refused; False: this is the one that was found then.
+
+        Args:
+            generation: The link's when the key was used.
+        """
+        async with self._renewing:
+            if generation < self.generation:
+                return True
+            if self._doubted == generation:
+                return False
+            changed = False
+            with contextlib.suppress(Exception):
+                changed = await self.renew()
+            self._doubted = self.generation
+            return changed
+
+    def trust(self) -> None:
+        """Take note that the key was accepted."""
+        self._doubted = -1
+
+    async def close_retired(self) -> None:
+        """Close the sockets of earlier settings: nobody is reading over them any more."""
+        while self._retired:
+            await self._retired.pop().__aexit__(None, None, None)
+
+    async def close(self) -> None:
+        """Close all sockets."""
+        await self.close_retired()
+        if self.transport is not None:
+            await self.transport.__aexit__(None, None, None)

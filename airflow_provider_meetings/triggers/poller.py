@@ -1,0 +1,348 @@
+"""The poller: in rounds it asks the vendor what those who wait on a connection want to know.
+
+A trigger joins with its question and leaves with the answer. The poller never ends because of an error that waiting can
+mend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import math
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_meetings.aiotransport import AsyncTransport
+from airflow_provider_meetings.exceptions import (
+    MeetingsAuthError,
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsPermissionError,
+)
+from airflow_provider_meetings.pacing import RateBudget
+from airflow_provider_meetings.polling import Ask, Errand, Planner
+from airflow_provider_meetings.retry import backoff
+from airflow_provider_meetings.settings import Settings
+from airflow_provider_meetings.triggers.crowd import Crowd, Meetings
+from airflow_provider_meetings.triggers.gate import Meter, TooCostly, meter
+from airflow_provider_meetings.triggers.link import PARALLEL, Line, Link
+from airflow_provider_meetings.waiting import Question, is_permanent
+from airflow_provider_meetings.wire import Listing
+
+__all__ = ["Poller"]
+
+#: A round does not take longer than this before those who came meanwhile are planned in.
+ROUND = 15.0
+#: Seconds after which a plan is made anew although nothing has changed: knowledge grows old.
+REPLAN = 300.0
+# What is wrong with the connection, whatever was asked.
+_CONNECTION = (MeetingsAuthError, MeetingsPermissionError, MeetingsConfigurationError)
+# Failures in a row after which it is not the question but the vendor.
+_OUTAGE = 2
+# So many questions are sorted in a few milliseconds.
+_FEW = 100
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Round:
+    """One poll while it goes on."""
+
+    todo: deque[Errand]
+    until: float
+    problems: list[MeetingsError] = field(default_factory=list)
+    requests: int = 0
+    streak: int = 0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Planned:
+    """A plan, and what it was made from."""
+
+    planner: Planner
+    lessons: int
+    asks: tuple[Ask, ...]
+    errands: list[Errand]
+    at: float
+
+    def fails(self, planner: Planner, asks: tuple[Ask, ...], now: float) -> bool:
+        """Whether another plan is needed."""
+        same = self.planner is planner and self.lessons == planner.lessons and self.asks == asks
+        return not same or now - self.at > REPLAN
+
+
+class Poller:
+    """Asks for all who wait on one connection, within one event loop.
+
+    Args:
+        meetings_conn_id: The connection.
+        budget: Returns the rate budget for the connection's settings; it outlives the poller.
+        look_up: Looks the connection up.
+        transport: Makes the transport.
+        random: Jitter, between 0 and 1.
+
+    Attributes:
+        members: How many use it; for who shares it among them.
+    """
+
+    def __init__(
+        self,
+        meetings_conn_id: str,
+        budget: Callable[[Settings], RateBudget],
+        *,
+        look_up: Callable[[str], Awaitable[Line]],
+        transport: Callable[..., Any] = AsyncTransport,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.meetings_conn_id = meetings_conn_id
+        self.members = 0
+        self._random = random
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time
+        self._link = Link(meetings_conn_id, budget, look_up=look_up, transport=transport, clock=self._clock)
+        self._crowd = Crowd(self._forget)
+        self._planner: Planner | None = None
+        self._planned: _Planned | None = None
+        # How it goes.
+        self._lost_lookups = 0
+        self._failures = 0
+        self._not_before = -math.inf
+        self._last_poll = -math.inf
+        self._last_cost = 0
+        # In a context of its own: its log lines are about all who wait, not about the one who came first.
+        self._task = loop.create_task(
+            self._run(), name=f"meetings-poller-{meetings_conn_id}", context=contextvars.Context()
+        )
+
+    # -- for those who wait
+
+    async def answer(self, question: Question, interval: float) -> Meetings:
+        """Wait until the question is answered with yes; return the meetings found.
+
+        Args:
+            question: What is waited for.
+            interval: Seconds that an answer may be old.
+
+        Raises:
+            MeetingsError: Waiting cannot help.
+        """
+        if self.ended:
+            raise RuntimeError("the poller has ended") from _why(self._task)
+        waiter = self._crowd.join(question, interval)
+        try:
+            return await waiter
+        finally:
+            self._crowd.leave(waiter)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it polls no more."""
+        return self._task.done()
+
+    async def close(self) -> None:
+        """End the polling and close the session."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    # -- the work
+
+    async def _run(self) -> None:
+        wake = self._crowd.wake
+        try:
+            while True:
+                wake.clear()
+                if not await self._open():
+                    continue
+                await self._crowd.admit(self._link.dialect, self._link.vendor, self._soonest_for)
+                wait = max(self._crowd.soonest, self._not_before) - self._clock()
+                if wait > 0:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(wake.wait(), wait if wait < math.inf else None)
+                    continue
+                await self._poll()
+        except BaseException as error:
+            # Nobody is left waiting for a poller that is no more.
+            self._crowd.fail_all(error if isinstance(error, Exception) else RuntimeError("the poller was stopped"))
+            raise
+        finally:
+            await self._link.close()
+
+    def _soonest_for(self, interval: float) -> float:
+        # A poll that has just been costs nothing for who came too late; a costly one is not repeated for everybody.
+        return self._last_poll + min(interval / 2, 1.0 * self._last_cost)
+
+    def _forget(self, ask: Ask) -> None:
+        if self._planner is not None:
+            self._planner.forget(ask)
+
+    # -- the connection
+
+    async def _open(self) -> bool:
+        """Look the connection up when that is due; False: it is not there, and it was waited a while."""
+        if self._link.is_fresh:
+            return True
+        try:
+            await self._link.renew()
+        except MeetingsError as error:
+            if self._link.settings is None or is_permanent(error):
+                self._crowd.fail_all(error)
+                await self._crowd.wake.wait()
+                return False
+        except Exception as error:  # noqa: BLE001 - whatever Airflow's own services may raise
+            self._lost_lookups += 1
+            wait = 1.0 + backoff(self._lost_lookups, self._random)
+            _log.warning("Connection %r cannot be looked up, trying again: %s", self.meetings_conn_id, error)
+            if self._link.settings is None:
+                await asyncio.sleep(wait)
+                return False
+            self._link.doubt(wait)
+        else:
+            self._lost_lookups = 0
+            self._follow()
+        return True
+
+    def _follow(self) -> None:
+        """Begin anew where the connection leads to another vendor now, or puts questions another way."""
+        dialect = self._link.dialect
+        assert dialect is not None  # noqa: S101 - looked up before
+        if self._planner is None or self._planner.dialect != dialect:
+            self._planner = Planner(dialect)
+            self._crowd.begin_anew()
+
+    # -- a poll
+
+    async def _poll(self) -> None:
+        now = self._clock()
+        due = self._crowd.due()
+        todo = deque(await self._plan(tuple([entry.ask for entry in due])))
+        shortest = min(entry.interval for entry in due)
+        rnd = _Round(todo, now + ROUND)
+        self._last_poll = now
+        if self._failures and todo:
+            await self._errand(rnd, todo.popleft())  # one alone finds out whether the trouble is over
+        if len(rnd.todo) == 1:
+            await self._work(rnd)
+        elif rnd.todo and not rnd.over:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(PARALLEL, len(rnd.todo))):
+                    group.create_task(self._work(rnd))
+        self._last_cost = rnd.requests
+        await self._link.close_retired()
+        if rnd.over:
+            self._failures += 1
+            wait = shortest + backoff(self._failures, self._random)
+            self._not_before = self._clock() + wait
+            self._link.doubt()  # it may have been given another host
+            _log.warning(
+                "%d waiting on connection %r were not answered, asking again in %.0f s: %s",
+                len(self._crowd),
+                self.meetings_conn_id,
+                wait,
+                rnd.problems[-1],
+            )
+        elif rnd.problems:
+            _log.warning(
+                "%d question(s) to connection %r were not answered, asking again later: %s",
+                len(rnd.problems),
+                self.meetings_conn_id,
+                rnd.problems[-1],
+            )
+
+    async def _plan(self, asks: tuple[Ask, ...]) -> list[Errand]:
+        """Plan a poll, or take the last plan again when nothing has changed since."""
+        planner, now = self._planner, self._clock()
+        assert planner is not None  # noqa: S101 - looked up before
+        if self._planned is None or self._planned.fails(planner, asks, now):
+            lessons = planner.lessons
+            # Some hundred questions take a while to sort: not on the event loop.
+            few = len(asks) <= _FEW
+            errands = planner.plan(asks, now) if few else await asyncio.to_thread(planner.plan, asks, now)
+            self._planned = _Planned(planner, lessons, asks, errands, now)
+        return self._planned.errands
+
+    async def _work(self, rnd: _Round) -> None:
+        while rnd.todo and not rnd.over and self._clock() < rnd.until:
+            await self._errand(rnd, rnd.todo.popleft())
+
+    async def _errand(self, rnd: _Round, errand: Errand) -> None:
+        """Read one list, and answer those who are waiting for it."""
+        planner, entries = self._planner, self._crowd.entries
+        assert planner is not None  # noqa: S101 - looked up before
+        if not any(ask in entries for ask in errand.serves):
+            return
+        count, generation = Meter(errand.limit), self._link.generation
+        started, meetings = self._clock(), list[dict[str, Any]]()
+        token = meter.set(count)
+        try:
+            listing: Listing = self._link.vendor.listing(errand.ask.window, dict(errand.ask.filters))
+            async for page in self._link.transport.pages(listing):
+                meetings += page.items
+        except TooCostly:
+            dates = [planner.dialect.date(meeting) for meeting in meetings]
+            planner.give_up(errand.ask, count.count, dates, self._clock())
+            rnd.todo.extendleft(reversed(planner.plan(errand.serves, self._clock())))
+        except MeetingsError as error:
+            await self._trouble(rnd, errand, error, generation)
+        else:
+            if self._failures:
+                self._link.rate.calm(self._clock())  # the vendor has just come back: no crowd at its door
+            rnd.streak = self._failures = 0
+            self._link.trust()
+            await self._crowd.serve(errand, meetings, planner, requests=count.count, started=started)
+        finally:
+            meter.reset(token)
+            rnd.requests += count.count
+        if errand.speaks_for:
+            # Not refused, then: those who are still there ask for themselves.
+            rnd.todo.extend(Errand(ask, [ask]) for ask in errand.speaks_for if ask in self._crowd.entries)
+
+    async def _trouble(self, rnd: _Round, errand: Errand, error: MeetingsError, generation: int) -> None:
+        """Tell an error that waiting can mend from one that it cannot, and whom it concerns."""
+        if isinstance(error, MeetingsAuthError) and await self._link.new_key(generation):
+            self._follow()
+            rnd.todo.appendleft(errand)
+            return
+        if isinstance(error, _CONNECTION):
+            rnd.todo.clear()
+            self._crowd.fail_all(error)
+            return
+        if is_permanent(error):
+            self._refused(rnd, errand, error)
+            return
+        now = self._clock()
+        entries = [self._crowd.entries[ask] for ask in errand.serves if ask in self._crowd.entries]
+        for entry in entries:
+            entry.failures += 1
+        wait = max((backoff(entry.failures, self._random) for entry in entries[:1]), default=0.0)
+        for entry in entries:
+            entry.due = now + entry.interval + wait
+        rnd.problems.append(error)
+        rnd.streak += 1
+        # One list that fails is its own trouble; several in a row, or the only one, are the vendor's.
+        rnd.over = rnd.streak >= _OUTAGE or self._failures > 0 or error.status == 429 or not rnd.todo  # noqa: PLR2004
+
+    def _refused(self, rnd: _Round, errand: Errand, error: MeetingsError) -> None:
+        if errand.serves == [errand.ask]:
+            for ask in (errand.ask, *errand.speaks_for):
+                self._crowd.refuse(ask, error)
+            return
+        # It was our own question: nobody is to blame for it. But where one of them is refused as well, with the same
+        # window, it is the window, and nobody else with it has to ask.
+        assert self._planner is not None  # noqa: S101 - looked up before
+        self._planner.give_up(errand.ask, len(errand.serves) + 1_000_000, (), self._clock())
+        same = [ask for ask in errand.serves if ask.window == errand.ask.window]
+        rest = [ask for ask in errand.serves if ask.window != errand.ask.window]
+        if same:
+            rnd.todo.appendleft(Errand(same[0], [same[0]], speaks_for=tuple(same[1:])))
+        rnd.todo.extend(Errand(ask, [ask]) for ask in rest)
+
+
+def _why(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
