@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kill test-kill-slice test-mutations lint type format bench sandbox constraints clean
+.PHONY: help setup demo test test-kill test-kill-slice test-mutations lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ bench: $(STAMP) ## Measure us beside the peers
 
 sandbox: $(STAMP) ## Run the sandbox of both APIs until Ctrl-C
 	$(BIN)/python -m airflow_provider_meetings.sandbox
+
+docs: $(STAMP) ## Build the documentation into build/docs; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 constraints: $(STAMP) ## Renew constraints.txt with the newest versions that fit together
 	printf '%s\n' uv 'hatchling>=1.27' editables | $(BIN)/uv pip compile --universal --python-version 3.11 --no-header \

@@ -54,7 +54,7 @@ class MeetingsError(AirflowException):
 
     #: Whether the vendor may have done what was asked although this error came back.
     maybe_sent: bool = False
-    #: When the request that failed was sent, in seconds since the epoch; 0: it is not told.
+    #: When the request that failed was sent, in seconds since the epoch, or 0 where it is not told.
     sent_at: float = 0.0
 
     def __init__(

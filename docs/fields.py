@@ -1,49 +1,97 @@
-"""Writes fields.md from the vendors' tables, which validation and error messages come from as well.
+"""Renews the tables of fields, filters and connection settings, from what the code itself reads.
 
-python docs/fields.py > docs/fields.md
+Each stands in its page between two markers: `python docs/fields.py` puts it there, after a change of the code's tables.
 """
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from airflow_provider_meetings.provider_info import describe
 from airflow_provider_meetings.vendors import builderprime, hiringcenter
-from airflow_provider_meetings.vendors.fields import Fields, reference
+from airflow_provider_meetings.vendors.fields import Field, reference
+
+DOCS = Path(__file__).parent
+#: What a filter asks for, in words.
+FILTERS = {
+    "prospectId": "the prospect",
+    "ownerId": "the user who owns the meeting",
+    "meetingType": "the meeting type's label",
+    "opportunity-id": "the opportunity",
+    "employee-id": "the employee who goes",
+}
 
 
-def table(rows: list[dict[str, str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
+def table(rows: Iterable[Mapping[str, str]]) -> str:
+    """Return a Markdown table."""
+    rows = list(rows)
     head = list(rows[0])
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{' --- |' * len(head)}",
-        *(f"| {' | '.join(row.values())} |" for row in rows),
-    ]
+    lines = [head, ["---"] * len(head), *(row.values() for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def chapter(fields: Fields, filters: dict[str, str]) -> list[str]:
-    """Return the lines about one vendor."""
-    return [
-        f"## {fields.vendor}",
-        "",
-        *table(reference(fields.table)),
-        "",
-        f"Filters of a list: {', '.join(f'`{name}` ({kind})' for name, kind in filters.items())}.",
-        "",
-    ]
+def fields(fields: Iterable[Field]) -> str:
+    """Return the table of a vendor's fields."""
+    return table({**row, "field": f"`{row['field']}`"} for row in reference(fields))
 
 
-def page() -> str:
-    """Return the page."""
-    lines = [
-        "# Fields and filters",
-        "",
-        "A meeting is a dict with the vendor's own field names. What is not listed here goes into `extra_fields`, a",
-        "dict inside the meeting, and is sent unchecked. A *moment* is an aware `datetime`, ISO 8601 text with an",
-        "offset, or epoch milliseconds; on HiringCenter a naive one is local time in the `timeZone` beside it. A",
-        "*number* may be its digits.",
-        "",
-        *chapter(hiringcenter.FIELDS, dict(hiringcenter.FILTERS)),
-        *chapter(builderprime.FIELDS, dict(builderprime.FILTERS)),
-    ]
-    return "\n".join(lines)
+def filters(kinds: Mapping[str, str]) -> str:
+    """Return the table of a vendor's filters."""
+    return table({"filter": f"`{name}`", "kind": kind, "meaning": FILTERS[name]} for name, kind in kinds.items())
+
+
+def settings(connection_type: str, *, common: bool) -> str:
+    """Return the table of a connection's extras: those of both types, or those of one alone."""
+    types = {kind["connection-type"]: kind["conn-fields"] for kind in describe("")["connection-types"]}
+    shared = set.intersection(*(set(extras) for extras in types.values()))
+    return table(
+        {
+            "extra": f"`{name}`",
+            "in the form": field["label"],
+            "default": "" if (default := field["schema"].get("default")) is None else f"`{_shown(default)}`",
+            "meaning": field["description"].replace("|", "\\|"),
+        }
+        for name, field in types[connection_type].items()
+        if (name in shared) is common
+    )
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+TABLES = {
+    "hiringcenter.md": {
+        "fields": fields(hiringcenter.FIELDS.table),
+        "filters": filters(hiringcenter.FILTERS),
+    },
+    "builder-prime.md": {
+        "fields": fields(builderprime.FIELDS.table),
+        "filters": filters(builderprime.FILTERS),
+    },
+    "connections.md": {
+        "both": settings("hiringcenter", common=True),
+        "hiringcenter": settings("hiringcenter", common=False),
+        "builderprime": settings("builderprime", common=False),
+    },
+}
+
+
+def pages() -> dict[Path, str]:
+    """Return the pages as they should be, by path."""
+    return {DOCS / name: _renewed((DOCS / name).read_text(), tables) for name, tables in TABLES.items()}
+
+
+def _renewed(text: str, tables: Mapping[str, str]) -> str:
+    for name, rows in tables.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise ValueError(f"the markers of the table {name!r} are not there")
+        text = f"{before}{begin}{rows}\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    for path, text in pages().items():
+        path.write_text(text)

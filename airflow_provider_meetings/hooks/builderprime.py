@@ -16,7 +16,7 @@ __all__ = ["BuilderPrimeHook"]
 
 
 class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
-    """Meetings in Builder Prime, a connection of type ``builderprime``; see :class:`MeetingsHook`."""
+    """Meetings in Builder Prime, a connection of type ``builderprime``; see :class:`.MeetingsHook`."""
 
     conn_type = "builderprime"
     hook_name = "Builder Prime"

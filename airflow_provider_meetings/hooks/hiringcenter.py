@@ -15,7 +15,7 @@ __all__ = ["HiringCenterHook"]
 
 
 class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
-    """Meetings in HiringCenter, a connection of type ``hiringcenter``; see :class:`MeetingsHook`."""
+    """Meetings in HiringCenter, a connection of type ``hiringcenter``; see :class:`.MeetingsHook`."""
 
     conn_type = "hiringcenter"
     hook_name = "HiringCenter"
