@@ -112,6 +112,11 @@ class Planner:
         self.lessons += 1
         self._alone.add(ask)
 
+    def can_tell(self, wide: Ask, ask: Ask) -> bool:
+        """Whether a wider list's meetings tell what the vendor would answer to this ask."""
+        more = (name for name, value in ask.filters if (name, value) not in wide.filters)
+        return wide.covers(ask) and ask not in self._alone and all(name in self.dialect.comparable for name in more)
+
     def forget(self, ask: Ask) -> None:
         """Drop what is known of an ask that nobody asks any more."""
         self._alone.discard(ask)

@@ -205,7 +205,7 @@ class Crowd:
         sheet = Sheet(planner.dialect, errand.ask, meetings)
         planner.learn(errand.ask, requests, sheet.dates, started)
         woken = 0
-        for entry in self._served(errand):
+        for entry in self._served(errand, planner):
             entry.failures, entry.read_at, entry.due = 0, started, started + entry.interval
             for key, party in list(entry.parties.items()):
                 candidates = sheet.narrow(entry.ask, party.question.match)
@@ -226,12 +226,13 @@ class Crowd:
             if not entry.parties:
                 self._drop(entry)
 
-    def _served(self, errand: Errand) -> Iterator[Entry]:
+    def _served(self, errand: Errand, planner: Planner) -> Iterator[Entry]:
         yield from [self.entries[ask] for ask in errand.serves if ask in self.entries]
         if len(errand.serves) > 1:
             # Who was not due gets a fresh answer, too, since it is here.
             served = set(errand.serves)
-            yield from [e for ask, e in self.entries.items() if ask not in served and errand.ask.covers(ask)]
+            others = [ask for ask in self.entries if ask not in served and planner.can_tell(errand.ask, ask)]
+            yield from [self.entries[ask] for ask in others]
 
     async def _breathe(self) -> None:
         """Let the event loop go on when this has taken a while."""

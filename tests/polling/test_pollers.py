@@ -147,6 +147,26 @@ def test_what_the_list_does_not_tell_is_asked_with_the_filter():
     assert {params.get("employee-id") for _, params in vendor.asked} == {"0", "1", "2", "3", "4"}
 
 
+def test_a_list_that_does_not_tell_leaves_who_is_not_due_alone():
+    """Whoever asks for an employee is not answered, nor hurt, by a wider list that is read for others meanwhile."""
+
+    async def main():
+        vendor = Vendor("builderprime")
+        async with polling(vendor) as poller:
+            patient = ask(poller, interval=60.0, **{"employee-id": 50})
+            others = [ask(poller, **{"opportunity-id": number}) for number in (1, 2)]
+            await asyncio.sleep(12)
+            done = [task.done() for task in (patient, *others)]
+            await end(patient, *others)
+        return done, vendor
+
+    done, vendor = run(main())
+
+    assert [False] * 3 == done
+    assert 1 == sum("employee-id" in params for _, params in vendor.asked)
+    assert 3 <= sum("employee-id" not in params for _, params in vendor.asked)
+
+
 def test_another_spelling_is_left_to_the_vendor():
     """Where the list has `Phone` and somebody wants `phone`, the vendor decides whether these are the same."""
 
