@@ -70,6 +70,18 @@ class Processes:
                     f"The end of {self.log_path(name)}:\n{tail(self.log_path(name))}"
                 )
 
+    def kill(self, name: str) -> list[int]:
+        """Ends one of them with all its descendants by SIGKILL, as a power cut would; returns who was there, by pid."""
+        process = self._running.pop(name)
+        groups = _groups([process.pid])
+        members = [pid for pid, pgid, _, state in _process_table() if pgid in groups and state != "Z"]
+        for group in groups:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        process.wait()
+        stop_groups([process.pid])
+        return members
+
     def stop(self) -> None:
         """Stops all of them with their descendants: asks first, then insists."""
         children = list(self._running.values())
