@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +12,15 @@ from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.pacing import RateBudget
 from airflow_provider_meetings.wire import Request, Response
 
-__all__ = ["BudgetGate", "Meter", "TooCostly", "meter"]
+__all__ = ["BudgetGate", "Meter", "Moved", "TooCostly", "meter"]
 
 
 class TooCostly(MeetingsError):  # noqa: N818 - it never leaves the poller
     """A list has more pages than it is worth."""
+
+
+class Moved(MeetingsError):  # noqa: N818 - likewise
+    """The connection has changed: this is no longer the way."""
 
 
 @dataclass(slots=True)
@@ -47,21 +52,33 @@ class BudgetGate:
         self._budget = budget
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._closed = asyncio.Event()
 
-    async def enter(self, request: Request) -> None:
-        """Return when the request may be sent.
+    def close(self) -> None:
+        """Let nothing through any more; who waits is told so at once."""
+        self._closed.set()
+
+    async def enter(self, request: Request) -> float:
+        """Return when the request may be sent: for how many seconds the budget has held it back, not those before it.
 
         Raises:
             TooCostly: The errand has had its requests.
+            Moved: The gate was closed.
         """
         current = meter.get()
         if current is not None and current.limit is not None and current.count >= current.limit:
             raise TooCostly(f"{request.path} has more pages than it is worth")
         if current is not None:
             current.count += 1
+        held = 0.0
         async with self._turn:  # first come, first served
-            while wait := self._budget.take(self._clock()):  # noqa: ASYNC110 - time passes by itself
-                await asyncio.sleep(wait)
+            while not self._closed.is_set() and (wait := self._budget.take(self._clock())):
+                held += wait
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closed.wait(), wait)
+            if self._closed.is_set():
+                raise Moved(f"{request.path} was to be asked over a connection that has changed")
+        return held
 
     def observe(self, response: Response) -> None:
         """Listen to an answer."""

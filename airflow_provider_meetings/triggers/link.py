@@ -1,4 +1,4 @@
-"""The connection that a poller keeps: looked up, renewed, and the sockets that go with it."""
+"""The connection that a poller keeps: looked up, renewed when it changes, and the sockets that go with it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from airflow_provider_meetings.aiotransport import AsyncTransport, Gate
+from airflow_provider_meetings.aiotransport import AsyncTransport
 from airflow_provider_meetings.pacing import RateBudget
 from airflow_provider_meetings.polling import Dialect, dialect_of
 from airflow_provider_meetings.settings import Settings
+from airflow_provider_meetings.telemetry import metrics_of
 from airflow_provider_meetings.triggers.gate import BudgetGate
 from airflow_provider_meetings.vendors import Vendor
 
@@ -23,7 +24,7 @@ __all__ = ["PARALLEL", "Line", "Link"]
 Line: TypeAlias = tuple[Settings, Vendor, int]
 
 #: Seconds after which the connection is looked up anew, in case that somebody has changed it.
-RENEW = 300.0
+RENEW = 60.0
 #: Lists that are read at once.
 PARALLEL = 4
 
@@ -70,25 +71,30 @@ class Link:
         self._make_transport = transport
         self._clock = clock
         self._looked_up = -math.inf
+        self._gate: BudgetGate | None = None
         self._retired: list[Any] = []  # somebody may still be reading over them
         self._doubted = -1  # the generation whose key was refused
         self._renewing = asyncio.Lock()
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether it was looked up lately."""
-        return self._clock() - self._looked_up < RENEW
+    def fresh_for(self) -> float:
+        """Seconds until it is to be looked up anew; none or less: now."""
+        return self._looked_up + RENEW - self._clock()
 
     def doubt(self, seconds: float = 0.0) -> None:
-        """Have it looked up anew after so many seconds at the latest."""
-        self._looked_up = min(self._looked_up, self._clock() - RENEW + seconds)
+        """Have it looked up anew after so many seconds."""
+        self._looked_up = self._clock() - RENEW + seconds
 
     async def renew(self) -> bool:
-        """Look the connection up; return whether it has changed.
+        """Look the connection up where that is due; return whether it has changed.
 
         Raises:
             MeetingsError: There is no such connection, or it cannot be right.
         """
+        async with self._renewing:
+            return self.fresh_for <= 0 and await self._renew()
+
+    async def _renew(self) -> bool:
         settings, vendor, sockets = await self._look_up(self.meetings_conn_id)
         self._looked_up = self._clock()
         self.generation += 1
@@ -97,12 +103,14 @@ class Link:
         # A poll has patience of its own: it is repeated anyway.
         patience = replace(vendor.patience, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
         self.rate = self._budget(settings)
-        gate: Gate = BudgetGate(self.rate, self._clock)
-        transport = self._make_transport(settings, _log, sockets=max(PARALLEL, sockets), gate=gate)
+        gate = BudgetGate(self.rate, self._clock)
+        wide = max(PARALLEL, sockets)
+        transport = self._make_transport(settings, _log, sockets=wide, gate=gate, metrics=metrics_of(settings))
         await transport.__aenter__()
-        if self.transport is not None:
+        if self._gate is not None:
+            self._gate.close()  # who is held back there need not wait for what the old account has to say
             self._retired.append(self.transport)
-        self.transport = transport
+        self._gate, self.transport = gate, transport
         rules: Any = vendor
         self.settings, self.vendor = settings, replace(rules, patience=patience)
         self.dialect = dialect_of(self.vendor)
@@ -121,7 +129,7 @@ class Link:
                 return False
             changed = False
             with contextlib.suppress(Exception):
-                changed = await self.renew()
+                changed = await self._renew()
             self._doubted = self.generation
             return changed
 

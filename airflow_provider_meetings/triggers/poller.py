@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
 import math
 import random
@@ -25,11 +26,11 @@ from airflow_provider_meetings.exceptions import (
     MeetingsPermissionError,
 )
 from airflow_provider_meetings.pacing import RateBudget
-from airflow_provider_meetings.polling import Ask, Errand, Planner
+from airflow_provider_meetings.polling import Ask, Dialect, Errand, Planner
 from airflow_provider_meetings.retry import backoff
 from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.triggers.crowd import Crowd, Meetings
-from airflow_provider_meetings.triggers.gate import Meter, TooCostly, meter
+from airflow_provider_meetings.triggers.gate import Meter, Moved, TooCostly, meter
 from airflow_provider_meetings.triggers.link import PARALLEL, Line, Link
 from airflow_provider_meetings.waiting import Question, is_permanent
 from airflow_provider_meetings.wire import Listing
@@ -54,6 +55,7 @@ _log = logging.getLogger(__name__)
 class _Round:
     """One poll while it goes on."""
 
+    planner: Planner
     todo: deque[Errand]
     until: float
     problems: list[MeetingsError] = field(default_factory=list)
@@ -108,6 +110,7 @@ class Poller:
         self._clock = loop.time
         self._link = Link(meetings_conn_id, budget, look_up=look_up, transport=transport, clock=self._clock)
         self._crowd = Crowd(self._forget)
+        self._readings: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._planner: Planner | None = None
         self._planned: _Planned | None = None
         # How it goes.
@@ -141,6 +144,41 @@ class Poller:
         finally:
             self._crowd.leave(waiter)
 
+    async def read(self, meeting_id: Any) -> dict[str, Any]:
+        """Read one meeting, out of the same budget; those who want the same one at once share the request.
+
+        Only after an answer: before, nobody knows whom to ask.
+
+        Args:
+            meeting_id: The meeting.
+
+        Raises:
+            MeetingNotFoundError: There is no such meeting.
+            MeetingsError: It cannot be told.
+        """
+        reading = self._readings.get(str(meeting_id))
+        if reading is None:
+            call = self._link.transport.drive(self._link.vendor.get(meeting_id))
+            reading = self._readings[str(meeting_id)] = asyncio.ensure_future(call)
+            reading.add_done_callback(functools.partial(self._has_read, str(meeting_id)))
+        return dict(await asyncio.shield(reading))
+
+    def _has_read(self, key: str, reading: asyncio.Future[dict[str, Any]]) -> None:
+        del self._readings[key]
+        if not reading.cancelled():
+            reading.exception()  # whoever still waits for it will see it
+
+    @property
+    def vendor(self) -> Any:
+        """The vendor's rules, as of the last answer."""
+        return self._link.vendor
+
+    @property
+    def dialect(self) -> Dialect:
+        """What a plan has to know of the vendor, as of the last answer."""
+        assert self._link.dialect is not None  # noqa: S101 - looked up before
+        return self._link.dialect
+
     @property
     def ended(self) -> bool:
         """Whether it polls no more."""
@@ -148,31 +186,49 @@ class Poller:
 
     async def close(self) -> None:
         """End the polling and close the session."""
+        for reading in self._readings.values():
+            reading.cancel()
         self._task.cancel()
-        await asyncio.wait({self._task})
+        ending: set[asyncio.Future[Any]] = {self._task, *self._readings.values()}
+        await asyncio.wait(ending)
 
     # -- the work
 
     async def _run(self) -> None:
-        wake = self._crowd.wake
+        watch = asyncio.create_task(self._watch())
         try:
             while True:
-                wake.clear()
-                if not await self._open():
-                    continue
-                await self._crowd.admit(self._link.dialect, self._link.vendor, self._soonest_for)
-                wait = max(self._crowd.soonest, self._not_before) - self._clock()
-                if wait > 0:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(wake.wait(), wait if wait < math.inf else None)
-                    continue
-                await self._poll()
+                await self._turn()
         except BaseException as error:
             # Nobody is left waiting for a poller that is no more.
             self._crowd.fail_all(error if isinstance(error, Exception) else RuntimeError("the poller was stopped"))
             raise
         finally:
-            await self._link.close()
+            watch.cancel()
+            try:
+                await asyncio.wait({watch})
+            finally:
+                await self._link.close()
+
+    async def _turn(self) -> None:
+        """Poll if somebody is due, else wait until somebody is."""
+        wake = self._crowd.wake
+        wake.clear()
+        if (pause := await self._open()) == math.inf:
+            await wake.wait()
+            return
+        if pause:
+            await asyncio.sleep(pause)
+            return
+        await self._crowd.admit(self._link.dialect, self._link.vendor, self._soonest_for)
+        now = self._clock()
+        # While the vendor wants no requests, it is better to wait here, where others can come in, than at the gate.
+        wait = max(self._crowd.soonest - now, self._not_before - now, self._link.rate.wait(now))
+        if wait > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), wait if wait < math.inf else None)
+        else:
+            await self._poll()
 
     def _soonest_for(self, interval: float) -> float:
         # A poll that has just been costs nothing for who came too late; a costly one is not repeated for everybody.
@@ -184,47 +240,60 @@ class Poller:
 
     # -- the connection
 
-    async def _open(self) -> bool:
-        """Look the connection up when that is due; False: it is not there, and it was waited a while."""
-        if self._link.is_fresh:
-            return True
+    async def _watch(self) -> None:
+        """Notice a changed connection also while nothing is asked: for a long interval, in an outage, held back."""
+        while True:
+            await asyncio.sleep(max(1.0, self._link.fresh_for))
+            if len(self._crowd):
+                await self._open()
+
+    async def _open(self) -> float:
+        """Look the connection up when that is due.
+
+        Returns:
+            0: it is there. Otherwise the seconds after which to look again; infinite: there is nobody left to look for.
+        """
+        if self._link.fresh_for > 0:
+            return 0.0
         try:
-            await self._link.renew()
+            changed = await self._link.renew()
         except MeetingsError as error:
-            if self._link.settings is None or is_permanent(error):
-                self._crowd.fail_all(error)
-                await self._crowd.wake.wait()
-                return False
+            self._crowd.fail_all(error)
+            return math.inf
         except Exception as error:  # noqa: BLE001 - whatever Airflow's own services may raise
             self._lost_lookups += 1
             wait = 1.0 + backoff(self._lost_lookups, self._random)
             _log.warning("Connection %r cannot be looked up, trying again: %s", self.meetings_conn_id, error)
-            if self._link.settings is None:
-                await asyncio.sleep(wait)
-                return False
             self._link.doubt(wait)
-        else:
-            self._lost_lookups = 0
+            return 0.0 if self._link.settings is not None else wait
+        self._lost_lookups = 0
+        if changed:
             self._follow()
-        return True
+        return 0.0
 
     def _follow(self) -> None:
-        """Begin anew where the connection leads to another vendor now, or puts questions another way."""
+        """Begin anew with a connection that has changed."""
         dialect = self._link.dialect
         assert dialect is not None  # noqa: S101 - looked up before
+        if self._planner is not None:
+            _log.info("Connection %r has changed, asking anew", self.meetings_conn_id)
         if self._planner is None or self._planner.dialect != dialect:
             self._planner = Planner(dialect)
             self._crowd.begin_anew()
+        self._failures = 0
+        self._not_before = -math.inf
+        self._crowd.hurry()
 
     # -- a poll
 
     async def _poll(self) -> None:
-        now = self._clock()
+        planner, transport, now = self._planner, self._link.transport, self._clock()
+        assert planner is not None  # noqa: S101 - looked up before
         due = self._crowd.due()
-        todo = deque(await self._plan(tuple([entry.ask for entry in due])))
         shortest = min(entry.interval for entry in due)
-        rnd = _Round(todo, now + ROUND)
         self._last_poll = now
+        todo = deque(await self._plan(planner, tuple([entry.ask for entry in due])))
+        rnd = _Round(planner, todo, now + ROUND)
         if self._failures and todo:
             await self._errand(rnd, todo.popleft())  # one alone finds out whether the trouble is over
         if len(rnd.todo) == 1:
@@ -235,7 +304,7 @@ class Poller:
                     group.create_task(self._work(rnd))
         self._last_cost = rnd.requests
         await self._link.close_retired()
-        if rnd.over:
+        if rnd.over and self._link.transport is transport:  # else it went wrong on a way that is left now
             self._failures += 1
             wait = shortest + backoff(self._failures, self._random)
             self._not_before = self._clock() + wait
@@ -255,10 +324,9 @@ class Poller:
                 rnd.problems[-1],
             )
 
-    async def _plan(self, asks: tuple[Ask, ...]) -> list[Errand]:
+    async def _plan(self, planner: Planner, asks: tuple[Ask, ...]) -> list[Errand]:
         """Plan a poll, or take the last plan again when nothing has changed since."""
-        planner, now = self._planner, self._clock()
-        assert planner is not None  # noqa: S101 - looked up before
+        now = self._clock()
         if self._planned is None or self._planned.fails(planner, asks, now):
             lessons = planner.lessons
             # Some hundred questions take a while to sort: not on the event loop.
@@ -273,32 +341,36 @@ class Poller:
 
     async def _errand(self, rnd: _Round, errand: Errand) -> None:
         """Read one list, and answer those who are waiting for it."""
-        planner, entries = self._planner, self._crowd.entries
-        assert planner is not None  # noqa: S101 - looked up before
-        if not any(ask in entries for ask in errand.serves):
+        planner, transport, generation = rnd.planner, self._link.transport, self._link.generation
+        if planner is not self._planner or not any(ask in self._crowd.entries for ask in errand.serves):
             return
-        count, generation = Meter(errand.limit), self._link.generation
-        started, meetings = self._clock(), list[dict[str, Any]]()
+        count, started, meetings = Meter(errand.limit), self._clock(), list[dict[str, Any]]()
+        problem: MeetingsError | None = None
         token = meter.set(count)
         try:
             listing: Listing = self._link.vendor.listing(errand.ask.window, dict(errand.ask.filters))
-            async for page in self._link.transport.pages(listing):
+            async for page in transport.pages(listing):
                 meetings += page.items
-        except TooCostly:
+        except MeetingsError as error:
+            problem = error
+        finally:
+            meter.reset(token)
+            rnd.requests += count.count
+        if isinstance(problem, Moved) or self._link.transport is not transport:
+            rnd.todo.appendleft(errand)
+            return
+        if isinstance(problem, TooCostly):
             dates = [planner.dialect.date(meeting) for meeting in meetings]
             planner.give_up(errand.ask, count.count, dates, self._clock())
             rnd.todo.extendleft(reversed(planner.plan(errand.serves, self._clock())))
-        except MeetingsError as error:
-            await self._trouble(rnd, errand, error, generation)
+        elif problem is not None:
+            await self._trouble(rnd, errand, problem, generation)
         else:
             if self._failures:
                 self._link.rate.calm(self._clock())  # the vendor has just come back: no crowd at its door
             rnd.streak = self._failures = 0
             self._link.trust()
             await self._crowd.serve(errand, meetings, planner, requests=count.count, started=started)
-        finally:
-            meter.reset(token)
-            rnd.requests += count.count
         if errand.speaks_for:
             # Not refused, then: those who are still there ask for themselves.
             rnd.todo.extend(Errand(ask, [ask]) for ask in errand.speaks_for if ask in self._crowd.entries)
@@ -335,8 +407,7 @@ class Poller:
             return
         # It was our own question: nobody is to blame for it. But where one of them is refused as well, with the same
         # window, it is the window, and nobody else with it has to ask.
-        assert self._planner is not None  # noqa: S101 - looked up before
-        self._planner.give_up(errand.ask, len(errand.serves) + 1_000_000, (), self._clock())
+        rnd.planner.give_up(errand.ask, len(errand.serves) + 1_000_000, (), self._clock())
         same = [ask for ask in errand.serves if ask.window == errand.ask.window]
         rest = [ask for ask in errand.serves if ask.window != errand.ask.window]
         if same:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -26,14 +25,18 @@ class _Shelf:
     """What one event loop has."""
 
     pollers: dict[str, Poller] = field(default_factory=dict)
-    budgets: dict[tuple[str, tuple[tuple[int, float], ...]], RateBudget] = field(default_factory=dict)
+    budgets: dict[tuple[Hashable, ...], RateBudget] = field(default_factory=dict)
 
-    def budget(self, conn_id: str, settings: Settings) -> RateBudget:
-        """Return the connection's budget. It stays when the poller goes: the vendor does not forget either."""
+    def budget(self, settings: Settings) -> RateBudget:
+        """Return the budget of a connection's account: the vendors count by API key.
+
+        It stays when the poller goes: the vendor does not forget either.
+        """
         limits: tuple[tuple[int, float], ...] = ()
         if isinstance(settings, HiringCenterSettings):
             limits = ((settings.rate_limit_per_minute, 60.0), (settings.rate_limit_per_hour, 3600.0))
-        return self.budgets.setdefault((conn_id, limits), RateBudget(limits))
+        account = (settings.base_url, hash(settings.secrets), limits)
+        return self.budgets.setdefault(account, RateBudget(limits))
 
 
 _shelves: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shelf] = WeakKeyDictionary()
@@ -51,8 +54,7 @@ async def poller_for(meetings_conn_id: str) -> AsyncIterator[Poller]:
     shelf = _shelves.setdefault(asyncio.get_running_loop(), _Shelf())
     poller = shelf.pollers.get(meetings_conn_id)
     if poller is None or poller.ended:
-        budget = functools.partial(shelf.budget, meetings_conn_id)
-        poller = shelf.pollers[meetings_conn_id] = Poller(meetings_conn_id, budget, look_up=_look_up)
+        poller = shelf.pollers[meetings_conn_id] = Poller(meetings_conn_id, shelf.budget, look_up=_look_up)
     poller.members += 1
     try:
         yield poller

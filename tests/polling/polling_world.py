@@ -201,12 +201,14 @@ class _Transport:
         await self._gate.enter(request)
         now = asyncio.get_running_loop().time()
         vendor.asked.append((now, dict(request.params)))
+        # What is there, and whether the key is right, when the request arrives.
+        content, known = json.dumps(vendor.answer(request)).encode(), self._settings.api_key == vendor.key
         await asyncio.sleep(vendor.latency)
         response = vendor.trouble(request)
-        if response is None and self._settings.api_key != vendor.key:
+        if response is None and not known:
             response = problem(401)
         if response is None:
-            response = Response(200, {}, json.dumps(vendor.answer(request)).encode())
+            response = Response(200, {}, content)
         if isinstance(response, MeetingsError):
             raise response
         response = dataclasses.replace(response, received_at=asyncio.get_running_loop().time())
@@ -224,8 +226,13 @@ def problem(status, **headers):
 @contextlib.asynccontextmanager
 async def polling(vendor, *, limits=(), dice=lambda: 0.5):
     """Start a poller for a vendor, and end it."""
-    budget = RateBudget(limits or ((vendor.per_minute, 60.0), (vendor.per_hour, 3600.0)), random=dice)
-    poller = Poller("meetings", lambda _: budget, look_up=vendor.look_up, transport=vendor.transport, random=dice)
+    limits = limits or ((vendor.per_minute, 60.0), (vendor.per_hour, 3600.0))
+    budgets = {}  # one for each key, as the vendors count
+
+    def budget(settings):
+        return budgets.setdefault(settings.secrets, RateBudget(limits, random=dice))
+
+    poller = Poller("meetings", budget, look_up=vendor.look_up, transport=vendor.transport, random=dice)
     try:
         yield poller
     finally:

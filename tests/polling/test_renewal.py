@@ -1,0 +1,222 @@
+"""A connection that changes while many wait on it is noticed within a minute, whatever goes on meanwhile."""
+
+import asyncio
+
+import pytest
+from polling_world import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
+from airflow_provider_meetings.settings import HiringCenterSettings
+from airflow_provider_meetings.triggers.link import RENEW
+from airflow_provider_meetings.triggers.pollers import _Shelf
+
+
+def rotate(vendor):
+    """Give the vendor, and the connection, another key."""
+    vendor.key = vendor.conn_key = "key-2"
+
+
+async def since(task):
+    """Wait for a task; return how long that took, in virtual time."""
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    await task
+    return loop.time() - before
+
+
+def test_a_long_interval_does_not_hide_it():
+    """Who asks once an hour has the answer of the new connection within a minute."""
+
+    async def main():
+        vendor = Vendor()
+        async with polling(vendor) as poller:
+            waiting = ask(poller, interval=3600)
+            await asyncio.sleep(100)
+            rotate(vendor)
+            vendor.add(NOON)
+            return await since(waiting), vendor.count
+
+    took, count = run(main())
+
+    assert took <= RENEW + 1
+    assert count == 2
+
+
+@pytest.mark.parametrize(("per_minute", "bad"), [(1_000_000, 1), (60, 10)], ids=["between rounds", "at the gate"])
+def test_retry_after_does_not_hide_it(per_minute, bad):
+    """Held back for most of an hour, in the middle of a round too, all go on with another key, and none before."""
+
+    async def main():
+        vendor = Vendor(per_minute=per_minute)
+        vendor.trouble = lambda _: (
+            problem(429, retry_after=3000) if vendor.conn_key == "key-1" and vendor.count >= bad else None
+        )
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, NOON + n * 9 * WEEK, NOON + n * 9 * WEEK + DAY) for n in range(30)]
+            await asyncio.sleep(500)
+            before = vendor.count
+            rotate(vendor)
+            for n in range(30):
+                vendor.add(NOON + n * 9 * WEEK)
+            return before, await since(asyncio.gather(*waiting))
+
+    before, took = run(main())
+
+    assert bad <= before <= bad + 3
+    assert took <= RENEW + 45
+
+
+def test_who_comes_while_all_are_held_back_is_checked():
+    """A question that cannot be asked is refused at once, also while the vendor wants no requests for an hour."""
+
+    async def main():
+        vendor = Vendor()
+        vendor.trouble = lambda _: problem(429, retry_after=3000)
+        async with polling(vendor) as poller:
+            waiting = ask(poller)
+            await asyncio.sleep(50)
+            bad = ask(poller, nonsense=1)
+            took = await since(asyncio.wait({bad}))
+            await end(waiting)
+        return took, type(bad.exception())
+
+    took, error = run(main())
+
+    assert took < 1
+    assert error is MeetingsConfigurationError
+
+
+def test_the_same_account_stays_held_back():
+    """A change that leaves the key as it is does not break what the vendor has asked for."""
+
+    async def main():
+        vendor = Vendor()
+        vendor.trouble = lambda _: problem(429, retry_after=3000) if vendor.count == 1 else None
+        async with polling(vendor) as poller:
+            waiting = ask(poller)
+            await asyncio.sleep(100)
+            vendor.per_hour -= 1
+            await asyncio.sleep(2000)
+            count = vendor.count
+            await end(waiting)
+        return count
+
+    assert run(main()) == 1
+
+
+def test_an_outage_does_not_hide_it():
+    """While the old host is down, who asks every half an hour is answered by the new one within a minute."""
+
+    async def main():
+        vendor = Vendor()
+        vendor.trouble = lambda _: (
+            MeetingsTransportError("gone", maybe_sent=False) if vendor.conn_key == "key-1" else None
+        )
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, NOON, NOON + n * DAY + 1, interval=1800) for n in range(5)]
+            await asyncio.sleep(300)
+            rotate(vendor)
+            vendor.add(NOON)
+            return await since(asyncio.gather(*waiting))
+
+    assert run(main()) <= RENEW + 5
+
+
+def test_a_deleted_connection_fails_everybody():
+    """Without the connection waiting cannot help: everybody learns so within a minute, also who asks once an hour."""
+
+    async def main():
+        vendor = Vendor()
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, interval=3600) for _ in range(3)]
+            await asyncio.sleep(10)
+
+            async def missing(_):
+                raise MeetingsConfigurationError("There is no connection")
+
+            poller._link._look_up = missing
+            return await since(asyncio.wait(waiting)), [task.exception() for task in waiting]
+
+    took, errors = run(main())
+
+    assert [MeetingsConfigurationError] * 3 == [type(error) for error in errors]
+    assert took <= RENEW + 1
+
+
+@pytest.mark.parametrize("latency", [0.05, 70.0], ids=["between rounds", "in the middle of a round"])
+@pytest.mark.parametrize("other", ["hiringcenter", "builderprime"])
+def test_another_account_is_asked_for_itself(other, latency):
+    """A connection that leads elsewhere: questions are put in its own way, and no old answer is taken for a new one."""
+
+    async def main():
+        vendor = Vendor()
+        vendor.latency = latency
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, NOON + n, NOON + WEEK, min_count=2, interval=100) for n in range(6)]
+            await asyncio.sleep(0.05)
+            # Known to nobody but the old account, which answers while the connection is changed.
+            if latency > 1:
+                vendor.add(NOON + HOUR, id="old-1")
+                vendor.add(NOON + 2 * HOUR, id="old-2")
+            await asyncio.sleep(30)
+            vendor.kind, vendor.meetings = other, []
+            rotate(vendor)
+            vendor.add(NOON + HOUR, id=1)
+            vendor.add(NOON + 2 * HOUR, id=2)
+            return await asyncio.gather(*waiting)
+
+    assert [[1, 2]] * 6 == [sorted(one["id"] for one in meetings) for meetings in run(main())]
+
+
+def test_look_ups_are_rare():
+    """Ten minutes of waiting cost a look-up a minute, however many wait."""
+
+    async def main():
+        vendor = Vendor()
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, NOON, NOON + n * DAY + 1) for n in range(50)]
+            await asyncio.sleep(600)
+            await end(*waiting)
+        return vendor.look_ups
+
+    assert 10 <= run(main()) <= 12
+
+
+def test_airflow_that_does_not_answer_is_no_change():
+    """A look-up that fails while others wait is repeated, and the polls go on."""
+
+    async def main():
+        vendor = Vendor()
+        look_up, lost = vendor.look_up, []
+        async with polling(vendor) as poller:
+            waiting = ask(poller)
+            await asyncio.sleep(50)
+
+            async def flaky(conn_id):
+                if len(lost) < 4:
+                    lost.append(conn_id)
+                    raise OSError("the API server is away")
+                return await look_up(conn_id)
+
+            poller._link._look_up = flaky
+            await asyncio.sleep(50)
+            vendor.add(NOON)
+            took = await since(waiting)
+        return took, len(lost), vendor.look_ups
+
+    took, lost, look_ups = run(main())
+
+    assert took <= 5.2
+    assert (4, 2) == (lost, look_ups)
+
+
+def test_an_account_has_one_budget():
+    """Connections with the same key share a budget, as the vendor counts by key; another key has its own."""
+
+    def settings(conn_id, key):
+        return HiringCenterSettings(conn_id=conn_id, base_url="https://h", api_key=key)
+
+    shelf = _Shelf()
+
+    assert shelf.budget(settings("one", "k")) is shelf.budget(settings("other", "k"))
+    assert shelf.budget(settings("one", "k")) is not shelf.budget(settings("one", "l"))
