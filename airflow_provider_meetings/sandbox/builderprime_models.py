@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from .queries import Query
 from .texts import Text
 
 MAX_ID = 2**63 - 1
@@ -70,10 +71,10 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-class Paging(BaseModel):
+class Paging(Query):
     """The query of the two reference lists. Page: limit at most 100, page from 0."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=_dashed)
+    model_config = ConfigDict(alias_generator=_dashed)
 
     limit: int = Field(default=100, ge=1, le=100)
     page: int = Field(default=0, ge=0, le=10**12)

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from .queries import Query
 from .texts import Text
 
 # what JavaScript's Date, and so the vendor's milliseconds, can hold
@@ -98,10 +99,10 @@ class UpdateMeeting(_Strict):
     notes: Text | None = None
 
 
-class ListMeetings(BaseModel):
+class ListMeetings(Query):
     """The query of List Meetings."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+    model_config = ConfigDict(alias_generator=to_camel)
 
     prospect_id: str | None = None
     owner_id: str | None = None
