@@ -69,6 +69,16 @@ class AirflowApi:
         answer = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
         return sorted(answer["task_instances"], key=lambda task: (task["start_date"] or "9", task["map_index"]))
 
+    def count(self, dag_id: str, run_id: str, task_id: str, *states: str) -> int:
+        """How many instances of a mapped task are in one of these states."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/listMapped"
+        return int(self._call("GET", path, params={"state": states, "limit": 1})["total_entries"])
+
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """What a task that is not mapped returned."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self._call("GET", path, params={"deserialize": "true"})["value"]
+
     def wait_for_run(
         self, dag_id: str, run_id: str, *, seconds: float, while_waiting: Callable[[], None] = lambda: None
     ) -> str:

@@ -18,6 +18,12 @@ from demo.processes import Processes, free_port, tail
 
 _USER = "admin"
 _BOOT_SECONDS = 180
+_COMMANDS: Mapping[str, Sequence[str]] = {
+    "api-server": ("--workers", "1"),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
 _COMPONENTS = ("scheduler", "dag_processor", "triggerer")
 
 
@@ -46,14 +52,19 @@ class AirflowHome:
         """Creates the database, starts the four processes, and returns when all of them report healthy."""
         (self.folder / "passwords.json").write_text(json.dumps({_USER: self.password}))
         self.run("db", "migrate")
-        airflow = [sys.executable, "-m", "airflow"]
-        address = ["--host", "127.0.0.1", "--port", str(self._port)]
-        self._processes.start("api-server", [*airflow, "api-server", "--workers", "1", *address], self.env)
-        self._processes.start("scheduler", [*airflow, "scheduler", "--skip-serve-logs"], self.env)
-        self._processes.start("dag-processor", [*airflow, "dag-processor"], self.env)
-        self._processes.start("triggerer", [*airflow, "triggerer", "--skip-serve-logs"], self.env)
+        for component in _COMMANDS:
+            self.start(component)
         self._wait_until_healthy()
         return AirflowApi(self.url, _USER, self.password)
+
+    def start(self, component: str) -> None:
+        """Starts one of the four processes; `boot` does that for all of them."""
+        address = ("--host", "127.0.0.1", "--port", str(self._port)) if component == "api-server" else ()
+        self.start_command(component, component, *_COMMANDS[component], *address)
+
+    def start_command(self, name: str, *arguments: str) -> None:
+        """Starts an `airflow` command as a process that goes on, under a name of its own."""
+        self._processes.start(name, [sys.executable, "-m", "airflow", *arguments], self.env)
 
     def run(self, *arguments: str) -> str:
         """Runs one `airflow` command in this home and returns what it printed."""

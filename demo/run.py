@@ -13,6 +13,7 @@ import pendulum
 
 from demo.airflow_api import FINAL_STATES, AirflowApi
 from demo.airflow_home import AirflowHome
+from demo.clock import Clock
 from demo.processes import Processes
 from demo.sandbox import start_sandbox
 from demo.tables import table
@@ -33,7 +34,7 @@ def run_demo(*, keep: bool) -> int:
     """Runs everything, cleans up, and returns 0 if every DAG run succeeded."""
     folder = Path(tempfile.mkdtemp(prefix="meetings-demo-"))
     processes = Processes(folder)
-    clock = _Clock()
+    clock = Clock()
     kept = succeeded = False
     signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
@@ -87,17 +88,7 @@ def start_runs(api: AirflowApi, dag_ids: Iterable[str]) -> dict[str, str]:
     return dict(sorted(runs.items()))
 
 
-class _Clock:
-    """Prints lines with the seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def say(self, text: str) -> None:
-        print(f"{time.monotonic() - self._start:6.1f} s  {text}", flush=True)
-
-
-def _follow(api: AirflowApi, runs: dict[str, str], clock: _Clock) -> bool:
+def _follow(api: AirflowApi, runs: dict[str, str], clock: Clock) -> bool:
     """Prints each change of a task's state until all runs have ended; whether all succeeded."""
     seen: dict[tuple[str, str], str] = {}
     states: dict[str, str] = {}
