@@ -26,6 +26,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     )
     parser.add_argument("--control", action="store_true", help="serve the control API under /_control")
     parser.add_argument("--ready-file", type=Path, help="write addresses and keys here, as JSON, once it listens")
+    parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input, a pipe, is closed")
     behaviour = parser.add_argument_group("behaviour that the vendors' pages leave open, or their figures")
     for name, field in Options.model_fields.items():
         default = field.get_default(call_default_factory=True)

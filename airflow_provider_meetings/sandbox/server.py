@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -85,7 +86,7 @@ def banner(known: dict[str, Any], database: object) -> str:
 
 
 def serve(settings: Settings, *, on_ready: Callable[[dict[str, Any]], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, or until standard input is closed where the settings say so.
 
     Args:
         settings: Where to listen, and what to serve.
@@ -118,18 +119,21 @@ def serve(settings: Settings, *, on_ready: Callable[[dict[str, Any]], None] | No
         timeout_graceful_shutdown=_STOP_PATIENCE,
     )
     try:
-        asyncio.run(_run(_Server(config, ready), listener))
+        asyncio.run(_run(_Server(config, ready), listener, watch_stdin=settings.watch_stdin))
     finally:
         sandbox.close()
 
 
-async def _run(server: _Server, listener: socket.socket) -> None:
+async def _run(server: _Server, listener: socket.socket, *, watch_stdin: bool) -> None:
     def stop() -> None:
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    if watch_stdin:
+        # nothing is ever written to it: it becomes readable when whoever started the sandbox is gone, killed or not
+        loop.add_reader(sys.stdin.fileno(), stop)
     await server.serve(sockets=[listener])
 
 

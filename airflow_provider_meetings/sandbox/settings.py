@@ -66,4 +66,5 @@ class Settings:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     control: bool = False
     ready_file: Path | None = None
+    watch_stdin: bool = False
     options: Options = field(default_factory=Options)

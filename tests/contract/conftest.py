@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 from contract_support import HERE, NODE, NPM, PRISM, VENDORS, Mock, recorder, wait_for
 
+from airflow_provider_meetings.testing import SandboxProcess
 from demo.processes import Processes
 
 
@@ -74,16 +73,16 @@ def mocks(prism: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 @contextlib.contextmanager
 def serving(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     """Run the sandbox with fixed seed data and rate limits that no test reaches; yield its ready file."""
-    ready = folder / "ready.json"
-    command = [
-        *(sys.executable, "-m", "airflow_provider_meetings.sandbox", "--host", "127.0.0.1", "--port", "0"),
+    process = SandboxProcess(
+        folder,
         *("--db", str(folder / "sandbox.db"), "--seed", "1", "--now", "2026-06-01T00:00:00Z"),
         *("--rate-limit-per-minute", "1000000", "--rate-limit-per-hour", "1000000", "--update-methods", "POST"),
-        *("--ready-file", str(ready), *options),
-    ]
-    with started(folder) as processes:
-        processes.start("sandbox", command, os.environ)
-        yield wait_for(lambda: json.loads(ready.read_text()) if ready.exists() else None, processes)
+        *options,
+    )
+    try:
+        yield process.facts
+    finally:
+        process.stop()
 
 
 @pytest.fixture(scope="session")

@@ -6,36 +6,18 @@ import json
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_meetings import retry
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
-
-DEFAULTS = {
-    "bounds": "inclusive",
-    "envelope": "current",
-    "tokens": "offset",
-    "ratelimit_reset": "delta",
-    "rate_limit_per_minute": 1_000_000,
-    "rate_limit_per_hour": 1_000_000,
-    "page_cap": 0,
-    "builderprime_order": "start",
-    "listed": "minimal",
-    "update_methods": ["POST", "PUT", "PATCH"],
-    "idempotency_window": 86_400,
-    "latency": 0,
-}
+from airflow_provider_meetings.testing import MeetingsSandbox, run_sandbox
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 #: Monday, 2 February 2026, 10:00 UTC; the tests' meetings lie about it.
@@ -89,50 +71,20 @@ BUILDERPRIME = Kind("builderprime", BuilderPrimeHook, "builderprime_default", "s
 KINDS = (HIRINGCENTER, BUILDERPRIME)
 
 
-class Server:
-    """A running sandbox and its control API."""
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self.facts = facts
-        self.session = requests.Session()
-        self.session.trust_env = False
-
-    def control(self, method: str, path: str, **keywords: Any) -> Any:
-        """Call the control API."""
-        answer = self.session.request(method, self.facts["control"] + path, timeout=30, **keywords)
-        assert answer.ok, answer.text
-        return answer.json()
-
-    def fresh(self) -> None:
-        """Make it as if it had just been started, without a meeting."""
-        for path in ("/faults", "/meetings", "/journal"):
-            self.control("DELETE", path)
-        self.control("POST", "/idempotency/age", json={"seconds": 1e6})
-        self.options(**DEFAULTS)
-
-    def options(self, **changes: Any) -> None:
-        """Change what the vendors' pages leave open."""
-        self.control("POST", "/settings", json=changes)
-
-    def fault(self, action: str, *, match: dict[str, Any] | None = None, **rule: Any) -> None:
-        """Add a fault."""
-        self.control("POST", "/faults", json={"action": action, "match": match or {}, **rule})
-
-    def journal(self, **query: Any) -> list[dict[str, Any]]:
-        """Read what was asked, oldest first."""
-        return self.control("GET", "/journal", params=query)
+class Server(MeetingsSandbox):
+    """A running sandbox, asked by the kind of vendor."""
 
     def meetings(self, kind: Kind) -> list[dict[str, Any]]:
         """Read a vendor's raw table."""
-        return self.control("GET", "/meetings")[kind.name]
+        return super().meetings(kind.name)
 
     def insert(self, kind: Kind, *rows: dict[str, Any]) -> list[Any]:
         """Book meetings as somebody else."""
-        return self.control("POST", "/meetings", json={"vendor": kind.name, "op": "insert", "meetings": rows})["ids"]
+        return super().insert(kind.name, *rows)
 
     def remove(self, kind: Kind, meeting_id: Any) -> None:
         """Cancel a meeting as somebody else."""
-        self.control("POST", "/meetings", json={"vendor": kind.name, "op": "delete", "id": meeting_id})
+        super().remove(kind.name, meeting_id)
 
     def connection(self, kind: Kind, **changes: Any) -> Connection:
         """Make a connection to it; what is no field of a connection goes into extra."""
@@ -151,29 +103,16 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def process(tmp_path_factory):
+def process():
     """The facts of a sandbox for this folder's tests alone: they clear its tables."""
-    folder = tmp_path_factory.mktemp("sandbox")
-    ready = folder / "ready.json"
-    command = [sys.executable, "-m", "airflow_provider_meetings.sandbox", "--port", "0", "--control"]
-    command += ["--meetings", "0", "--ready-file", str(ready), "--db", str(folder / "sandbox.db")]
-    output = folder / "output.txt"
-    with output.open("w") as file:
-        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-    try:
-        while not ready.exists():
-            assert child.poll() is None, output.read_text()
-            time.sleep(0.02)
-        yield Server(json.loads(ready.read_text()))
-    finally:
-        child.terminate()
-        child.wait(60)
+    with run_sandbox(conn_ids={}, rate_limit_per_minute=1_000_000, rate_limit_per_hour=1_000_000) as sandbox:
+        yield Server(sandbox.facts)
 
 
 @pytest.fixture
 def server(process):
     """The sandbox, empty, without faults, and with its usual options."""
-    process.fresh()
+    process.reset()
     return process
 
 

@@ -57,6 +57,7 @@ ROOMS = {
     "triggers": _room(11, "airflow"),
     "operators": _room(12, "airflow"),
     "sensors": _room(12, "airflow"),
+    "testing": _room(13, "requests", "pytest"),  # for DAG authors; it starts the sandbox as a program
 }
 # The local server stands apart: it imports nothing of the rest, nothing of the rest imports it.
 SANDBOX = "sandbox"

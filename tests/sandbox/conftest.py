@@ -1,15 +1,11 @@
 """A real sandbox in its own process, on a free port, and small clients for both APIs."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import requests
+
+from airflow_provider_meetings.testing import SandboxProcess
 
 DEFAULTS = {
     "bounds": "inclusive",
@@ -46,9 +42,10 @@ class Api:
 class Server:
     """A running sandbox."""
 
-    def __init__(self, process, facts):
+    def __init__(self, process):
         self.process = process
-        self.facts = facts
+        self.facts = process.facts
+        self.output = process.output
         self.session = requests.Session()
         self.session.trust_env = False
 
@@ -92,9 +89,7 @@ class Server:
     def stop(self, number=signal.SIGTERM):
         """Stop the server and return its exit status."""
         self.session.close()
-        if self.process.poll() is None:
-            os.kill(self.process.pid, number)
-        return self.process.wait(60)
+        return self.process.stop(number)
 
 
 @pytest.fixture(scope="module")
@@ -103,16 +98,7 @@ def start(tmp_path_factory):
     servers = []
 
     def begin(*arguments):
-        folder = tmp_path_factory.mktemp("sandbox")
-        ready = folder / "ready.json"
-        command = [sys.executable, "-m", "airflow_provider_meetings.sandbox", "--port", "0", "--ready-file", str(ready)]
-        with Path(folder / "output.txt").open("w") as output:
-            process = subprocess.Popen([*command, *arguments], stdout=output, stderr=subprocess.STDOUT)
-        while not ready.exists():
-            assert process.poll() is None, Path(folder / "output.txt").read_text()
-            time.sleep(0.02)
-        server = Server(process, json.loads(ready.read_text()))
-        server.output = folder / "output.txt"
+        server = Server(SandboxProcess(tmp_path_factory.mktemp("sandbox"), *arguments))
         servers.append(server)
         return server
 
