@@ -47,7 +47,10 @@ napoleon_use_rtype = False
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(airflow|aiohttp|collections|datetime|pathlib|pendulum|pytest|requests|typing)\..*"),
-    (r"py:.*", r"(AirflowException|AirflowFailException|AirflowSensorTimeout|Any|bool|dict|float|int|list|str|tuple)"),
+    (
+        r"py:.*",
+        r"(AirflowException|AirflowFailException|Asset|AirflowSensorTimeout|Any|bool|dict|float|int|list|str|tuple)",
+    ),
 ]
 
 # -- looks
