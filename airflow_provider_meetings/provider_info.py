@@ -128,6 +128,7 @@ def describe(version: str) -> dict[str, Any]:
         "sensors": [{"integration-name": "Meetings", "python-modules": [f"{package}.sensors.meetings"]}],
         "triggers": [{"integration-name": "Meetings", "python-modules": [f"{package}.triggers.meetings"]}],
         "extra-links": [f"{package}.links.MeetingLink"],
+        "asset-uris": [{"schemes": ["meetings"], "handler": f"{package}.assets.check_uri"}],
         "connection-types": [
             {
                 "connection-type": "hiringcenter",

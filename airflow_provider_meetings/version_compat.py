@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-__all__ = ["aget_connection", "never_expire", "retry_policy", "stores_links", "timer", "xcom_of"]
+__all__ = [
+    "aget_connection",
+    "asset_history",
+    "asset_stores",
+    "event_trigger_class",
+    "never_expire",
+    "retry_policy",
+    "stores_links",
+    "timer",
+    "xcom_of",
+]
 
 
 async def aget_connection(conn_id: str) -> Any:
@@ -57,6 +67,41 @@ def xcom_of(ti_key: Any, key: str) -> Any:
     from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415
 
     return XCom.get_value(ti_key=ti_key, key=key)
+
+
+def event_trigger_class() -> tuple[type[BaseTrigger], bool]:
+    """Return the base of triggers that watch assets, and whether there is one: ``BaseEventTrigger`` came with 3.0."""
+    try:
+        from airflow.triggers.base import BaseEventTrigger  # noqa: PLC0415
+    except ImportError:
+        from airflow.triggers.base import BaseTrigger  # noqa: PLC0415
+
+        return BaseTrigger, False
+    return BaseEventTrigger, True
+
+
+def asset_stores(trigger: Any) -> list[Any]:
+    """Return the state stores (3.3+) of the assets that a trigger watches, always in the same order; none before."""
+    accessors = getattr(trigger, "asset_state_store", None)
+    if accessors is None:
+        return []
+    # One trigger may watch several assets, and only the accessors know which they are.
+    by_name = getattr(accessors, "_by_name", {}) | getattr(accessors, "_by_uri", {})
+    return [by_name[name] for name in sorted(by_name)] or [accessors]
+
+
+def asset_history(name: str, uri: str, before: Any, limit: int) -> list[Any]:
+    """Return the last events of an asset before a moment, as Airflow stored them, latest first.
+
+    Empty where Airflow cannot be asked that way: before 3.2, or outside of a task.
+    """
+    try:
+        from airflow.sdk.execution_time.context import InletEventsAccessor  # noqa: PLC0415
+
+        events = InletEventsAccessor(asset_name=name, asset_uri=uri)
+        return list(events.before(before.isoformat()).ascending(ascending=False).limit(limit))
+    except (ImportError, AttributeError, TypeError):
+        return []
 
 
 try:  # Airflow 3.3+

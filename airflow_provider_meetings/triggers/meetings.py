@@ -8,10 +8,11 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsError
+from airflow_provider_meetings.triggers.events import MeetingsEventTrigger
 from airflow_provider_meetings.triggers.pollers import poller_for
 from airflow_provider_meetings.waiting import Question, as_event
 
-__all__ = ["MeetingsTrigger"]
+__all__ = ["MeetingsEventTrigger", "MeetingsTrigger"]
 
 
 class MeetingsTrigger(BaseTrigger):

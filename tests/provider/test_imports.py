@@ -35,6 +35,7 @@ ROOMS = {
     "": _room(1),  # the package itself: the version and the door for Airflow
     "exceptions": _room(2, "airflow"),  # the error tree inherits Airflow's
     "version_compat": _room(2, "airflow", "asgiref"),  # what differs between the Airflow versions
+    "assets": _room(3, "airflow"),  # meetings' addresses, and how a DAG reads their events
     "intervals": _room(3),  # a run's data interval
     "moments": _room(3, "pendulum"),
     "wire": _room(3),
@@ -43,6 +44,7 @@ ROOMS = {
     "settings": _room(5),  # a connection's values, among them how patient the retries are
     "pacing": _room(5),  # how many requests a connection may make, and when; pure
     "vendors": _room(6, "msgspec"),
+    "changes": _room(4),  # what happened to the meetings of a window between two looks; pure
     "polling": _room(7),  # which requests answer many waiting questions; pure
     "booking": _room(7),  # how one meeting is made exactly once; pure, like the vendors
     "identity": _room(8),  # which meeting is a task's: its key

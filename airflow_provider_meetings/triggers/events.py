@@ -1,0 +1,229 @@
+"""The trigger that watches an asset: a connection's meetings within a window."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Hashable, Mapping
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_meetings.changes import KINDS
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.version_compat import asset_stores, event_trigger_class
+from airflow_provider_meetings.waiting import Question
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseEventTrigger
+    from airflow.triggers.shared_stream import SharedStreamProducer
+
+    from airflow_provider_meetings.triggers.watching import Watch
+else:
+    BaseEventTrigger, _ = event_trigger_class()
+
+__all__ = ["MeetingsEventTrigger"]
+
+_PATH = "airflow_provider_meetings.triggers.meetings.MeetingsEventTrigger"
+
+# Airflow makes the stream of a trigger in a task that it starts from the trigger's own, and hands it nothing but the
+# trigger's arguments; what the trigger was given besides, its state store, goes this way.
+_subscribing: ContextVar[MeetingsEventTrigger | None] = ContextVar("meetings_subscribing", default=None)
+
+
+class MeetingsEventTrigger(BaseEventTrigger):
+    """Fires for each meeting that is created, changed, moved into or out of a window, or gone.
+
+    For an ``AssetWatcher``; :func:`~airflow_provider_meetings.assets.meetings_asset` makes the asset for it::
+
+        interviews = meetings_asset(
+            "hiringcenter_default",
+            "interviews",
+            trigger=MeetingsEventTrigger(meetings_conn_id="hiringcenter_default", ahead=timedelta(days=14)),
+        )
+
+        @dag(schedule=interviews)
+        def react(): ...
+
+    The payload of an event is plain JSON, some kilobytes at most:
+
+    ``event_id``
+        Tells this event from every other. An event may arrive twice, after a triggerer was killed, and then has the
+        same id and the same payload: :func:`~airflow_provider_meetings.assets.meeting_events` drops repeats.
+    ``kind``, ``reason``
+        ========== ========= =====================================================================================
+        created              It was made since the last look. Where the vendor does not tell when a meeting was
+                             made, any that newly is there.
+        changed              A field of it is another one.
+        moved_in   edit      Somebody moved it into the window, or changed what the filters look at.
+        .          time      The window moved on with time and has come to it. Nobody has changed it.
+        .          initial   It was there at the first look, with ``initial="emit"``.
+        moved_out  edit      Somebody moved it out of the window, or changed what the filters look at.
+        .          time      The window has moved on with time and left it behind.
+        gone                 There is no such meeting any more: the vendor was asked for it.
+        ========== ========= =====================================================================================
+
+    ``id``, ``vendor``, ``connection``
+        The meeting, ``HiringCenter`` or ``Builder Prime``, and the connection's id.
+    ``before``, ``after``
+        Created and moved in: nothing, and the whole meeting. Changed: the fields that differ, as they were and as they
+        are. Moved out: the meeting as it was last known in the window, and the fields that differ now. Gone: the
+        meeting as it was last known, and nothing. Fields without a value are left out of a whole meeting and are
+        ``None`` among differences; ``updatedAt`` and its like are left out, and are no change by themselves; values of
+        more than 500 characters are cut short and end in a digest.
+    ``window``, ``seen_at``
+        The window then, and when it was seen; in Unix milliseconds.
+
+    What happens between two looks is seen as one change. The meetings of a window are asked for through the requests
+    and the rate budget that everybody shares who waits on the connection in this triggerer. Errors are logged and
+    waited out; those that waiting does not mend, such as a wrong key, too: they are tried again every few minutes.
+
+    On Airflow 3.3 what is known is kept in the asset's state store, so that no event is lost by a restart, a kill, or a
+    move to another triggerer. On 3.0 to 3.2 there is no such store: what happens while no triggerer runs is missed, and
+    the first look after a restart tells nothing old. Airflow 2 has no event-driven DAGs.
+
+    Args:
+        meetings_conn_id: The connection.
+        window_start: The first moment, for a window that stays where it is: in any form that a sensor takes, or None.
+        window_end: The first moment that is too late.
+        past: How far a window that moves with time reaches back from now: a ``timedelta``, or seconds. It moves in
+            steps of ``poke_interval``.
+        ahead: How far it reaches ahead.
+        filters: The vendor's own query parameters.
+        match: Values that a meeting must have, ``{field: value or list of values}``, for what the vendor cannot filter.
+        poke_interval: Seconds, or a ``timedelta``, between two looks.
+        initial: ``"ignore"``: what is there at the very first look is not told. ``"emit"``: it is.
+        kinds: Which kinds of events fire; all when left out.
+
+    Raises:
+        MeetingsConfigurationError: An argument cannot be right, or this Airflow has no event-driven DAGs.
+    """
+
+    def __init__(
+        self,
+        *,
+        meetings_conn_id: str,
+        window_start: Any = None,
+        window_end: Any = None,
+        past: timedelta | float | None = None,
+        ahead: timedelta | float | None = None,
+        filters: Mapping[str, Any] | None = None,
+        match: Mapping[str, Any] | None = None,
+        poke_interval: timedelta | float = 60.0,
+        initial: Literal["ignore", "emit"] = "ignore",
+        kinds: Collection[str] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if not event_trigger_class()[1]:
+            raise MeetingsConfigurationError(
+                "MeetingsEventTrigger needs Airflow 3.0 or newer: Airflow 2 has no event-driven DAGs. "
+                "There, let a DAG with a schedule wait with MeetingsSensor."
+            )
+        question = Question.of(window_start, window_end, filters, match, 1)
+        self.meetings_conn_id = meetings_conn_id
+        self.window_start, self.window_end = question.window_start, question.window_end
+        self.past, self.ahead = _span("past", past), _span("ahead", ahead)
+        self.filters, self.match = _sorted(question.filters), _sorted(question.match)
+        self.poke_interval = _span("poke_interval", poke_interval) or 0.0
+        self.initial = initial
+        self.kinds = sorted(set(kinds)) if kinds is not None else None
+        self._check()
+        #: The number of the last step all of whose events Airflow has taken.
+        self.fired = 0
+
+    def _check(self) -> None:
+        moves = self.past is not None or self.ahead is not None
+        fixed = self.window_start is not None or self.window_end is not None
+        if moves == fixed:
+            raise MeetingsConfigurationError(
+                "Give either window_start and window_end, for a window that stays, or past and ahead, for one that "
+                "moves with time."
+            )
+        if moves:
+            self.past, self.ahead = self.past or 0.0, self.ahead or 0.0
+            if self.past + self.ahead <= 0:
+                raise MeetingsConfigurationError("past and ahead are both nothing: that is an empty window.")
+        if self.poke_interval < 1:
+            raise MeetingsConfigurationError("poke_interval must be at least a second.")
+        if self.initial not in {"ignore", "emit"}:
+            raise MeetingsConfigurationError(f"initial must be 'ignore' or 'emit', not {self.initial!r}.")
+        if unknown := sorted(set(self.kinds or ()) - set(KINDS)):
+            raise MeetingsConfigurationError(f"There are no kinds {unknown}; the kinds are {', '.join(KINDS)}.")
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class's path and the arguments that make it anew: always the same ones, and no secret."""
+        names = ("window_start", "window_end", "past", "ahead", "filters", "match", "poke_interval", "initial", "kinds")
+        return _PATH, {"meetings_conn_id": self.meetings_conn_id} | {name: getattr(self, name) for name in names}
+
+    # -- Airflow 3.3: a stream that is told when its events are stored
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Have a stream of its own; the requests are shared by the poller, whatever the streams are."""
+        if not asset_stores(self):
+            return None
+        _subscribing.set(self)
+        return (_PATH, self.trigger_id)
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
+        """Make what looks, and is told which of its events are stored."""
+        from airflow_provider_meetings.triggers.stream import Stream  # noqa: PLC0415 - Airflow 3.3 alone has its base
+
+        trigger = _subscribing.get()
+        if trigger is None or trigger.serialize()[1] != kwargs:
+            raise RuntimeError("The stream was not started by the trigger that it is for.")
+        return Stream(trigger.watch(), lambda: trigger.fired)
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        """Fire the events of each step."""
+        async for number, events in shared_stream:
+            for event in events:
+                yield _fire(event)
+            self.fired = number  # only here: Airflow takes an event after it was yielded
+
+    # -- before
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look, and fire, for ever."""
+        async for events in self.watch().steps():
+            for event in events:
+                yield _fire(event)
+
+    def watch(self) -> Watch:
+        """Make the watch, with its memory in the asset's state store where there is one."""
+        from airflow_provider_meetings.triggers.snapshots import Journal  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.triggers.watching import Watch, Watched  # noqa: PLC0415 - likewise
+
+        watched = Watched(
+            self.meetings_conn_id,
+            self.window_start,
+            self.window_end,
+            self.past,
+            self.ahead,
+            self.filters,
+            self.match,
+        )
+        return Watch(
+            watched,
+            Journal(asset_stores(self), f"meetings/{watched.scope}"),
+            interval=self.poke_interval,
+            tell_first=self.initial == "emit",
+            kinds=self.kinds,
+        )
+
+
+def _span(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise MeetingsConfigurationError(f"{name} must be a timedelta or seconds, and not negative: not {value!r}.")
+    return float(seconds)
+
+
+def _sorted(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in sorted(given)}
+
+
+def _fire(payload: dict[str, Any]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]
