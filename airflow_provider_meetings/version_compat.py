@@ -6,6 +6,7 @@ Imported when a DAG file is parsed: what is heavy is imported where it is used.
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = [
     "asset_history",
     "asset_stores",
     "event_trigger_class",
+    "mask_secret",
     "never_expire",
     "retry_policy",
     "stores_links",
@@ -33,6 +35,18 @@ async def aget_connection(conn_id: str) -> Any:
     from asgiref.sync import sync_to_async  # noqa: PLC0415 - only there where it is needed
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)
+
+
+def mask_secret(secret: str) -> None:
+    """Have Airflow put stars in the place of a secret wherever it is logged; older Airflows keep this elsewhere."""
+    for module in ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker"):  # 3.1+, 3.0
+        try:
+            mask = import_module(module).mask_secret
+        except (ImportError, AttributeError):
+            continue
+        mask(secret)
+        return
+    import_module("airflow.utils.log.secrets_masker").mask_secret(secret)
 
 
 def never_expire() -> timedelta | None:

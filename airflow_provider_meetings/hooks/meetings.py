@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_meetings.aiotransport import AsyncTransport
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
@@ -15,7 +15,7 @@ from airflow_provider_meetings.moments import Window
 from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.transports import Transport
 from airflow_provider_meetings.vendors import Vendor
-from airflow_provider_meetings.version_compat import aget_connection
+from airflow_provider_meetings.version_compat import aget_connection, mask_secret
 from airflow_provider_meetings.wire import Call
 
 if TYPE_CHECKING:
