@@ -15,6 +15,7 @@ from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select
 from yarl import URL
 
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
+from airflow_provider_meetings.metrics import Metrics
 from airflow_provider_meetings.reports import LARGEST_ANSWER, origin, tell, too_large, unusable, user_agent
 from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Pause, Request, Response
@@ -23,12 +24,14 @@ __all__ = ["AsyncTransport", "Gate"]
 
 T = TypeVar("T")
 
+_NO_METRICS = Metrics()
+
 
 class Gate(Protocol):
     """What requests pass on their way: holds them back while the vendor wants no more, and listens to the answers."""
 
-    async def enter(self, request: Request) -> None:
-        """Return when the request may be sent."""
+    async def enter(self, request: Request) -> float:
+        """Return when the request may be sent: for how many seconds the rate limit has held it back."""
 
     def observe(self, response: Response) -> None:
         """Listen to an answer."""
@@ -42,12 +45,22 @@ class AsyncTransport:
         log: Where each request leaves its line.
         sockets: How many connections may be open to the vendor.
         gate: What every request passes; None: nothing holds it back.
+        metrics: Takes the numbers.
     """
 
-    def __init__(self, settings: Settings, log: Any, *, sockets: int = 1, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Any,
+        *,
+        sockets: int = 1,
+        gate: Gate | None = None,
+        metrics: Metrics = _NO_METRICS,
+    ) -> None:
         self._settings = settings
         self._log = log
         self._gate = gate
+        self._metrics = metrics
         self._sockets = sockets
         self._session: aiohttp.ClientSession | None = None
         self._proxy = _proxy(settings)
@@ -87,6 +100,7 @@ class AsyncTransport:
     async def _steps(self, call: Any, outcome: list[Any]) -> AsyncIterator[Page]:
         answer: Any = None
         failure: MeetingsError | None = None
+        limited = False
         while True:
             try:
                 step = call.send(answer) if failure is None else call.throw(failure)
@@ -97,11 +111,14 @@ class AsyncTransport:
             try:
                 if isinstance(step, Request):
                     answer = await self._perform(step)
+                    limited = answer.status == 429
                 elif isinstance(step, Page):
                     yield step
                 elif isinstance(step, Pause):
                     self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
                     await asyncio.sleep(step.seconds)
+                    if limited:
+                        self._metrics.rate_limited(step.seconds)
                 elif isinstance(step, Parallel):
                     answer = await self._parallel(step)
             except MeetingsError as error:
@@ -127,8 +144,8 @@ class AsyncTransport:
         assert self._session is not None, "use `async with`"  # noqa: S101
         settings = self._settings
         url = URL(settings.base_url + request.path, encoded=True)
-        if self._gate is not None:
-            await self._gate.enter(request)
+        if self._gate is not None and (held := await self._gate.enter(request)):
+            self._metrics.rate_limited(held)
         sent_at = time.time()
         try:
             async with self._session.request(
@@ -142,20 +159,25 @@ class AsyncTransport:
                 body = await _read(answer)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             failure = _failure(error, request, settings, sent_at)
-            tell(self._log, request, None, failure)
+            self._unanswered(request, failure, sent_at)
             raise failure from origin(error)
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
             raise unusable(request, settings, error) from None
         if body is None:
             large = too_large(request, settings.base_url, sent_at)
-            tell(self._log, request, None, large)
+            self._unanswered(request, large, sent_at)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status, lower, body, sent_at, time.time())
+        self._metrics.request(request.method, request.attempt, response.received_at - sent_at, response.status)
         tell(self._log, request, response, None)
         if self._gate is not None:
             self._gate.observe(response)
         return response
+
+    def _unanswered(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
+        self._metrics.request(request.method, request.attempt, time.time() - sent_at, None)
+        tell(self._log, request, None, failure)
 
 
 def _trust(bundle: str) -> ssl.SSLContext:

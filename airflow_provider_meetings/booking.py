@@ -275,11 +275,11 @@ class _Clerk:
         except (MeetingValidationError, MeetingNotFoundError) as refusal:
             yield Tell(f"It did not happen, and the vendor refuses it now: {refusal}")
         if meeting is None:
-            yield Tell("It did not happen, and cannot any more: it is forgotten.")
+            yield Tell("It did not happen, and cannot any more: it is forgotten.", event="settled")
             record.intent = None
             record.generation += 1
         else:
-            yield Tell(f"It made meeting {meeting['id']}, which is adopted.")
+            yield Tell(f"It made meeting {meeting['id']}, which is adopted.", event="settled")
             record.digest, record.sent = digest(intent.body), sorted(intent.body)
             self._remember(record, meeting)
         yield from self._save()

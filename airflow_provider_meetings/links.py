@@ -7,15 +7,11 @@ Neither speaks to the vendor. A connection without the extra ``web_url_template`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_meetings.version_compat import stores_links, xcom_of
-
-if TYPE_CHECKING:
-    from airflow_provider_meetings.hooks.meetings import MeetingsHook
 
 __all__ = ["MeetingLink", "link_to"]
 
@@ -39,30 +35,10 @@ class MeetingLink(BaseOperatorLink):
         return url or ""
 
 
-def link_to(
-    operator: Any, context: Any, meetings: Sequence[Mapping[str, Any]], hook: MeetingsHook[Any, Any] | None = None
-) -> None:
-    """Let a task's link lead to its meeting; to none where it has several, or none.
-
-    Args:
-        operator: The operator, or the sensor, that is running.
-        context: Its context.
-        meetings: What it has made, changed or found; the ``id`` of each is enough for most templates.
-        hook: That of its connection, for who has it already.
-    """
-    if len(meetings) != 1:
+def link_to(operator: Any, context: Any, url: str | None) -> None:
+    """Let a running task's link lead to an address; None: there is no link."""
+    if url is None:
         return
-    try:
-        url = (hook or _hook(operator)).web_url(meetings[0])
-        if url is not None:
-            setattr(operator, _ATTRIBUTE, url)
-            if not stores_links() and "ti" in context:
-                context["ti"].xcom_push(key=_XCOM_KEY, value=url)
-    except Exception as error:  # noqa: BLE001 - a connection that is gone by now, say: no link is worth a failed task
-        operator.log.debug("No link to the meeting: %s", error)
-
-
-def _hook(operator: Any) -> MeetingsHook[Any, Any]:
-    from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
-
-    return hook_for(operator.meetings_conn_id)
+    setattr(operator, _ATTRIBUTE, url)
+    if not stores_links() and "ti" in context:
+        context["ti"].xcom_push(key=_XCOM_KEY, value=url)

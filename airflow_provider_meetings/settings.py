@@ -12,7 +12,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
@@ -41,6 +41,9 @@ class Settings(ABC):
         proxies: By scheme, as ``requests`` takes them; empty means the environment's.
         web_url_template: Where a person looks at a meeting; None: nobody has said.
     """
+
+    #: The connection's type.
+    vendor: ClassVar[str]
 
     conn_id: str
     base_url: str
@@ -73,6 +76,8 @@ class Settings(ABC):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HiringCenterSettings(Settings):
     """A ``hiringcenter`` connection."""
+
+    vendor: ClassVar[str] = "hiringcenter"
 
     api_key: str = field(repr=False)
     update_method: str = "POST"
@@ -117,6 +122,8 @@ class HiringCenterSettings(Settings):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuilderPrimeSettings(Settings):
     """A ``builderprime`` connection. Its keys can be narrower than the account: one a kind of access."""
+
+    vendor: ClassVar[str] = "builderprime"
 
     api_key: str = field(default="", repr=False)
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -16,6 +16,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsTransportError,
 )
+from airflow_provider_meetings.metrics import Metrics
 from airflow_provider_meetings.pacing import Courtesy
 from airflow_provider_meetings.reports import LARGEST_ANSWER, causes_of, origin, tell, too_large, unusable
 from airflow_provider_meetings.sessions import deadline, make_session
@@ -42,6 +43,7 @@ T = TypeVar("T")
 IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 
 _CHUNK = 256 * 1024
+_NO_METRICS = Metrics()
 
 
 class Transport:
@@ -51,12 +53,14 @@ class Transport:
         settings: The connection's.
         log: Where each request leaves its line.
         sockets: How many connections may be kept open to the vendor.
+        metrics: Takes the numbers.
     """
 
-    def __init__(self, settings: Settings, log: Any, *, sockets: int = 1) -> None:
+    def __init__(self, settings: Settings, log: Any, *, sockets: int = 1, metrics: Metrics = _NO_METRICS) -> None:
         self._settings = settings
         self._log = log
         self._sockets = sockets
+        self._metrics = metrics
         self._courtesy = Courtesy()
         self.session = make_session(settings, sockets)
         # Worked out once: requests reads the environment anew for each request otherwise.
@@ -97,6 +101,7 @@ class Transport:
     def _steps(self, call: Any, save: Callable[[dict[str, Any]], None] | None = None) -> Any:
         answer: Any = None
         failure: MeetingsError | None = None
+        limited = False
         patience = self._settings.max_wait
         while True:
             try:
@@ -108,12 +113,15 @@ class Transport:
                 if isinstance(step, Request):
                     patience -= self._wait_turn(patience)
                     answer = self._perform(step)
+                    limited = answer.status == 429
                 elif isinstance(step, Page):
                     yield step
                 elif isinstance(step, Pause):
                     self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
                     time.sleep(step.seconds)
                     patience -= step.seconds
+                    if limited:
+                        self._metrics.rate_limited(step.seconds)
                 elif isinstance(step, Parallel):
                     answer = self._parallel(step)
                 else:
@@ -127,12 +135,15 @@ class Transport:
         if wait:
             self._log.info("Waiting %.1f s: nothing is left of the rate limit until then", wait)
             time.sleep(wait)
+            self._metrics.rate_limited(wait)
         return wait
 
     def _side(self, step: Step, save: Callable[[dict[str, Any]], None] | None) -> Any:
         """Do what is asked besides talking to the vendor."""
         if isinstance(step, Tell):
             self._log.info(step.text)
+            if step.event:
+                self._metrics.event(step.event)
         elif isinstance(step, Save) and save is not None:
             save(step.document)
         elif isinstance(step, Clock):
@@ -170,19 +181,24 @@ class Transport:
             raise unusable(request, settings, error) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = _failure(error, request, settings, sent_at)
-            tell(self._log, request, None, failure)
+            self._unanswered(request, failure, sent_at)
             raise failure from origin(error)
         finally:
             deadline.set(None)
         if body is None:
             large = too_large(request, settings.base_url, sent_at)
-            tell(self._log, request, None, large)
+            self._unanswered(request, large, sent_at)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status_code, lower, body, sent_at, time.time())
         self._courtesy.observe(response)
+        self._metrics.request(request.method, request.attempt, response.received_at - sent_at, response.status)
         tell(self._log, request, response, None)
         return response
+
+    def _unanswered(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
+        self._metrics.request(request.method, request.attempt, time.time() - sent_at, None)
+        tell(self._log, request, None, failure)
 
 
 def _read(raw: Any) -> bytes | None:

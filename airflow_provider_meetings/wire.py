@@ -122,9 +122,15 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """A line of the story for the task log."""
+    """A line of the story for the task log.
+
+    Attributes:
+        text: The line.
+        event: What it is called where such things are counted (:mod:`.metrics`); blank: it is not.
+    """
 
     text: str
+    event: str = ""
 
 
 @dataclass(slots=True)

@@ -11,8 +11,10 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_meetings.aiotransport import AsyncTransport
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
+from airflow_provider_meetings.metrics import Metrics
 from airflow_provider_meetings.moments import Window
 from airflow_provider_meetings.settings import Settings
+from airflow_provider_meetings.telemetry import metrics_of, note_lineage
 from airflow_provider_meetings.transports import Transport
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.version_compat import aget_connection, mask_secret
@@ -44,6 +46,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         connection: The connection itself, for who has looked it up already.
     """
 
+    conn_type: str
     conn_name_attr = "meetings_conn_id"
     default_conn_name = "meetings_default"
 
@@ -86,6 +89,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             An iterator that asks for the next page when it is needed, in the vendor's order.
         """
         listing = self._vendor.listing(_window(window_start, window_end), filters)
+        note_lineage(self, "input")
         return self._transport.stream(listing)
 
     async def alist_meetings(
@@ -95,7 +99,8 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         window = _window(window_start, window_end)
         settings = await self._asettings()
         listing = self._vendor.listing(window, filters)
-        async with AsyncTransport(settings, self.log, sockets=self._sockets(settings)) as transport:
+        sockets = self._sockets(settings)
+        async with AsyncTransport(settings, self.log, sockets=sockets, metrics=self.metrics) as transport:
             async for page in transport.pages(listing):
                 page.items.reverse()
                 while page.items:
@@ -107,7 +112,9 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         Raises:
             MeetingNotFoundError: There is no such meeting.
         """
-        return self._transport.drive(self._vendor.get(meeting_id))
+        meeting = self._transport.drive(self._vendor.get(meeting_id))
+        note_lineage(self, "input")
+        return meeting
 
     # -- writing
 
@@ -132,7 +139,8 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             The meeting as the vendor returned it, its ``id`` included.
         """
         vendor = self._vendor
-        return self._transport.drive(vendor.create(vendor.check_meeting(meeting), idempotency_key=idempotency_key))
+        call = vendor.create(vendor.check_meeting(meeting), idempotency_key=idempotency_key)
+        return self._written(self._transport.drive(call))
 
     def update_meeting(
         self, meeting_id: Any, changes: Mapping[str, Any] | str, *, idempotency_key: str | None = None
@@ -149,7 +157,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         """
         vendor = self._vendor
         body = vendor.check_changes(changes)
-        return self._transport.drive(vendor.update(meeting_id, body, idempotency_key=idempotency_key))
+        return self._written(self._transport.drive(vendor.update(meeting_id, body, idempotency_key=idempotency_key)))
 
     def delete_meeting(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> bool:
         """Delete a meeting.
@@ -166,7 +174,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             MeetingNotFoundError: It was gone before, and ``missing_ok`` is false.
         """
         call = self._vendor.delete(meeting_id, idempotency_key=idempotency_key, missing_ok=missing_ok)
-        return self._transport.drive(call)
+        return self._written(self._transport.drive(call))
 
     def drive(self, make_call: Callable[[V], Call[T]], save: Callable[[dict[str, Any]], None] | None = None) -> T:
         """Have the vendor's rules carried out over this hook's connection; for the ledger.
@@ -175,7 +183,11 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             make_call: Makes the call.
             save: What writes the ledger.
         """
-        return self._transport.drive(make_call(self._vendor), save)
+        return self._written(self._transport.drive(make_call(self._vendor), save))
+
+    def _written(self, result: T) -> T:
+        note_lineage(self, "output")
+        return result
 
     # -- the connection
 
@@ -195,6 +207,11 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     def max_wait(self) -> float:
         """Seconds that a worker may sleep for the vendor within one call, by the connection."""
         return self._settings.max_wait
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Where the numbers of this connection go: Airflow's ``Stats``."""
+        return metrics_of(self._settings)
 
     def get_conn(self) -> requests.Session:
         """Return the authenticated, pooled session that every call of this hook uses."""
@@ -246,7 +263,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     @cached_property
     def _transport(self) -> Transport:
-        return Transport(self._settings, self.log, sockets=self._sockets(self._settings))
+        return Transport(self._settings, self.log, sockets=self._sockets(self._settings), metrics=self.metrics)
 
     def _sockets(self, settings: S) -> int:  # noqa: ARG002 - for who has more than one
         return 1

@@ -18,7 +18,8 @@ from airflow_provider_meetings.exceptions import (
     MeetingsRateLimitError,
 )
 from airflow_provider_meetings.intervals import window_or_interval
-from airflow_provider_meetings.links import MeetingLink, link_to
+from airflow_provider_meetings.links import MeetingLink
+from airflow_provider_meetings.reporting import MOST_IDS, report
 from airflow_provider_meetings.version_compat import retry_policy, timer
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class _MeetingsOperator(BaseOperator):
             forgotten = error.maybe_sent and context.get("task_state_store") is None
             if not long or forgotten or waits >= _MOST_WAITS:
                 raise
+            if isinstance(error, MeetingsRateLimitError):
+                hook.metrics.rate_limited(seconds)
             self.log.warning("%s The slot is freed; going on in %.0f s.", error, seconds)
             self.defer(
                 trigger=timer(seconds),
@@ -114,7 +117,7 @@ class CreateMeetingOperator(_MeetingsOperator):
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
-        link_to(self, context, [booking.meeting], hook)
+        report(self, context, booking.outcome, [booking.meeting], hook=hook)
         return booking.meeting
 
 
@@ -150,7 +153,7 @@ class UpdateMeetingOperator(_MeetingsOperator):
         key = sendable(self.idempotency_key)
         meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
         self.log.info("Changed meeting %s", self.meeting_id)
-        link_to(self, context, [meeting], hook)
+        report(self, context, "updated", [meeting], hook=hook)
         return meeting
 
 
@@ -182,7 +185,7 @@ class DeleteMeetingOperator(_MeetingsOperator):
         key = sendable(self.idempotency_key)
         deleted = delete_once(hook, self.meeting_id, key, context, missing_ok=missing_ok)
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
-        link_to(self, context, [{"id": self.meeting_id}], hook)
+        report(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=hook)
         return {"id": self.meeting_id, "deleted": deleted}
 
 
@@ -202,7 +205,7 @@ class GetMeetingOperator(_MeetingsOperator):
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         meeting = hook.get_meeting(self.meeting_id)
-        link_to(self, context, [meeting], hook)
+        report(self, context, "read", [meeting], hook=hook)
         return meeting
 
 
@@ -243,13 +246,15 @@ class ListMeetingsOperator(_MeetingsOperator):
         if self.destination is None:
             meetings = list(listed)
             self.log.info("Listed %d meeting(s)", len(meetings))
-            link_to(self, context, meetings, hook)
+            report(self, context, "listed", meetings, hook=hook)
             return meetings
-        count = self._write(listed, self.destination)
+        count, first = self._write(listed, self.destination)
         self.log.info("Wrote %d meeting(s) to %s", count, self.destination)
+        report(self, context, "listed", first, hook=hook, count=count)
         return {"path": self.destination, "count": count}
 
-    def _write(self, meetings: Iterable[dict[str, Any]], destination: str) -> int:
+    def _write(self, meetings: Iterable[dict[str, Any]], destination: str) -> tuple[int, list[dict[str, Any]]]:
+        """Write them; return how many, and the first of them."""
         from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - not at parse time
 
         if not destination.strip():
@@ -257,8 +262,10 @@ class ListMeetingsOperator(_MeetingsOperator):
         target = ObjectStoragePath(destination)
         # A list that breaks off in the middle must not look like a file that is done: collect it first.
         with tempfile.TemporaryFile("w+b") as collected:
-            count = 0
+            count, first = 0, list[dict[str, Any]]()
             for meeting in meetings:
+                if count < MOST_IDS:
+                    first.append(meeting)
                 collected.write(json.dumps(meeting, ensure_ascii=False).encode() + b"\n")
                 count += 1
             collected.seek(0)
@@ -267,7 +274,7 @@ class ListMeetingsOperator(_MeetingsOperator):
                 target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:  # type: ignore[no-untyped-call]
                 shutil.copyfileobj(collected, file)
-        return count
+        return count, first
 
 
 def _flag(name: str, value: Any) -> bool:

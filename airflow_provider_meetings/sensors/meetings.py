@@ -10,7 +10,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensor
 
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.intervals import window_or_interval
-from airflow_provider_meetings.links import MeetingLink, link_to
+from airflow_provider_meetings.links import MeetingLink
+from airflow_provider_meetings.reporting import report
 
 __all__ = ["MeetingsSensor"]
 
@@ -113,7 +114,7 @@ class MeetingsSensor(BaseSensorOperator):
         if found is None:
             self.log.info("Still waiting for %s", question)
             return PokeReturnValue(is_done=False)
-        link_to(self, context, found, hook)
+        report(self, context, "found", found, hook=hook)
         return PokeReturnValue(is_done=True, xcom_value=found)
 
     def _has_reached_the_vendor(self, context: Any) -> bool:
@@ -129,7 +130,7 @@ class MeetingsSensor(BaseSensorOperator):
 
         found = from_event(event)
         self.log.info("Success criteria met: %d meeting(s)", len(found))
-        link_to(self, context, found)
+        report(self, context, "found", found)
         return found
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:

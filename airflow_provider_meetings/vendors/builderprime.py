@@ -25,7 +25,7 @@ from airflow_provider_meetings.vendors.lookalikes import (
     same_number,
     same_text,
 )
-from airflow_provider_meetings.wire import Call, Request, Response
+from airflow_provider_meetings.wire import Call, Request, Response, Tell
 
 __all__ = ["FIELDS", "FILTERS", "BuilderPrime"]
 
@@ -105,6 +105,8 @@ class BuilderPrime(BuilderPrimeReader):
                 unanswered = error
             intent = Intent(body, key, budget.first_sent, budget.last_sent + self.patience.in_flight, known)
             found = yield from self.settle(intent, budget)
+            told = "did not happen" if found is None else f"made meeting {found.get('id')}"
+            yield Tell(f"The create that was not answered {told}.", event="settled")
             if found is not None:
                 return found
             budget.unsettled = False

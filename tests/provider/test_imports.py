@@ -41,6 +41,7 @@ ROOMS = {
     "wire": _room(3),
     "weburls": _room(3),  # addresses in the vendors' web apps
     "retry": _room(4),
+    "metrics": _room(4),  # what is counted, and under which names; pure
     "settings": _room(5),  # a connection's values, among them how patient the retries are
     "pacing": _room(5),  # how many requests a connection may make, and when; pure
     "vendors": _room(6, "msgspec"),
@@ -49,6 +50,7 @@ ROOMS = {
     "booking": _room(7),  # how one meeting is made exactly once; pure, like the vendors
     "identity": _room(8),  # which meeting is a task's: its key
     "reports": _room(6),  # what both transports say of a request
+    "telemetry": _room(8, "airflow"),  # the numbers' way to Airflow
     "sessions": _room(7, "requests", "urllib3"),  # under `transports`
     "transports": _room(8, "requests", "urllib3"),
     "aiotransport": _room(8, "aiohttp", "yarl", "requests"),  # of requests, how it reads the proxy environment
@@ -56,6 +58,7 @@ ROOMS = {
     "ledger": _room(10, "airflow"),
     "waiting": _room(10, "airflow"),
     "links": _room(10, "airflow"),  # from a task to its meeting
+    "reporting": _room(11, "airflow"),  # what a task leaves behind for others to see
     "triggers": _room(11, "airflow"),
     "operators": _room(12, "airflow"),
     "sensors": _room(12, "airflow"),

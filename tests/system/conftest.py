@@ -13,10 +13,12 @@ from demo.airflow_home import AirflowHome
 from demo.processes import Processes
 from demo.run import EXAMPLE_DAGS, example_dag_ids, start_runs
 from demo.sandbox import start_sandbox
+from tests.system.statsd import StatsD
 
 RUN_SECONDS = 240
 WRONG_KEY = "wrong-key-canary-7c1f93"
 NOBODY_LISTENS = "http://127.0.0.1:9"
+MEETING_PAGE = "https://app.example.com/meetings/{id}"
 
 
 @dataclass
@@ -27,7 +29,9 @@ class System:
     api: AirflowApi
     ready: dict[str, Any]
     folder: Path
+    statsd: StatsD
     runs: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, Any] = field(default_factory=dict)
 
     def fault(self, **rule):
         """Makes the sandbox misbehave as the rule says."""
@@ -53,6 +57,13 @@ class System:
         return self.api._call("GET", path, params={"deserialize": "true"})["value"]
 
 
+def _linked_connections(ready):
+    """Connections that know where the vendor's web app is, for the DAG `observed`."""
+    conn = json.loads(ready["connections"]["hiringcenter_default"])
+    extra = {"web_url_template": MEETING_PAGE, "rate_limit_per_minute": 100_000, "rate_limit_per_hour": 1_000_000}
+    return {name: json.dumps(conn | {"extra": extra}) for name in ("hiringcenter_linked", "hiringcenter_watched")}
+
+
 def _broken_connections(ready):
     """Connections with one thing wrong each, for the DAG `failures`."""
 
@@ -75,20 +86,22 @@ def system(tmp_path_factory):
     """A sandbox and a real Airflow with the example DAGs and those of the tests."""
     folder = tmp_path_factory.mktemp("system")
     processes = Processes(folder)
+    statsd = StatsD()
     try:
         ready = start_sandbox(processes, folder, control=True)
         home = AirflowHome(
             folder,
             processes,
             dag_folders=[EXAMPLE_DAGS, Path(__file__).parent / "dags"],
-            connections=ready["connections"] | _broken_connections(ready),
-            env={"AIRFLOW_VAR_SITE_VISITS_FOLDER": f"file://{folder}/site-visits"},
+            connections=ready["connections"] | _broken_connections(ready) | _linked_connections(ready),
+            env={"AIRFLOW_VAR_SITE_VISITS_FOLDER": f"file://{folder}/site-visits"} | statsd.env,
         )
         api = home.boot()
-        api.wait_for_dags([*example_dag_ids(), "failures", "no_interval", "rate_limited", "waits"])
-        yield System(home, api, ready, folder)
+        api.wait_for_dags([*example_dag_ids(), "failures", "no_interval", "observed", "rate_limited", "waits"])
+        yield System(home, api, ready, folder, statsd)
     finally:
         processes.stop()
+        statsd.close()
 
 
 def _wait(system, runs):

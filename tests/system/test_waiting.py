@@ -12,7 +12,7 @@ MODES = ("poke", "reschedule", "deferrable")
 WAITING = {"poke": "running", "reschedule": "up_for_reschedule", "deferrable": "deferred"}
 
 
-def _book(system, notes):
+def book_as_somebody_else(system, notes):
     """Books a meeting at HiringCenter as somebody else would."""
     account = system.ready["hiringcenter"]
     meeting = {
@@ -42,7 +42,7 @@ def test_all_modes_wait_and_return_the_same(system):
         time.sleep(0.3)
     assert [mode for mode in MODES if WAITING[mode] not in seen[mode]] == [], seen
 
-    meeting_id = _book(system, "booked while three sensors wait")
+    meeting_id = book_as_somebody_else(system, "booked while three sensors wait")
 
     assert system.api.wait_for_run("waits", run_id, seconds=120) == "success"
     found = [system.xcom("waits", mode, run_id) for mode in MODES]
