@@ -13,6 +13,7 @@ from demo.airflow_home import AirflowHome
 from demo.processes import Processes
 from demo.run import EXAMPLE_DAGS, example_dag_ids, start_runs
 from demo.sandbox import start_sandbox
+from tests.security.canaries import connections as secretive_connections
 from tests.system.statsd import StatsD
 
 RUN_SECONDS = 240
@@ -93,7 +94,12 @@ def system(tmp_path_factory):
             folder,
             processes,
             dag_folders=[EXAMPLE_DAGS, Path(__file__).parent / "dags"],
-            connections=ready["connections"] | _broken_connections(ready) | _linked_connections(ready),
+            connections=(
+                ready["connections"]
+                | _broken_connections(ready)
+                | _linked_connections(ready)
+                | secretive_connections(ready)
+            ),
             env={"AIRFLOW_VAR_SITE_VISITS_FOLDER": f"file://{folder}/site-visits"} | statsd.env,
         )
         api = home.boot()

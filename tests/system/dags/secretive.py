@@ -1,0 +1,71 @@
+"""Tasks that have secrets: keys that work and keys that do not, narrow keys, a proxy's password, a deferral."""
+
+import sys
+from pathlib import Path
+
+from airflow.sdk import dag, task
+
+from airflow_provider_meetings.operators.meetings import (
+    CreateMeetingOperator,
+    DeleteMeetingOperator,
+    ListMeetingsOperator,
+    UpdateMeetingOperator,
+)
+from airflow_provider_meetings.sensors.meetings import MeetingsSensor
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "security"))
+
+from canaries import PLANTED
+
+DAY = {"window_start": "2026-11-23T00:00:00Z", "window_end": "2026-11-24T00:00:00Z"}
+
+
+@dag(schedule=None)
+def secretive():
+    """Every way in which a task handles a secret, and one task that is careless on purpose."""
+    for conn_id in (
+        "hiringcenter_odd_key",
+        "builderprime_odd_key",
+        "hiringcenter_proxied",
+        "hiringcenter_login_in_host",
+    ):
+        ListMeetingsOperator(task_id=f"list_{conn_id}", **DAY, meetings_conn_id=conn_id)
+
+    visit = {
+        "clientOpportunityId": 102988,
+        "title": "Visit",
+        "startDateTime": "2026-11-23T10:00:00Z",
+        "endDateTime": "2026-11-23T11:00:00Z",
+        "employee": {"id": 50},
+        "meetingTypeId": 1011,
+    }
+    narrow = {"meetings_conn_id": "builderprime_narrow_keys"}
+    book = CreateMeetingOperator(task_id="book", meeting=visit, **narrow)
+    this = "{{ ti.xcom_pull(task_ids='book')['id'] }}"
+    move = UpdateMeetingOperator(task_id="move", meeting_id=this, changes={"title": "Visit, moved"}, **narrow)
+    show = ListMeetingsOperator(task_id="show", **DAY, **narrow)
+    cancel = DeleteMeetingOperator(task_id="cancel", meeting_id=this, **narrow)
+    book >> move >> show >> cancel
+
+    for conn_id in ("hiringcenter_default", "builderprime_narrow_keys", "hiringcenter_odd_key", "hiringcenter_proxied"):
+        wait = MeetingsSensor(
+            task_id=f"wait_{conn_id}",
+            **DAY,
+            match={"notes" if "hiring" in conn_id else "title": PLANTED},
+            deferrable=True,
+            poke_interval=5,
+            timeout=600,
+            meetings_conn_id=conn_id,
+        )
+        wait.retries = 0
+
+    @task
+    def careless(text):
+        """Prints and returns what it is given."""
+        print(text)
+        return text
+
+    careless(PLANTED)
+
+
+secretive()
