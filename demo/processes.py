@@ -70,6 +70,10 @@ class Processes:
                     f"The end of {self.log_path(name)}:\n{tail(self.log_path(name))}"
                 )
 
+    def groups_made(self, name: str) -> int:
+        """How many process groups of their own its descendants have: of a Celery worker, the tasks that it runs."""
+        return len(_groups([self._running[name].pid])) - 1
+
     def kill(self, name: str) -> list[int]:
         """Ends one of them with all its descendants by SIGKILL, as a power cut would; returns who was there, by pid."""
         process = self._running.pop(name)

@@ -65,6 +65,10 @@ class Cluster:
                 raise TimeoutError(f"{name} was not ready after {_WORKER_SECONDS} s. The end of {log}:\n{tail(log)}")
             time.sleep(0.2)
 
+    def running(self, worker: str) -> int:
+        """How many tasks a worker runs, by its processes."""
+        return self._processes.groups_made(worker)
+
     def kill(self, name: str) -> int:
         """Ends a worker or the triggerer with all its children by SIGKILL; returns how many processes that were."""
         return len(self._processes.kill(name))

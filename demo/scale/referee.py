@@ -32,6 +32,11 @@ class Check:
         """A number that has to be this one."""
         return cls(what, str(expected), str(found), expected == found)
 
+    @classmethod
+    def at_least(cls, what: str, expected: int, found: int) -> "Check":
+        """A number that must not be lower."""
+        return cls(what, f"at least {expected}", str(found), found >= expected)
+
     @property
     def cells(self) -> tuple[str, str, str, str]:
         """A row of a table."""

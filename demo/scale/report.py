@@ -41,6 +41,11 @@ class Phase:
         return [task for task in self.tasks if task["task_id"] in _MAPPED]
 
     @property
+    def tried_again(self) -> int:
+        """How many of them took more than one try."""
+        return sum(task["try_number"] > 1 for task in self.mapped)
+
+    @property
     def seconds(self) -> float:
         """From when the first of them began to when the last one ended."""
         moments = [_moment(task[name]) for task in self.mapped for name in ("start_date", "end_date") if task[name]]
@@ -50,9 +55,8 @@ class Phase:
     def cells(self) -> tuple[str, ...]:
         """A row of a table."""
         done = sum(task["state"] == "success" for task in self.mapped)
-        again = sum(task["try_number"] > 1 for task in self.mapped)
         rate = f"{done / self.seconds * 60:.0f}" if self.seconds else "-"
-        return (self.name, str(done), str(again), f"{self.seconds:.0f} s", rate, f"{self.busy:.0%}")
+        return (self.name, str(done), str(self.tried_again), f"{self.seconds:.0f} s", rate, f"{self.busy:.0%}")
 
 
 def report(phases: Sequence[Phase], kills: Sequence[Check], evidence: Evidence) -> bool:
@@ -71,6 +75,7 @@ def _checks(phases: Sequence[Phase], kills: Sequence[Check], evidence: Evidence)
     *measured, main = phases
     everything = [item for phase in phases for item in phase.items]
     checks = [Check.equal("kills in the last run", _KILLS, len(kills)), *kills]
+    checks.append(Check.at_least("tasks that were cut off and tried again", 1, main.tried_again))
     checks += referee.tasks(main.tasks, len(main.items))
     checks += referee.meetings(main.items, evidence)
     checks += referee.returned(main.items, main.values, evidence)
