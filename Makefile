@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kill test-kill-slice test-mutations lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo test test-kill test-kill-slice test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,15 @@ test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integratio
 
 test-mutations: $(STAMP) ## Take the clauses of exactly-once away one by one, and see a test fail each time
 	$(BIN)/python tests/model/mutations.py
+
+test-security: $(STAMP) ## Search all that a real Airflow leaves behind for secrets; a part of `make test`
+	$(BIN)/python -m pytest tests/security tests/system/test_secrets.py
+
+test-lowest: $(STAMP) ## Run the unit and hook tests with the oldest versions that pyproject.toml allows
+	$(BIN)/python -m tests.release.lowest
+
+dist: $(STAMP) ## Build sdist and wheel reproducibly, check them, and try them in an empty environment
+	$(BIN)/python -m tests.release
 
 lint: $(STAMP) ## Check style and format
 	$(BIN)/ruff check
