@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KEEP ?=
+TASKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kill test-kill-slice test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +16,9 @@ setup: $(STAMP) ## Make the virtual environment; the other targets do it when it
 
 demo: $(STAMP) ## Run every example DAG in a real Airflow against the sandbox (KEEP=1 leaves it running)
 	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+demo-celery: $(STAMP) ## Airflow on Celery, of which one worker and the triggerer are killed under load (TASKS=300)
+	$(BIN)/python -m demo.scale $(if $(TASKS),--tasks $(TASKS))
 
 test: lint type ## Run the whole test suite: linters, types, and every test with the system tests
 	$(BIN)/python -m pytest
