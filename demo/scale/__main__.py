@@ -5,17 +5,19 @@ import sys
 
 from demo.scale.run import run_scale
 
+_TASKS, _SLOTS = 300, 8
+
 
 def main() -> int:
     """Runs what the command line asks for and returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m demo.scale", description="Airflow on Celery, under fire")
-    parser.add_argument(
-        "--tasks", type=int, default=300, metavar="N", help="creates, and sensors, of the run with kills"
-    )
-    parser.add_argument("--measured", type=int, default=40, metavar="N", help="the same of the two measured runs")
-    parser.add_argument("--slots", type=int, default=8, metavar="N", help="tasks that a worker runs at once")
+    tasks = "creates, and as many sensors, of the run with the kills"
+    parser.add_argument("--tasks", type=int, default=_TASKS, metavar="N", help=tasks)
+    parser.add_argument("--measured", type=int, metavar="N", help="the same of each measured run; a part of --tasks")
+    parser.add_argument("--slots", type=int, default=_SLOTS, metavar="N", help="tasks that a worker runs at once")
     arguments = parser.parse_args()
-    return run_scale(tasks=arguments.tasks, measured=arguments.measured, slots=arguments.slots)
+    measured = arguments.measured or min(40, max(10, arguments.tasks // 5))
+    return run_scale(tasks=arguments.tasks, measured=measured, slots=arguments.slots)
 
 
 if __name__ == "__main__":
