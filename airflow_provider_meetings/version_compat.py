@@ -16,10 +16,13 @@ __all__ = [
     "aget_connection",
     "asset_history",
     "asset_stores",
+    "deferral_timeout",
     "event_trigger_class",
+    "first_reschedule",
     "mask_secret",
     "never_expire",
     "retry_policy",
+    "scheduler_starts_triggers",
     "stores_links",
     "timer",
     "xcom_of",
@@ -35,6 +38,38 @@ async def aget_connection(conn_id: str) -> Any:
     from asgiref.sync import sync_to_async  # noqa: PLC0415 - only there where it is needed
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)
+
+
+def first_reschedule(context: Any, retries: int | None) -> Any:
+    """Return when a sensor's task first freed its slot in this wait, or None. Airflow 2 has it in its database only."""
+    ti = context.get("ti")
+    if ti is None or hasattr(ti, "get_first_reschedule_date"):
+        return ti and ti.get_first_reschedule_date(context)
+    from airflow.sensors import base  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415
+
+    names = {name: getattr(ti, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
+    # As Airflow 2 counts: a clear starts a new wait, a retry does not.
+    return base._orig_start_date(**names, try_number=(ti.max_tries or 0) - (retries or 0) + 1)  # noqa: SLF001
+
+
+def deferral_timeout() -> type[Exception]:
+    """Return what Airflow raises in a task that is resumed because its time in the triggerer is over."""
+    try:
+        from airflow.sdk.exceptions import TaskDeferralTimeout  # noqa: PLC0415
+    except ImportError:
+        from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]  # noqa: PLC0415
+    return TaskDeferralTimeout
+
+
+def scheduler_starts_triggers() -> bool:
+    """Whether a task can start in the triggerer: 2.11 can, 3.1 and 3.2 have it switched off, 3.3 can again.
+
+    3.0 has the code of 2.11, half moved to the task SDK; tasks start on a worker there as well.
+    """
+    from airflow import __version__  # noqa: PLC0415
+
+    version = tuple(int(part) for part in __version__.split(".")[:2])
+    return version < (3, 0) or version >= (3, 3)
 
 
 def mask_secret(secret: str) -> None:

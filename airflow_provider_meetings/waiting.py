@@ -12,9 +12,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_meetings import exceptions
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError
 from airflow_provider_meetings.moments import Window
-from airflow_provider_meetings.vendors.fields import refuse
 
-__all__ = ["Question", "as_event", "from_event", "is_elsewhere", "is_permanent"]
+__all__ = ["TIMED_OUT", "Question", "as_event", "from_event", "is_elsewhere", "is_permanent"]
+
+#: A trigger's event when the time is over.
+TIMED_OUT = {"status": "timed out"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Question:
         if not isinstance(filters, Mapping):
             problems["filters"] = "must be a dict of the vendor's filters, or its JSON: did a template come out empty?"
         if problems:
+            from airflow_provider_meetings.vendors.fields import refuse  # noqa: PLC0415 - not where a DAG is parsed
+
             raise refuse("The sensor cannot ask, nothing was sent", problems)
         plain = {name: list(wanted) if isinstance(wanted, tuple | set) else wanted for name, wanted in match.items()}
         return cls(window.start, window.end, dict(filters), plain, int(text))

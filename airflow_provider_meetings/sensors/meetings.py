@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
 
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.intervals import window_or_interval
 from airflow_provider_meetings.links import MeetingLink
 from airflow_provider_meetings.reporting import report
+from airflow_provider_meetings.sensors.starting import PerSensor, start_from_trigger, start_trigger_args
 
 __all__ = ["MeetingsSensor"]
 
@@ -19,9 +29,23 @@ __all__ = ["MeetingsSensor"]
 class MeetingsSensor(BaseSensorOperator):
     """Waits until a window of time holds enough meetings; returns them.
 
-    Poke, reschedule and deferrable mode ask the same question, return the same value and fail the same way. An error
-    that waiting cannot mend (a wrong key, a refused filter) fails the task at once, under ``soft_fail`` too; any other
-    error of the vendor is logged and waited out until ``timeout``.
+    Poke, reschedule and deferrable mode ask the same question, return the same value and end the same way:
+
+    * An error that waiting cannot mend (a wrong key, a refused filter) fails the task at once. ``soft_fail``,
+      ``never_fail`` and ``silent_fail`` do not hide it: a wrong key would be skipped for ever.
+    * Any other error of the vendor is logged and waited out until ``timeout``.
+    * What nobody expects (a bug, or somebody else than the vendor answers from the first question on) fails this try;
+      ``silent_fail`` logs it and waits on, ``never_fail`` skips the task.
+    * When ``timeout`` is over, the task fails without a retry; ``soft_fail`` and ``never_fail`` skip it.
+
+    ``timeout`` counts from the start of the try, in the triggerer too, however often that is restarted. (In reschedule
+    mode Airflow counts from the start of the first try, and goes on counting over retries.)
+
+    A deferrable sensor whose arguments are plain values starts in the triggerer: no worker is started only to find that
+    there is nothing yet. It starts on a worker as usual where an argument is a template or the result of another task,
+    where a bound of the window is left to the data interval, where the task is mapped or has an ``on_execute_callback``
+    or a ``pre_execute``, where an argument is wrong (the worker says so in the log), and on Airflow 3.0 to 3.2, whose
+    schedulers cannot.
 
     Args:
         window_start: The first moment; the start of the run's data interval when left out.
@@ -30,8 +54,10 @@ class MeetingsSensor(BaseSensorOperator):
         match: Values that a meeting must have, ``{field: value or list of values}``, checked here, for what the vendor
             cannot filter by.
         min_count: How many meetings are enough.
-        deferrable: Wait in the triggerer, without a worker slot; Airflow's ``[operators] default_deferrable`` when left
-            out.
+        deferrable: Wait in the triggerer, without a worker slot; Airflow's ``[operators] default_deferrable`` when
+            left out. ``poke_interval`` is how old an answer may be there; ``exponential_backoff`` is for the others.
+        start_from_trigger: Whether a deferrable sensor may start in the triggerer. What starts there does not wait
+            for a slot of its pool, nor for ``max_active_tis_per_dag``.
         meetings_conn_id: The connection; its type decides which vendor is asked.
 
     Raises:
@@ -51,6 +77,8 @@ class MeetingsSensor(BaseSensorOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "match": "json"}
     ui_color = "#d6e6f2"
     operator_extra_links = (MeetingLink(),)
+    start_from_trigger: Any = PerSensor(start_from_trigger, on_class=False)
+    start_trigger_args: Any = PerSensor(start_trigger_args, on_class=None)
 
     def __init__(
         self,
@@ -62,6 +90,7 @@ class MeetingsSensor(BaseSensorOperator):
         match: Mapping[str, Any] | None = None,
         min_count: int | str = 1,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -73,27 +102,60 @@ class MeetingsSensor(BaseSensorOperator):
         self.min_count = min_count
         self.deferrable = deferrable
         self._reached = False
+        self.may_start_from_trigger = start_from_trigger
 
     def execute(self, context: Any) -> Any:
         """Wait, in the mode that was chosen."""
-        if not self.deferrable:
-            with _permanent_errors_fail(self):
-                return super().execute(context)
-        answer = self.poke(context)
-        if answer:
-            return answer.xcom_value
+        if self.deferrable:
+            answer = self._ask_first(context)
+            return answer.xcom_value if answer else self._wait_in_triggerer(context)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
+        except AirflowSkipException as error:
+            cause = error.__cause__
+            if isinstance(cause, MeetingsError) and isinstance(cause, AirflowFailException):
+                raise cause from None
+            raise
+
+    def _ask_first(self, context: Any) -> PokeReturnValue:
+        """Ask once on the worker, with Airflow's options as the other modes have them."""
+        try:
+            return self.poke(context)
+        except AirflowTaskTimeout as error:
+            self._skip_if_soft(error)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the options say what becomes of it
+            self._go_on_after(error)
+            return PokeReturnValue(is_done=False)
+
+    def _wait_in_triggerer(self, context: Any) -> None:
+        """Defer for what is left of the time.
+
+        Raises:
+            AirflowSensorTimeout: Nothing is left.
+        """
         from airflow_provider_meetings.triggers.meetings import MeetingsTrigger  # noqa: PLC0415 - not at parse time
 
+        now, question = time.time(), self._question(context)
+        # A task that is resumed has the start of its try still.
+        started = getattr(context.get("ti"), "start_date", None)
+        deadline = (started.timestamp() if isinstance(started, datetime) else now) + self.timeout
+        if deadline <= now:
+            self._time_out()
         self.defer(
             trigger=MeetingsTrigger(
                 meetings_conn_id=self.meetings_conn_id,
                 poke_interval=self.poke_interval,
-                **self._question(context).as_kwargs(),
+                deadline=deadline,
+                **question.as_kwargs(),
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
+            timeout=timedelta(seconds=deadline - now),
         )
-        return None
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Ask once."""
@@ -121,41 +183,65 @@ class MeetingsSensor(BaseSensorOperator):
         """Whether an earlier question was answered, in this process or before a reschedule."""
         if self._reached or self.mode != "reschedule":
             return self._reached
-        first = getattr(context.get("ti"), "get_first_reschedule_date", None)
-        return first is not None and first(context) is not None
+        from airflow_provider_meetings.version_compat import first_reschedule  # noqa: PLC0415 - not at parse time
+
+        return first_reschedule(context, self.retries) is not None
 
     def execute_complete(self, context: Any, event: Any = None) -> list[dict[str, Any]]:
         """Go on after the trigger has fired."""
-        from airflow_provider_meetings.waiting import from_event  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.waiting import TIMED_OUT, from_event  # noqa: PLC0415 - not at parse time
 
+        if event == TIMED_OUT:
+            self._time_out()
         found = from_event(event)
         self.log.info("Success criteria met: %d meeting(s)", len(found))
         report(self, context, "found", found)
         return found
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """Go on after a deferral; an error that waiting cannot mend is not softened."""
-        with _permanent_errors_fail(self):
-            return super().resume_execution(next_method, next_kwargs, context)
+        """Go on after a deferral, with Airflow's options as the other modes have them."""
+        from airflow_provider_meetings.version_compat import deferral_timeout  # noqa: PLC0415 - not at parse time
+
+        try:
+            # Not the sensors' own way to resume: it softens every error, in each version of Airflow another way.
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        except deferral_timeout():
+            self._time_out()
+        except AirflowSensorTimeout:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the options say what becomes of it
+            self._go_on_after(error)
+        return self._wait_in_triggerer(context)
+
+    # -- Airflow's options, for the deferrable mode
+
+    def _go_on_after(self, error: Exception) -> None:
+        """Return where the wait goes on after an error that poke() would raise; raise what it comes to otherwise."""
+        if isinstance(error, AirflowFailException | AirflowSkipException):
+            if not isinstance(error, AirflowSkipException | MeetingsError):
+                self._skip_if_soft(error)
+            raise error
+        if self.silent_fail:
+            self.log.error("Sensor poke failed, asking again", exc_info=error)
+        elif self.never_fail:
+            raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+        else:
+            raise error
+
+    def _time_out(self) -> NoReturn:
+        error = AirflowSensorTimeout(f"Sensor has timed out: there was no such meeting within {self.timeout:g} s.")
+        self._skip_if_soft(error)
+        raise error
+
+    def _skip_if_soft(self, error: BaseException) -> None:
+        for option in ("soft_fail", "never_fail"):
+            if getattr(self, option):
+                raise AirflowSkipException(f"Skipping due to {option} is set to True.") from error
+
+    # -- the question
 
     def _question(self, context: Any) -> Any:
         from airflow_provider_meetings.waiting import Question  # noqa: PLC0415 - not at parse time
 
         start, end = window_or_interval(self.window_start, self.window_end, context)
         return Question.of(start, end, self.filters, self.match, self.min_count)
-
-
-class _permanent_errors_fail:  # noqa: N801 - reads as a statement
-    """Undo what ``soft_fail`` makes of an error that waiting cannot mend: skipping would hide a wrong key for ever."""
-
-    def __init__(self, sensor: MeetingsSensor) -> None:
-        self._soft = sensor.soft_fail
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        from airflow_provider_meetings.waiting import is_permanent  # noqa: PLC0415 - not at parse time
-
-        cause = error.__cause__ if isinstance(error, AirflowSkipException) else None
-        if self._soft and isinstance(cause, MeetingsError) and is_permanent(cause):
-            raise cause

@@ -90,6 +90,7 @@ class Crowd:
         self._clock = self._loop.time
         self._arrivals: deque[_Arrival] = deque()
         self._places: dict[asyncio.Future[Meetings], tuple[Entry, _Party, float]] = {}
+        self._firsts: set[asyncio.Future[Meetings]] = set()
         self._breath = 0.0
 
     def __len__(self) -> int:
@@ -97,15 +98,24 @@ class Crowd:
 
     # -- coming and going
 
-    def join(self, question: Question, interval: float) -> asyncio.Future[Meetings]:
-        """Come in; the future gets the answer."""
+    def join(self, question: Question, interval: float, *, first: bool = False) -> asyncio.Future[Meetings]:
+        """Come in; the future gets the answer.
+
+        Args:
+            question: What is waited for.
+            interval: Seconds that an answer may be old.
+            first: Nobody has asked this before, anywhere.
+        """
         waiter: asyncio.Future[Meetings] = self._loop.create_future()
+        if first:
+            self._firsts.add(waiter)
         self._arrivals.append(_Arrival(question, max(interval, GATHER), waiter))
         self.wake.set()
         return waiter
 
     def leave(self, waiter: asyncio.Future[Meetings]) -> None:
         """Go, with an answer or without."""
+        self._firsts.discard(waiter)
         place = self._places.pop(waiter, None)
         if place is None:
             waiter.cancel()
@@ -255,6 +265,10 @@ class Crowd:
         if entry is not None:
             self._drop(entry)
             self._fail([waiter for party in entry.parties.values() for waiter in party.waiters], error)
+
+    def fail_firsts(self, error: MeetingsError) -> None:
+        """Tell those for whom nobody has asked before that they ask in vain."""
+        self._fail(self._firsts, error)
 
     def fail_all(self, error: BaseException) -> None:
         """Tell everybody that waiting cannot help."""

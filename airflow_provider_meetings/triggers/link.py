@@ -48,6 +48,7 @@ class Link:
         transport: The way to the vendor.
         rate: The rate budget.
         generation: Goes up with each look-up.
+        reached: Whether the vendor has answered at that address.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Link:
         self.transport: Any = None
         self.rate = RateBudget()
         self.generation = 0
+        self.reached = False
         self._budget = budget
         self._look_up = look_up
         self._make_transport = transport
@@ -114,6 +116,7 @@ class Link:
         rules: Any = vendor
         self.settings, self.vendor = settings, replace(rules, patience=patience)
         self.dialect = dialect_of(self.vendor)
+        self.reached = False
         return True
 
     async def new_key(self, generation: int) -> bool:
@@ -134,7 +137,8 @@ class Link:
             return changed
 
     def trust(self) -> None:
-        """Take note that the key was accepted."""
+        """Take note that the vendor has answered, and accepts the key."""
+        self.reached = True
         self._doubted = -1
 
     async def close_retired(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.triggers.events import MeetingsEventTrigger
 from airflow_provider_meetings.triggers.pollers import poller_for
-from airflow_provider_meetings.waiting import Question, as_event
+from airflow_provider_meetings.waiting import TIMED_OUT, Question, as_event
 
 __all__ = ["MeetingsEventTrigger", "MeetingsTrigger"]
 
@@ -18,9 +20,9 @@ __all__ = ["MeetingsEventTrigger", "MeetingsTrigger"]
 class MeetingsTrigger(BaseTrigger):
     """Waits until a window holds enough meetings; fires once.
 
-    Its event is ``{"status": "success", "meetings": [...]}`` or ``{"status": "error", ...}`` for an error that waiting
-    cannot mend. Transient errors are waited out; the deferral's own timeout ends the wait. All triggers of a connection
-    in one triggerer share their requests: the poke interval is how stale an answer may be, not how often is asked.
+    Its event is ``{"status": "success", "meetings": [...]}``, ``{"status": "error", ...}`` for an error that waiting
+    cannot mend, or ``{"status": "timed out"}``. Transient errors are waited out. All triggers of a connection in one
+    triggerer share their requests: the poke interval is how stale an answer may be, not how often is asked.
 
     Args:
         meetings_conn_id: The connection.
@@ -30,6 +32,9 @@ class MeetingsTrigger(BaseTrigger):
         match: Values that a meeting must have, by field.
         min_count: How many meetings are enough.
         poke_interval: Seconds that an answer may be old.
+        deadline: When the wait is over, in seconds since the epoch, also for a triggerer that was restarted; None: the
+            deferral's own timeout alone ends it.
+        first: Nobody has asked yet: if then somebody else than the vendor answers, the address is wrong.
     """
 
     def __init__(
@@ -42,22 +47,30 @@ class MeetingsTrigger(BaseTrigger):
         match: Mapping[str, Any] | None = None,
         min_count: int = 1,
         poke_interval: float = 60.0,
+        deadline: float | None = None,
+        first: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.meetings_conn_id = meetings_conn_id
         self.poke_interval = poke_interval
+        self.deadline = deadline
+        self.first = first
         self.question = Question(window_start, window_end, dict(filters or {}), dict(match or {}), min_count)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and the arguments that make it anew; no secret is among them."""
-        arguments = {"meetings_conn_id": self.meetings_conn_id, "poke_interval": self.poke_interval}
+        arguments = {name: getattr(self, name) for name in ("meetings_conn_id", "poke_interval", "deadline", "first")}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments | self.question.as_kwargs()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with all others who wait on this connection, until the answer is yes or waiting cannot help."""
+        event: dict[str, Any]
+        left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
-            async with poller_for(self.meetings_conn_id) as poller:
-                found = await poller.answer(self.question, self.poke_interval)
+            async with asyncio.timeout(left), poller_for(self.meetings_conn_id) as poller:
+                found = await poller.answer(self.question, self.poke_interval, first=self.first)
+        except TimeoutError:
+            event = dict(TIMED_OUT)
         except MeetingsError as error:
             event = as_event(error)
         else:

@@ -32,7 +32,7 @@ from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.triggers.crowd import Crowd, Meetings
 from airflow_provider_meetings.triggers.gate import Meter, Moved, TooCostly, meter
 from airflow_provider_meetings.triggers.link import PARALLEL, Line, Link
-from airflow_provider_meetings.waiting import Question, is_permanent
+from airflow_provider_meetings.waiting import Question, is_elsewhere, is_permanent
 from airflow_provider_meetings.wire import Listing
 
 __all__ = ["Poller"]
@@ -126,19 +126,21 @@ class Poller:
 
     # -- for those who wait
 
-    async def answer(self, question: Question, interval: float) -> Meetings:
+    async def answer(self, question: Question, interval: float, *, first: bool = False) -> Meetings:
         """Wait until the question is answered with yes; return the meetings found.
 
         Args:
             question: What is waited for.
             interval: Seconds that an answer may be old.
+            first: Nobody has asked this before, on a worker say: an answer of somebody else than the vendor is no
+                trouble on the way then, but a wrong address.
 
         Raises:
             MeetingsError: Waiting cannot help.
         """
         if self.ended:
             raise RuntimeError("the poller has ended") from _why(self._task)
-        waiter = self._crowd.join(question, interval)
+        waiter = self._crowd.join(question, interval, first=first)
         try:
             return await waiter
         finally:
@@ -388,6 +390,8 @@ class Poller:
         if is_permanent(error):
             self._refused(rnd, errand, error)
             return
+        if is_elsewhere(error) and not self._link.reached:
+            self._crowd.fail_firsts(error)
         now = self._clock()
         entries = [self._crowd.entries[ask] for ask in errand.serves if ask in self._crowd.entries]
         for entry in entries:

@@ -8,14 +8,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow.sdk.exceptions import AirflowRescheduleException
 from meetings_support import BUILDERPRIME, HIRINGCENTER, HOUR, NOON, WRONG_KEY, Tiny
 
 from airflow_provider_meetings.exceptions import (
@@ -298,15 +297,6 @@ def test_an_event_that_is_not_ours_is_an_error(event):
     """Resuming with something else fails, it does not find an empty list."""
     with pytest.raises(MeetingsProtocolError, match="not understood"):
         sensor_of("deferrable").resume_execution("execute_complete", {"event": event}, context_of())
-
-
-def test_a_failure_of_the_trigger_itself_is_a_failure():
-    """What the trigger did not catch fails the task, and is skipped under soft_fail as with any sensor."""
-    failed = {"error": "Trigger failure", "traceback": ["boom"]}
-    with pytest.raises(AirflowException):
-        sensor_of("deferrable").resume_execution("__fail__", failed, context_of())
-    with pytest.raises(AirflowSkipException):
-        sensor_of("deferrable", soft_fail=True).resume_execution("__fail__", failed, context_of())
 
 
 # -- the trigger
