@@ -1,6 +1,7 @@
 """Sphinx's settings for the site: `make docs` builds it, strictly and without the internet, into build/docs."""
 
 import atexit
+import inspect
 import os
 import shutil
 import sys
@@ -36,7 +37,7 @@ smartquotes = False  # what stands on a page is often pasted into a terminal
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
-autodoc_class_signature = "separated"
+add_module_names = False  # each section says where its names are
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
@@ -46,10 +47,13 @@ napoleon_use_rtype = False
 # the internet.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(airflow|aiohttp|collections|datetime|pathlib|pendulum|pytest|requests|typing)\..*"),
     (
         r"py:.*",
-        r"(AirflowException|AirflowFailException|Asset|AirflowSensorTimeout|Any|bool|dict|float|int|list|str|tuple)",
+        r"(airflow|aiohttp|collections|datetime|pathlib|pendulum|pytest|requests|typing)\..*",
+    ),
+    (
+        r"py:.*",
+        r"(AirflowException|AirflowFailException|Asset|AirflowSensorTimeout|Any|bool|dict|float|int|list|str|timedelta|tuple)",
     ),
 ]
 
@@ -62,6 +66,29 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#2f6b3a", "color-brand-content": "#2f6b3a"},
-    "dark_css_variables": {"color-brand-primary": "#8fce9b", "color-brand-content": "#8fce9b"},
+    "light_css_variables": {
+        "color-brand-primary": "#2f6b3a",
+        "color-brand-content": "#2f6b3a",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#8fce9b",
+        "color-brand-content": "#8fce9b",
+    },
 }
+
+
+def _signature(_app, what, _name, thing, *_):  # noqa: ANN001, ANN002, ANN202 - Sphinx calls it
+    """Show the arguments of a class as its author wrote them; Airflow's metaclass would say `*args, **kwargs`."""
+    if what != "class" or issubclass(thing, Exception):
+        return None
+    parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
+    return str(
+        inspect.Signature(
+            [each.replace(annotation=inspect.Parameter.empty) for each in parameters]
+        )
+    ), ""
+
+
+def setup(app):  # noqa: ANN001, ANN201 - likewise
+    """Connect it."""
+    app.connect("autodoc-process-signature", _signature)

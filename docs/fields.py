@@ -36,18 +36,26 @@ def fields(fields: Iterable[Field]) -> str:
 
 def filters(kinds: Mapping[str, str]) -> str:
     """Return the table of a vendor's filters."""
-    return table({"filter": f"`{name}`", "kind": kind, "meaning": FILTERS[name]} for name, kind in kinds.items())
+    return table(
+        {"filter": f"`{name}`", "kind": kind, "meaning": FILTERS[name]}
+        for name, kind in kinds.items()
+    )
 
 
 def settings(connection_type: str, *, common: bool) -> str:
     """Return the table of a connection's extras: those of both types, or those of one alone."""
-    types = {kind["connection-type"]: kind["conn-fields"] for kind in describe("")["connection-types"]}
+    types = {
+        kind["connection-type"]: kind["conn-fields"]
+        for kind in describe("")["connection-types"]
+    }
     shared = set.intersection(*(set(extras) for extras in types.values()))
     return table(
         {
             "extra": f"`{name}`",
             "in the form": field["label"],
-            "default": "" if (default := field["schema"].get("default")) is None else f"`{_shown(default)}`",
+            "default": ""
+            if (default := field["schema"].get("default")) is None
+            else f"`{_shown(default)}`",
             "meaning": field["description"].replace("|", "\\|"),
         }
         for name, field in types[connection_type].items()
@@ -78,7 +86,10 @@ TABLES = {
 
 def pages() -> dict[Path, str]:
     """Return the pages as they should be, by path."""
-    return {DOCS / name: _renewed((DOCS / name).read_text(), tables) for name, tables in TABLES.items()}
+    return {
+        DOCS / name: _renewed((DOCS / name).read_text(), tables)
+        for name, tables in TABLES.items()
+    }
 
 
 def _renewed(text: str, tables: Mapping[str, str]) -> str:
