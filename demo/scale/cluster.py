@@ -100,7 +100,7 @@ def _settings(database: str, broker: str, slots: int) -> dict[str, str]:
         # A triggerer that is gone is missed the same way, and another one takes its triggers.
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "3",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-        "AIRFLOW__TRIGGERER__DEFAULT_CAPACITY": "1000",
+        "AIRFLOW__TRIGGERER__CAPACITY": "1000",
         "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "0",
         # The DAG file does not change: parsing it again and again would only take time from the tasks.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",

@@ -75,16 +75,18 @@ class Scale:
         if running < _FEWEST_STRUCK:
             return  # in a moment it has more to lose
         killed = self.cluster.kill(victim)
-        self._clock.say(f"SIGKILL of {victim}: {killed} processes, {running} running tasks among them")
+        successor = self.cluster.start_worker()
+        lost = f"{killed} processes, {running} running tasks among them"
+        self._clock.say(f"SIGKILL of {victim}: {lost}; {successor} starts in its place")
         self.kills.append(Check.at_least("tasks running on the worker when it was killed", 1, running))
-        self.add_worker()
 
     def _kill_triggerer(self, run_id: str) -> None:
         waiting = self.api.count(DAG, run_id, "wait", "deferred")
         if not waiting:
             return
         killed = self.cluster.kill("triggerer")
-        self._clock.say(f"SIGKILL of the triggerer: {killed} processes, with {waiting} sensors waiting in it")
+        lost = f"{killed} processes, {waiting} sensors waiting in it"
+        self._clock.say(f"SIGKILL of the triggerer: {lost}; another one starts in its place")
         self.kills.append(Check.at_least("sensors waiting in the triggerer when it was killed", 1, waiting))
         self.cluster.start_triggerer()
 
