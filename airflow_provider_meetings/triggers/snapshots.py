@@ -162,8 +162,9 @@ class Journal:
         self._generation += 1
         while not await self._write_leaves(range(self._leaves)):
             self._leaves *= 2
-        self._dirty, self._uneven = set(), False
+        self._dirty = set()
         await self._write_head()
+        self._uneven = False
         for shelf in self._shelves:
             for key in old:
                 await shelf.adelete(key)

@@ -136,6 +136,7 @@ class Watch:
                         yield events
             except OvertakenError as error:
                 _log.info("Beginning anew where somebody else has gone on: %s", error)
+                await asyncio.sleep(self._interval)
             except Exception as error:  # noqa: BLE001 - a watch that ends is one that misses something
                 self._troubles += 1
                 wait = min(LONGEST_WAIT, self._interval * 2 ** min(self._troubles, 10))

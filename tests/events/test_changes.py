@@ -213,7 +213,7 @@ MADE = {
 
 @pytest.mark.parametrize(("moments", "kind"), MADE.values(), ids=MADE)
 def test_created_or_moved_in(moments, kind):
-    """A meeting that newly is in the window was made since the last look, or moved there, as far as the vendor tells."""
+    """A meeting that newly is in the window was made since the last look, or moved there, as the vendor tells."""
     window = Window(START, END)
     (event,) = told(compare(first({}, window), {"a": {"meetingDate": START} | moments}, window))
 
