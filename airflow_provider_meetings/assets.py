@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
-from airflow_provider_meetings.version_compat import asset_history
-
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
@@ -19,6 +17,8 @@ __all__ = ["check_uri", "meeting_events", "meetings_asset", "meetings_uri"]
 
 SCHEME = "meetings"
 
+# As Airflow has it.
+_CONNECTION = re.compile(r"[\w#!()\-.:/\\]+")
 _VIEW = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _EXAMPLE = f"an address of meetings is {SCHEME}://<connection id>, or {SCHEME}://<connection id>/<a name of yours>"
 #: How many of an asset's last events are looked through for the original of a repeat. The trigger fires no more than
@@ -51,20 +51,18 @@ def check_uri(uri: SplitResult) -> SplitResult:
         problem = "there is no connection in it"
     elif "@" in uri.netloc:
         problem = "user and password belong into the connection, not into an address"
-    elif not uri.geturl().isascii() or quote(unquote(uri.netloc), safe="") != quote(uri.netloc, safe="%"):
-        problem = f"{uri.netloc!r} is not the id of a connection, percent-encoded"
+    elif not _CONNECTION.fullmatch(unquote(uri.netloc)):
+        problem = f"{unquote(uri.netloc)!r} cannot be the id of a connection"
     elif uri.query or uri.fragment:
         problem = "the filters belong into the trigger; give what they leave a name in the path"
     elif not _VIEW.fullmatch(uri.path.rstrip("/")):
         problem = f"{uri.path!r} is not a name of letters, digits and . _ ~ -"
     if problem:
         raise ValueError(f"{uri.geturl()!r}: {problem}; {_EXAMPLE}.")
-    return uri._replace(path=uri.path.rstrip("/") or "/")
+    return uri._replace(netloc=quote(unquote(uri.netloc), safe=""), path=uri.path.rstrip("/") or "/")
 
 
-def meetings_asset(
-    meetings_conn_id: str, view: str | None = None, *, trigger: Any = None, **kwargs: Any
-) -> Asset:
+def meetings_asset(meetings_conn_id: str, view: str | None = None, *, trigger: Any = None, **kwargs: Any) -> Asset:
     """Return the asset of a connection's meetings: an outlet for who writes them, and a schedule for who reacts.
 
     Args:
@@ -109,6 +107,8 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
         The payloads as :class:`~airflow_provider_meetings.triggers.meetings.MeetingsEventTrigger` describes them.
         Nothing for a run that was started by hand, and nothing of events that have another source.
     """
+    from airflow_provider_meetings.version_compat import asset_history  # noqa: PLC0415 - light, see above
+
     run = context.get("dag_run")
     own = (getattr(run, "dag_id", None), getattr(run, "run_id", None))
     found: dict[str, tuple[Any, dict[str, Any]]] = {}

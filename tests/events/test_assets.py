@@ -1,0 +1,176 @@
+"""Meetings as assets: their addresses in Airflow, and how a run reads what has happened to them."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.sdk import Asset
+
+from airflow_provider_meetings import version_compat
+from airflow_provider_meetings.assets import check_uri, meeting_events, meetings_asset, meetings_uri
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
+
+T0 = datetime(2026, 2, 2, 10, tzinfo=UTC)
+
+ADDRESSES = {
+    ("hiringcenter_default", None): "meetings://hiringcenter_default/",
+    ("hiringcenter_default", "interviews"): "meetings://hiringcenter_default/interviews",
+    ("Acme.Prod-2", "/north/week~1/"): "meetings://Acme.Prod-2/north/week~1",
+    ("team/a:b(c)#d", "x"): "meetings://team%2Fa%3Ab%28c%29%23d/x",
+}
+
+
+@pytest.mark.parametrize(("parts", "address"), ADDRESSES.items(), ids=str)
+def test_addresses(parts, address):
+    """An address is made of the connection and a name, and Airflow keeps it as it is, whatever is in the id."""
+    assert address == meetings_uri(*parts)
+    assert address == meetings_asset(*parts).uri
+    assert address == Asset(uri=address).uri
+    assert address == Asset(uri=address.rstrip("/") + "/").uri
+
+
+NONSENSE = {
+    "meetings:///interviews": "there is no connection",
+    "meetings://user:secret@c/x": "belong into the connection",
+    "meetings://c/x?ownerId=1": "belong into the trigger",
+    "meetings://c/a b": "is not a name",
+    "meetings://c//x": "is not a name",
+    "meetings://c/ä": "is not a name",
+    "meetings://my%20connection/x": "cannot be the id of a connection",
+}
+
+
+@pytest.mark.parametrize(("address", "complaint"), NONSENSE.items(), ids=NONSENSE)
+def test_nonsense_is_refused(address, complaint):
+    """What is no address of meetings is refused with a text that says what is wrong and what one looks like."""
+    with pytest.raises(ValueError, match=complaint) as refusal:
+        check_uri(urlsplit(address))
+
+    assert "meetings://<connection id>" in str(refusal.value)
+
+
+def test_airflow_asks_the_handler():
+    """Airflow itself refuses an asset with an address of this scheme that is none."""
+    with pytest.raises(ValueError, match="belong into the trigger"):
+        Asset(uri="meetings://c/x?ownerId=1")
+
+
+def test_a_watched_asset():
+    """An asset with a trigger has a watcher; a trigger of another connection is a mistake."""
+    trigger = MeetingsEventTrigger(meetings_conn_id="c", ahead=60)
+    asset = meetings_asset("c", "soon", trigger=trigger, group="interviews", extra={"team": "north"})
+
+    assert [trigger] == [watcher.trigger for watcher in asset.watchers]
+    assert ("interviews", {"team": "north"}) == (asset.group, asset.extra)
+    assert meetings_asset("c").watchers == []
+    with pytest.raises(MeetingsConfigurationError, match="watches 'c'"):
+        meetings_asset("d", trigger=trigger)
+
+
+def test_light():
+    """Airflow imports the module wherever an asset is made: it brings nothing heavy along."""
+    code = (
+        "import json, sys; import airflow_provider_meetings.assets; "
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert not set(json.loads(done.stdout)) & {"airflow", "aiohttp", "requests", "pendulum", "msgspec"}
+
+
+class _Asset(NamedTuple):
+    name: str
+    uri: str
+
+
+class _Log:
+    """The events of an asset, as Airflow stores them, and the runs that they have started."""
+
+    asset = _Asset("meetings://c/", "meetings://c/")
+
+    def __init__(self, monkeypatch):
+        self.events = []
+        monkeypatch.setattr(version_compat, "asset_history", self._history)
+
+    def add(self, event_id, *runs, **payload):
+        """Store an event that has started some runs, each ``dag_id/run_id``."""
+        created = [SimpleNamespace(dag_id=run.split("/")[0], run_id=run.split("/")[1]) for run in runs]
+        extra = {"from_trigger": True, "payload": {"event_id": event_id, "kind": "changed"} | payload}
+        moment = T0 + timedelta(seconds=len(self.events))
+        self.events.append(SimpleNamespace(timestamp=moment, extra=extra, asset=self.asset, created_dagruns=created))
+
+    def _history(self, name, uri, before, limit):
+        assert (name, uri) == (self.asset.name, self.asset.uri)
+        return [event for event in reversed(self.events) if event.timestamp <= before][:limit]
+
+    def read(self, run):
+        """Read the events as a task of a run does."""
+        dag_id, run_id = run.split("/")
+        own = [e for e in self.events if any((r.dag_id, r.run_id) == (dag_id, run_id) for r in e.created_dagruns)]
+        context = {
+            "dag_run": SimpleNamespace(dag_id=dag_id, run_id=run_id),
+            "triggering_asset_events": {self.asset: own[::-1]} if own else {},
+        }
+        return [event["event_id"] for event in meeting_events(context)]
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """An asset's events."""
+    return _Log(monkeypatch)
+
+
+def test_each_event_belongs_to_one_run(log):
+    """A repeat that arrives in another run is dropped there; the run that had it first gets it in every try."""
+    log.add("a", "dag/1")
+    log.add("b", "dag/1")
+    log.add("b", "dag/2")
+    log.add("c", "dag/2")
+
+    assert ["a", "b"] == log.read("dag/1")
+    assert ["c"] == log.read("dag/2")
+    assert ["a", "b"] == log.read("dag/1")
+
+
+def test_nothing_twice_in_a_run(log):
+    """A repeat that arrives in the same run is dropped; the order is that of the first time."""
+    for event_id in ("a", "b", "a", "b"):
+        log.add(event_id, "dag/1")
+
+    assert ["a", "b"] == log.read("dag/1")
+
+
+def test_every_dag_has_its_own(log):
+    """What another DAG's run has got is new for this one, and so is what has started no run at all."""
+    log.add("a", "other/1")
+    log.add("b")
+    log.add("a", "dag/1", "other/2")
+    log.add("b", "dag/1")
+
+    assert ["a", "b"] == log.read("dag/1")
+    assert log.read("other/2") == []
+
+
+def test_only_repeats_have_no_news(log):
+    """A run that was started by repeats alone has nothing to do."""
+    log.add("a", "dag/1")
+    log.add("a", "dag/2")
+    log.add("a", "dag/3")
+
+    assert [[], []] == [log.read("dag/2"), log.read("dag/3")]
+
+
+def test_what_is_none_of_ours(log):
+    """Events that a task or a person has made of the asset are left out, and a run by hand has none."""
+    log.add("a", "dag/1")
+    log.events[0].extra = {"outcome": "created", "meeting_ids": [1]}
+
+    assert log.read("dag/1") == []
+    assert log.read("dag/by_hand") == []
+    assert meeting_events({}) == []
