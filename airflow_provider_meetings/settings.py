@@ -207,6 +207,7 @@ class _Form:
         self.host = (conn.host or "").strip()
         self.password = (conn.password or "").strip()
         self._problems: list[str] = []
+        self._prefix = f"extra__{getattr(conn, 'conn_type', None)}__"
         self._extra = self._decode(conn.extra)
         for name in ("login", "port", "schema"):
             if getattr(conn, name, None):
@@ -222,9 +223,17 @@ class _Form:
         except ValueError:
             decoded = None
         if isinstance(decoded, dict):
-            return dict(decoded)
+            return self._without_prefix(decoded)
         self.problem("extra", "is not a JSON object")
         return {}
+
+    def _without_prefix(self, extra: dict[str, Any]) -> dict[str, Any]:
+        """Take the prefix off that older forms, and URIs written for them, put before a field's name."""
+        older = {
+            name.removeprefix(self._prefix): value for name, value in extra.items() if name.startswith(self._prefix)
+        }
+        plain = {name: value for name, value in extra.items() if not name.startswith(self._prefix)}
+        return plain | {name: value for name, value in older.items() if plain.get(name) in (None, "")}
 
     def problem(self, name: str, text: str) -> None:
         self._problems.append(f"{name} {text}")

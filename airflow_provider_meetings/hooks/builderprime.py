@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_meetings import legacy_forms
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.moments import DAY
 from airflow_provider_meetings.settings import BuilderPrimeSettings
@@ -21,6 +22,16 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
     conn_type = "builderprime"
     hook_name = "Builder Prime"
     default_conn_name = "builderprime_default"
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the fields of the connection form below Airflow 3.2; newer ones take them from the description."""
+        return legacy_forms.widgets(cls.conn_type)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the connection form below Airflow 3.2 hides, renames and suggests."""
+        return legacy_forms.behaviour(cls.conn_type)
 
     def list_meeting_types(self) -> list[dict[str, Any]]:
         """List the account's meeting types, such as ``{"id": 1011, "name": "Sales Meeting", …}``."""

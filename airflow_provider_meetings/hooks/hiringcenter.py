@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_meetings import legacy_forms
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.settings import HiringCenterSettings
 from airflow_provider_meetings.vendors.answers import Helpdesk
@@ -20,6 +21,16 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
     conn_type = "hiringcenter"
     hook_name = "HiringCenter"
     default_conn_name = "hiringcenter_default"
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the fields of the connection form below Airflow 3.2; newer ones take them from the description."""
+        return legacy_forms.widgets(cls.conn_type)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the connection form below Airflow 3.2 hides, renames and suggests."""
+        return legacy_forms.behaviour(cls.conn_type)
 
     def _settings_of(self, conn: Any) -> HiringCenterSettings:
         return HiringCenterSettings.of(conn)

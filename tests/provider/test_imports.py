@@ -33,6 +33,7 @@ def _room(layer: int, *outside: str, typing: tuple[str, ...] = ()) -> Room:
 ROOMS = {
     "provider_info": _room(0),
     "": _room(1),  # the package itself: the version and the door for Airflow
+    "legacy_forms": _room(1, "wtforms", "flask_appbuilder"),  # the connection forms below Airflow 3.2
     "exceptions": _room(2, "airflow"),  # the error tree inherits Airflow's
     "version_compat": _room(2, "airflow", "asgiref"),  # what differs between the Airflow versions
     "assets": _room(3, "airflow"),  # meetings' addresses, and how a DAG reads their events

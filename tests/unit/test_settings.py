@@ -355,3 +355,52 @@ def test_no_secret_shows_in_a_repr():
     for settings in (hc({"proxies": proxies}), bp({**KEYS, "read_api_key": f"{SECRET}-2", "proxies": proxies})):
         assert SECRET not in repr(settings)
         assert SECRET not in str(settings)
+
+
+@dataclass
+class TypedConnection(Connection):
+    """A connection with its type."""
+
+    conn_type: str = "hiringcenter"
+
+
+def test_what_the_form_of_airflow_2_saves():
+    """Numbers as text, empty text, nulls, JSON as text, and flags: the same as what a newer form saves."""
+    saved = {
+        "update_method": "PUT",
+        "idempotency_window": None,
+        "rate_limit_per_minute": 400,
+        "timeout": "2.5",
+        "max_wait": "0",
+        "max_attempts": "",
+        "verify": "true",
+        "proxies": '{"https": "http://proxy.example.com:3128"}',
+        "allow_insecure": False,
+    }
+    settings = HiringCenterSettings.of(TypedConnection(extra=json.dumps(saved)))
+    assert ("PUT", 86_400, 400) == (
+        settings.update_method,
+        settings.idempotency_window,
+        settings.rate_limit_per_minute,
+    )
+    assert (2.5, 0, 5) == (settings.timeout, settings.max_wait, settings.max_attempts)
+    assert {"https": "http://proxy.example.com:3128"} == settings.proxies
+
+
+@pytest.mark.parametrize("plain", [{}, {"timeout": ""}, {"timeout": None}])
+def test_a_prefixed_extra_is_the_extra(plain):
+    """What older forms and URIs prefix with the connection's type counts, where the plain name says nothing."""
+    extra = {"extra__hiringcenter__timeout": "20"} | plain
+    assert 20 == HiringCenterSettings.of(TypedConnection(extra=json.dumps(extra))).timeout
+
+
+def test_a_plain_extra_beats_a_prefixed_one():
+    """An old form's leftover does not undo what was given under the plain name."""
+    extra = {"extra__hiringcenter__timeout": "20", "timeout": 7}
+    assert 7 == HiringCenterSettings.of(TypedConnection(extra=json.dumps(extra))).timeout
+
+
+def test_the_prefix_of_another_type_is_refused():
+    """An extra of another connection type is as unknown as any other name."""
+    conn = TypedConnection(extra=json.dumps({"extra__builderprime__timeout": "20"}))
+    assert "extra__builderprime__timeout" in "".join(refusal(HiringCenterSettings.of, conn))
