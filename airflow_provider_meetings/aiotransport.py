@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 import time
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -25,6 +26,8 @@ __all__ = ["AsyncTransport", "Gate"]
 T = TypeVar("T")
 
 _NO_METRICS = Metrics()
+#: Bytes that are unpacked before the event loop has its turn again.
+_PIECE = 1 << 20
 
 
 class Gate(Protocol):
@@ -76,7 +79,8 @@ class AsyncTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._sockets, ssl=context),
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            headers={"User-Agent": user_agent(), "Accept": "application/json"},
+            headers={"User-Agent": user_agent(), "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+            auto_decompress=False,  # before 3.13.3 aiohttp unpacks all there is, however much that is
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -199,12 +203,42 @@ def _proxy(settings: Settings) -> str | None:
 async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
     """Read an answer; None: it is too large."""
     chunks, size = [], 0
-    async for chunk in answer.content.iter_any():
+    async for chunk in _unpacked(answer):
         chunks.append(chunk)
         size += len(chunk)
         if size > LARGEST_ANSWER:
             return None
     return b"".join(chunks)
+
+
+async def _unpacked(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield an answer's body as it was before it was packed, in pieces that do not hold the event loop up."""
+    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        async for chunk in answer.content.iter_any():
+            yield chunk
+        return
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise aiohttp.ClientPayloadError(f"The answer is packed in a way that was not asked for: {encoding}")
+    unpacker = None
+    async for chunk in answer.content.iter_any():
+        data = chunk
+        while True:
+            if unpacker is None or unpacker.eof:  # gzip may have several members
+                # 47: gzip or zlib, by the first byte; what begins as neither is the bare deflate that some servers send
+                bare = encoding == "deflate" and data[0] & 0x0F != zlib.DEFLATED
+                unpacker = zlib.decompressobj(-zlib.MAX_WBITS if bare else 47)
+            try:
+                piece = unpacker.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise aiohttp.ClientPayloadError(f"The answer is not the {encoding} that it says it is") from error
+            yield piece
+            data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+            if not data and (unpacker.eof or len(piece) < _PIECE):
+                break
+            await asyncio.sleep(0)
+    if unpacker is not None and not unpacker.eof:
+        raise aiohttp.ClientPayloadError(f"The {encoding} of the answer has no end")
 
 
 def _failure(error: BaseException, request: Request, settings: Settings, sent_at: float) -> MeetingsTransportError:

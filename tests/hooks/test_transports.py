@@ -4,7 +4,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import gc
-import gzip
 import json
 import os
 import socket
@@ -12,6 +11,7 @@ import struct
 import time
 import traceback
 import tracemalloc
+import zlib
 
 import certifi
 import pytest
@@ -211,9 +211,10 @@ def endless(sock, _number):
 
 
 def bomb():
-    """Make a small answer that unpacks to 512 MB."""
-    zeros = gzip.compress(bytes(1 << 24))
-    return reply("200 OK", zeros * 32, "Content-Encoding: gzip", "Content-Type: application/json")
+    """Make a small answer that unpacks to 128 MB; in one piece, since older clients read only the first one."""
+    packer, zeros = zlib.compressobj(wbits=31), bytes(1 << 20)
+    packed = b"".join([*(packer.compress(zeros) for _ in range(128)), packer.flush()])
+    return reply("200 OK", packed, "Content-Encoding: gzip", "Content-Type: application/json")
 
 
 @WAYS
@@ -231,6 +232,45 @@ def test_memory_survives_any_answer(serve, listed):
             tracemalloc.stop()
     assert peak < 3 * LARGEST_ANSWER
     assert (caught.value.method, caught.value.path) == ("GET", "/meetings")
+
+
+LONG = json.dumps({"success": True, "items": [], "pagination": {}, "padding": "x" * (3 << 20)}).encode()
+
+
+def packed(text, wbits):
+    """Pack as gzip (31), zlib (15) or bare deflate (-15)."""
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(text) + packer.flush()
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", packed(LONG, 31)),
+        ("gzip", packed(LONG[:500], 31) + packed(LONG[500:], 31)),
+        ("deflate", packed(LONG, 15)),
+        ("deflate", packed(LONG, -15)),
+        ("identity", LONG),
+    ],
+    ids=["gzip", "gzip of two members", "zlib", "bare deflate", "identity"],
+)
+def test_packed_answers_are_unpacked(listed, encoding, body):
+    """However an answer of some megabytes is packed, both transports read all of it."""
+    answer = reply("200 OK", body, f"Content-Encoding: {encoding}")
+    with Tiny(answering(answer)) as tiny:
+        assert [] == listed(hook_to(HIRINGCENTER, tiny.url, timeout=60), *WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", packed(LONG, 31)[:-9]), ("deflate", b"\x78not deflate"), ("zstd", b"never asked for")],
+)
+def test_badly_packed_answers_are_transport_errors(encoding, body):
+    """What cannot be unpacked in the triggerer is an answer that got broken on its way, not an empty list."""
+    answer = reply("200 OK", body, f"Content-Encoding: {encoding}")
+    with Tiny(answering(answer)) as tiny, pytest.raises(MeetingsTransportError, match="the connection broke"):
+        listed_by_triggerer(hook_to(HIRINGCENTER, tiny.url, timeout=60), *WINDOW)
 
 
 # -- where requests go, and with what
