@@ -95,10 +95,10 @@ def meetings_asset(meetings_conn_id: str, view: str | None = None, *, trigger: A
 def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what happened to the meetings whose assets have started this run: oldest first, and nothing twice.
 
-    Several events may start one run, and an event may arrive again, mostly in another run, after a triggerer was
-    killed. What belongs to this run is told by the asset's own history: a repeat is an event whose id an earlier one
-    has that has started another run of this DAG. So each event belongs to one run, and that run gets it as often as it
-    asks, in each try and after a clear.
+    Several events may start one run, and an event may arrive again, in the same run or in another one. What belongs to
+    this run is told by the asset's own history: a repeat is an event whose id an earlier one has that has started
+    another run of this DAG. So each event belongs to one run, and that run gets it as often as it asks, in each try and
+    after a clear. Below Airflow 3.2, which cannot be asked that way, only what is twice in one run is dropped.
 
     Args:
         context: The task's context.
@@ -120,9 +120,8 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not told:
             continue
         old: set[str] = set()
-        for event in asset_history(asset.name, asset.uri, max(told)[0], _HISTORY + len(told)):
+        for event in asset_history(asset.name, asset.uri, max(one[0] for one in told), _HISTORY + len(told)):
             runs = {(one.dag_id, one.run_id) for one in event.created_dagruns}
-            # Of another run of this DAG, and of none before it that is ours.
             if any(dag_id == own[0] and run_id != own[1] for dag_id, run_id in runs):
                 old |= {event_id for event_id, _ in _told(event) if _is_earlier(event, event_id, told)}
         for moment, event_id, payload in sorted(told, key=lambda one: one[0]):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import sys
 from collections.abc import AsyncIterator, Collection, Hashable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
@@ -24,6 +27,7 @@ else:
 
 __all__ = ["MeetingsEventTrigger"]
 
+_WATCHING = "airflow_provider_meetings.triggers.watching"
 _PATH = "airflow_provider_meetings.triggers.meetings.MeetingsEventTrigger"
 
 # Airflow makes the stream of a trigger in a task that it starts from the trigger's own, and hands it nothing but the
@@ -48,21 +52,20 @@ class MeetingsEventTrigger(BaseEventTrigger):
     The payload of an event is plain JSON, some kilobytes at most:
 
     ``event_id``
-        Tells this event from every other. An event may arrive twice, after a triggerer was killed, and then has the
-        same id and the same payload: :func:`~airflow_provider_meetings.assets.meeting_events` drops repeats.
+        Tells this event from every other. An event may arrive twice, with the same id and the same payload: after a
+        triggerer was killed, and the last one of several at once, some seconds later, because Airflow may leave events
+        that come close after another without a run until there is one more.
+        :func:`~airflow_provider_meetings.assets.meeting_events` drops repeats.
     ``kind``, ``reason``
-        ========== ========= =====================================================================================
-        created              It was made since the last look. Where the vendor does not tell when a meeting was
-                             made, any that newly is there.
-        changed              A field of it is another one.
-        moved_in   edit      Somebody moved it into the window, or changed what the filters look at.
-        .          time      The window moved on with time and has come to it. Nobody has changed it.
-        .          initial   It was there at the first look, with ``initial="emit"``.
-        moved_out  edit      Somebody moved it out of the window, or changed what the filters look at.
-        .          time      The window has moved on with time and left it behind.
-        gone                 There is no such meeting any more: the vendor was asked for it.
-        ========== ========= =====================================================================================
-
+        - ``created``: it was made since the last look. Where the vendor does not tell when a meeting was made, any that
+          newly is there.
+        - ``changed``: a field of it is another one.
+        - ``moved_in``, ``edit``: somebody moved it into the window, or changed what the filters look at.
+        - ``moved_in``, ``time``: the window has moved on with time and has come to it; nobody has changed it.
+        - ``moved_in``, ``initial``: it was there at the first look, with ``initial="emit"``.
+        - ``moved_out``, ``edit``: somebody moved it out of the window, or changed what the filters look at.
+        - ``moved_out``, ``time``: the window has moved on with time and has left it behind.
+        - ``gone``: there is no such meeting any more; the vendor was asked for it.
     ``id``, ``vendor``, ``connection``
         The meeting, ``HiringCenter`` or ``Builder Prime``, and the connection's id.
     ``before``, ``after``
@@ -172,7 +175,7 @@ class MeetingsEventTrigger(BaseEventTrigger):
         trigger = _subscribing.get()
         if trigger is None or trigger.serialize()[1] != kwargs:
             raise RuntimeError("The stream was not started by the trigger that it is for.")
-        return Stream(trigger.watch(), lambda: trigger.fired)
+        return Stream(trigger.watch, lambda: trigger.fired)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Fire the events of each step."""
@@ -185,13 +188,16 @@ class MeetingsEventTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, and fire, for ever."""
-        async for events in self.watch().steps():
+        watch = await self.watch()
+        async for events in watch.steps():
             for event in events:
                 yield _fire(event)
 
-    def watch(self) -> Watch:
+    async def watch(self) -> Watch:
         """Make the watch, with its memory in the asset's state store where there is one."""
-        from airflow_provider_meetings.triggers.snapshots import Journal  # noqa: PLC0415 - not at parse time
+        if _WATCHING not in sys.modules:  # it takes a while to load: not at parse time, and not on the event loop
+            await asyncio.to_thread(importlib.import_module, _WATCHING)
+        from airflow_provider_meetings.triggers.snapshots import Journal  # noqa: PLC0415 - loaded before
         from airflow_provider_meetings.triggers.watching import Watch, Watched  # noqa: PLC0415 - likewise
 
         watched = Watched(

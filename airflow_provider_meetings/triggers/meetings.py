@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -11,7 +13,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.triggers.events import MeetingsEventTrigger
-from airflow_provider_meetings.triggers.pollers import poller_for
 from airflow_provider_meetings.waiting import TIMED_OUT, Question, as_event
 
 __all__ = ["MeetingsEventTrigger", "MeetingsTrigger"]
@@ -65,6 +66,9 @@ class MeetingsTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with all others who wait on this connection, until the answer is yes or waiting cannot help."""
         event: dict[str, Any]
+        await _load_pollers()
+        from airflow_provider_meetings.triggers.pollers import poller_for  # noqa: PLC0415 - loaded before
+
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
             async with asyncio.timeout(left), poller_for(self.meetings_conn_id) as poller:
@@ -80,3 +84,12 @@ class MeetingsTrigger(BaseTrigger):
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+
+async def _load_pollers() -> None:
+    """Load what takes a while to load: not where a DAG file imports a trigger, and not on the event loop."""
+    if _POLLERS not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, _POLLERS)
+
+
+_POLLERS = "airflow_provider_meetings.triggers.pollers"

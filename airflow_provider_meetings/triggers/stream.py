@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from airflow_provider_meetings.triggers.watching import Watch
+if TYPE_CHECKING:
+    from airflow_provider_meetings.triggers.watching import Watch
 
 __all__ = ["Stream"]
 
@@ -18,11 +19,11 @@ class Stream(SharedStreamProducer):
     """Hands out a step at a time, and the next one when all events of the last one are in Airflow's database.
 
     Args:
-        watch: Where the steps come from.
+        watch: Makes what the steps come from.
         fired: Tells the number of the last step all of whose events have been fired by the one who listens.
     """
 
-    def __init__(self, watch: Watch, fired: Callable[[], int]) -> None:
+    def __init__(self, watch: Callable[[], Awaitable[Watch]], fired: Callable[[], int]) -> None:
         self._watch = watch
         self._fired = fired
         self._safe = asyncio.Event()
@@ -30,7 +31,8 @@ class Stream(SharedStreamProducer):
     async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
         """Yield the steps: their number and events, and their number."""
         number = self._fired()
-        async with aclosing(self._watch.steps()) as steps:
+        watch = await self._watch()
+        async with aclosing(watch.steps()) as steps:
             async for events in steps:
                 number += 1
                 self._safe.clear()

@@ -42,9 +42,9 @@ NOTE = 300.0
 #: Seconds of quiet after several events, after which the last of them is fired once more. Airflow gives a run the
 #: events up to the moment at which the first of them was queued, and leaves those that came before it made the run
 #: lying until there is another one: this one takes them along, and is itself a repeat like any other.
-NUDGE = 10.0
-#: Events that are so many seconds apart may still be such.
-CLOSE = 5.0
+NUDGE = 15.0
+#: Events that are so many seconds apart may still be such: as long as a busy scheduler may take to make a run.
+CLOSE = 15.0
 #: Seconds between tries after an error that waiting does not mend: somebody has to.
 LONGEST_WAIT = 300.0
 # Looks at which a meeting is missing, although it should be there, before it counts as out of the filters' reach.
@@ -186,6 +186,7 @@ class Watch:
             if is_last and crowded:
                 await asyncio.sleep(NUDGE)
                 yield events[-1:]
+                self._fired_at = self._clock()
 
     def _wanted(self, events: list[Event]) -> list[Event]:
         return [event for event in events if self._kinds is None or event["kind"] in self._kinds]

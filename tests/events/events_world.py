@@ -218,8 +218,8 @@ def _dice():
 
 
 def brief(events):
-    """The kind, the reason and the id of each event."""
-    return [(event["kind"], event["reason"], event["id"]) for event in events]
+    """The kind, the reason and the id of each event, without repeats."""
+    return [(event["kind"], event["reason"], event["id"]) for event in once(events)]
 
 
 def once(events):

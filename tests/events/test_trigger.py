@@ -97,7 +97,7 @@ class _Watching(MeetingsEventTrigger):
     calendar: Calendar
     poller = None
 
-    def watch(self):
+    async def watch(self):
         """Make the watch with the world's clock and poller."""
 
         @contextlib.asynccontextmanager

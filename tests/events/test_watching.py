@@ -45,7 +45,7 @@ def test_every_kind(kind):
         ("moved_in", "edit", far),
         ("gone", None, gone),
     ] == brief(events)
-    created, changed, moved_out, moved_in, deleted = events
+    created, changed, moved_out, moved_in, deleted = once(events)
     assert calendar.date_field in created["after"]
     assert ({"location": None}, {"location": "Zoom"}) == (changed["before"], changed["after"])
     assert {calendar.date_field: NOON + 3000 * HOUR} == moved_out["after"]
@@ -69,7 +69,7 @@ def test_sliding_window():
 
     events, reads = run(main())
 
-    assert {("moved_out", "time", "m1"), ("moved_in", "time", "m2")} == set(brief(once(events)))
+    assert {("moved_out", "time", "m1"), ("moved_in", "time", "m2")} == set(brief(events))
     assert reads == []
     assert all(event["after"] == {} for event in events if event["kind"] == "moved_out")
 
@@ -328,6 +328,24 @@ def test_a_burst_is_nudged():
     assert alone == 1
     assert ["m1", "m2", "m3", "m4", "m4"] == [event["id"] for event in events]
     assert events[-1] == events[-2]
+
+
+def test_an_event_soon_after_a_nudge_is_nudged():
+    """What a busy scheduler may not have made a run of yet can leave the next event lying, be it itself a repeat."""
+
+    async def main():
+        calendar = Calendar()
+        triggerer = Triggerer(calendar, [Store()])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            for _ in range(2):
+                calendar.book()
+            await asyncio.sleep(watching.NUDGE + 12)
+            calendar.book()
+            await asyncio.sleep(60)
+        return triggerer.database
+
+    assert ["m1", "m2", "m2", "m3", "m3"] == [event["id"] for event in run(main())]
 
 
 def test_many_meetings_fit_the_store():
