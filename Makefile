@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KEEP ?=
 TASKS ?=
+VERSIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-matrix test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,12 @@ test-kill: $(STAMP) ## Kill tasks of a real Airflow at every step, and renew the
 
 test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integration
 	$(BIN)/python -m tests.kill --slice
+
+test-waiting: $(STAMP) ## Kill the triggerer of a real Airflow while two hundred sensors wait and assets are watched
+	$(BIN)/python -m tests.waiting
+
+test-matrix: $(STAMP) ## Install and try the wheel on every Airflow (VERSIONS="2.11 3.2" on some), and renew docs/compatibility.md
+	$(BIN)/python -m tests.matrix $(VERSIONS)
 
 test-mutations: $(STAMP) ## Take the clauses of exactly-once away one by one, and see a test fail each time
 	$(BIN)/python tests/model/mutations.py

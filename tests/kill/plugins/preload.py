@@ -14,6 +14,8 @@ NEEDED = (
     "airflow_provider_meetings.hooks.hiringcenter",
     "airflow_provider_meetings.ledger",
     "airflow_provider_meetings.operators.meetings",
+    "airflow_provider_meetings.sensors.meetings",
+    "airflow_provider_meetings.triggers.meetings",
 )
 
 

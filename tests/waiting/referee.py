@@ -1,0 +1,245 @@
+"""The referee: reads what was asked from the sandbox's journal, and what came of it from Airflow."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from tests.waiting.edits import AHEAD, PAST, Expected
+from tests.waiting.questions import VENDORS, Wait
+
+if TYPE_CHECKING:
+    from tests.waiting.play import Play
+
+# Requests with no longer pause between them belong to one round of polls.
+_PAUSE = 3.0
+#: A handful: more than the lists have pages, far fewer than there are sensors.
+HANDFUL = 16
+# Differences between our clocks, and how far a list may be behind the time that it is made for.
+_SLACK = 60.0
+_LISTS = ("/meetings", "/meetings/v1")
+_BOUNDS = {
+    "hiringcenter": ("meetingDateAfter", "meetingDateBefore"),
+    "builderprime": ("start-date-from", "start-date-to"),
+}
+_BOTH = {"hiringcenter": ("meetingDate", "notes", "prospectId"), "builderprime": ("startDateTime", "title", "location")}
+
+
+def rounds(journal: Iterable[dict[str, Any]], since: float, until: float = float("inf")) -> list[list[dict[str, Any]]]:
+    """Group the requests of each vendor by the pauses between them."""
+    found = []
+    for vendor in VENDORS:
+        last = float("-inf")
+        for row in journal:
+            at = row["at"] / 1000
+            if row["vendor"] == vendor and since <= at < until:
+                if at - last > _PAUSE:
+                    found.append([])
+                found[-1].append(row)
+                last = at
+    return found
+
+
+def busiest(journal: Iterable[dict[str, Any]], vendor: str, seconds: float) -> int:
+    """The most requests of a vendor in any span of so many seconds, wherever it begins."""
+    times = [row["at"] / 1000 for row in journal if row["vendor"] == vendor]
+    most = begin = 0
+    for end, at in enumerate(times):
+        while times[begin] <= at - seconds:
+            begin += 1
+        most = max(most, end - begin + 1)
+    return most
+
+
+def judge(play: Play) -> list[str]:
+    """Say what was violated, in sentences."""
+    return [*_answers(play), *_vain(play), *_requests(play), *_changes(play), *_repeats(play), *_told(play)]
+
+
+def _name(wait: Wait) -> str:
+    return f"{wait.dag}[{wait.index}]"
+
+
+def _answers(play: Play) -> list[str]:
+    problems = []
+    for wait in play.plan.waits:
+        if not wait.own:
+            continue
+        state = play.states.get((wait.dag, wait.index), {}).get("state")
+        if state != "success":
+            problems.append(f"{_name(wait)} ended in {state}, and its meetings were there")
+            continue
+        found = play.xcoms[wait.dag, wait.index]
+        expected = {str(made): row for made, row in zip(wait.ids, wait.own, strict=True)}
+        ids = Counter(str(meeting["id"]) for meeting in found)
+        if ids != Counter(list(expected)):
+            problems.append(f"{_name(wait)} returned {dict(ids)} and not its own {sorted(expected)}")
+            continue
+        wrong = [
+            f"{meeting['id']}.{name} is {meeting[name]!r}, not {expected[str(meeting['id'])][name]!r}"
+            for meeting, name in itertools.product(found, _BOTH[wait.vendor])
+            if meeting[name] != expected[str(meeting["id"])][name]
+        ]
+        problems += [f"{_name(wait)}: {some}" for some in wrong]
+    return problems
+
+
+def _vain(play: Play) -> list[str]:
+    problems = []
+    back = play.world.kills[0].back_at
+    for wait in play.plan.in_vain:
+        row = play.states.get((wait.dag, wait.index), {})
+        expected = "skipped" if wait.soft_fail else "failed"
+        deadline = play.deadlines[wait.dag, wait.index]
+        if row.get("state") != expected:
+            problems.append(f"{_name(wait)} ended in {row.get('state')}, not {expected}, when its time was over")
+        elif deadline is None or row["end_date"] is None:
+            problems.append(f"{_name(wait)} has no deadline or no end")
+        else:
+            late = row["end_date"].timestamp() - deadline.timestamp()
+            anew = back + wait.timeout - deadline.timestamp()
+            if not 0 <= late < anew:
+                problems.append(
+                    f"{_name(wait)} ended {late:.1f} s after its deadline; begun anew, it were {anew:.1f} s"
+                )
+    return problems
+
+
+def _requests(play: Play) -> list[str]:
+    problems = [
+        f"request {row['id']} to {row['vendor']} was answered with {row['sent']}: {row['path']}?{row['query']}"
+        for row in play.journal
+        if row["sent"] != 200 and not _is_gone(row) and not _cut_off(play, row)
+    ]
+    limits = play.world.limits
+    for seconds, limit in ((60, limits["rate_limit_per_minute"]), (3600, limits["rate_limit_per_hour"])):
+        most = busiest(play.journal, "hiringcenter", seconds)
+        if most > limit:
+            problems.append(f"{most} requests to HiringCenter within {seconds} s, and {limit} are allowed")
+    for scene in polling(play):
+        some = rounds(play.journal, scene.start, scene.end)
+        problems += [
+            f"a round of {len(requests)} requests to {requests[0]['vendor']}, {scene.name}"
+            for requests in some
+            if len(requests) > HANDFUL
+        ]
+    return problems
+
+
+def polling(play: Play) -> Sequence[Any]:
+    """The scenes in which only the triggerer asks."""
+    return [scene for scene in play.scenes if scene.name in {"all deferred", "second triggerer", "third triggerer"}]
+
+
+def _is_gone(row: dict[str, Any]) -> bool:
+    """Whether it was asked for one meeting, and there is none such: so it is found out that it is gone."""
+    return row["sent"] == 404 and not row["path"].endswith(_LISTS)
+
+
+def _cut_off(play: Play, row: dict[str, Any]) -> bool:
+    """Whether whoever asked was killed before the answer."""
+    return row["sent"] is None and any(abs(row["at"] / 1000 - killed.at) < 2 for killed in play.world.kills)
+
+
+# -- events
+
+
+def looks(journal: Iterable[dict[str, Any]], vendor: str) -> list[float]:
+    """When the watched window was looked at, by the lists that cover it and were answered."""
+    first, last = _BOUNDS[vendor]
+    found: list[float] = []
+    latest = float("-inf")
+    for row in journal:
+        if row["vendor"] != vendor or row["method"] != "GET" or not row["path"].endswith(_LISTS):
+            continue
+        query, at = dict(parse_qsl(row["query"])), row["at"] / 1000
+        low, high = float(query.get(first, "-inf")) / 1000, float(query.get(last, "inf")) / 1000
+        if low <= at - PAST + _SLACK and high >= at + AHEAD - _SLACK and row["status"] == 200:
+            if at - latest > _PAUSE / 2:
+                found.append(at)
+            latest = at
+    return found
+
+
+def distinct(play: Play) -> dict[tuple[str, str], dict[str, list[dict[str, Any]]]]:
+    """The events of each meeting by their ids, in the order in which they came first."""
+    found: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    for event in play.events:
+        of_meeting = found.setdefault((event["vendor"], str(event["id"])), {})
+        of_meeting.setdefault(event["event_id"], []).append(event)
+    return found
+
+
+def expected(play: Play) -> dict[tuple[str, str], list[Expected] | None]:
+    """What has to be told of each meeting."""
+    return play.script.expected({vendor: looks(play.journal, vendor) for vendor in VENDORS})
+
+
+def missing(play: Play) -> int:
+    """How many of the expected events are not there yet."""
+    found = distinct(play)
+    return sum(max(0, len(told or ()) - len(found.get(key, ()))) for key, told in expected(play).items())
+
+
+def is_told(play: Play) -> bool:
+    """Whether the runs have been told of every event, and are over."""
+    told = {event["event_id"] for run in play.told for event in run["value"] or ()}
+    return all(run["state"] == "success" for run in play.told) and {e["event_id"] for e in play.events} <= told
+
+
+def _changes(play: Play) -> list[str]:
+    problems = []
+    found = distinct(play)
+    for key, wanted_events in expected(play).items():
+        story = f"{key[0]} {key[1]}"
+        came = [events[0] for events in found.pop(key, {}).values()]
+        if wanted_events is None:
+            continue
+        kinds = [event["kind"] for event in came]
+        if kinds != [one.kind for one in wanted_events]:
+            problems.append(f"{story} was told as {kinds}, and was {[one.kind for one in wanted_events]}")
+            continue
+        for event, one in zip(came, wanted_events, strict=True):
+            if event["reason"] != one.reason:
+                problems.append(f"{story} {one.kind} for {event['reason']}, and it was for {one.reason}")
+            for side, wanted in (("before", one.before), ("after", one.after)):
+                if not _says(event[side], wanted, exactly=one.kind == "changed"):
+                    problems.append(f"{story} {one.kind}: {side} is {event[side]}, and was {wanted}")
+    problems += [
+        f"{vendor} {meeting} was told as {[events[0]['kind'] for events in some.values()]}, and nothing happened to it"
+        for (vendor, meeting), some in found.items()
+    ]
+    return problems
+
+
+def _repeats(play: Play) -> list[str]:
+    return [
+        f"event {event_id} came {len(events)} times, in different words"
+        for some in distinct(play).values()
+        for event_id, events in some.items()
+        if any(_payload(event) != _payload(events[0]) for event in events)
+    ]
+
+
+def _told(play: Play) -> list[str]:
+    problems = [
+        f"run {run['run_id']} of {run['dag_id']} is {run['state']}" for run in play.told if run["state"] != "success"
+    ]
+    counts = Counter(event["event_id"] for run in play.told for event in run["value"] or ())
+    ids = {event["event_id"] for event in play.events}
+    problems += [f"event {event_id} has not been told to any run" for event_id in sorted(ids - counts.keys())]
+    problems += [f"event {event_id} was told to {count} runs" for event_id, count in counts.items() if count > 1]
+    return problems
+
+
+def _says(said: dict[str, Any] | None, wanted: dict[str, Any] | None, *, exactly: bool) -> bool:
+    if said is None or wanted is None:
+        return said is wanted
+    return said == wanted if exactly else {**said, **wanted} == said
+
+
+def _payload(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name != "at"}
