@@ -16,7 +16,14 @@ import tempfile
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import CronTriggerTimetable, ObjectStoragePath, Param, Variable, dag, task
+from airflow.providers.common.compat.sdk import (  # airflow.sdk, and what was before it
+    ObjectStoragePath,
+    Param,
+    Variable,
+    dag,
+    task,
+)
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.operators.meetings import (
@@ -31,10 +38,12 @@ CONNECTION = "builderprime_default"
 
 @dag(
     # At 18:00 on the company's clocks, all year. The interval gives each run a window of its own: the day before it.
-    # `run_immediately`: switched on at noon, it does not wait for the evening to show what it can do.
+    # `run_immediately`: switched on at noon, it does not wait for the evening to show what it can do (Airflow 3.0+;
+    # leave it out for Airflow 2).
     schedule=CronTriggerTimetable(
         "0 18 * * *", timezone=COMPANY_ZONE, interval=timedelta(days=1), run_immediately=True
     ),
+    start_date=pendulum.datetime(2026, 1, 1, tz=COMPANY_ZONE),  # Airflow 2 asks for one
     catchup=False,
     tags=["example", "meetings", "builderprime"],
     default_args={"meetings_conn_id": CONNECTION},  # for every task that takes one
@@ -46,7 +55,8 @@ CONNECTION = "builderprime_default"
 def builderprime_site_visits():
     @task(multiple_outputs=True)
     def tomorrow(dag_run):
-        today = pendulum.instance(dag_run.run_after).in_timezone(COMPANY_ZONE).start_of("day")
+        due = getattr(dag_run, "run_after", None) or dag_run.data_interval_end  # the latter is for Airflow 2
+        today = pendulum.instance(due).in_timezone(COMPANY_ZONE).start_of("day")
         day, day_after = today.add(days=1), today.add(days=2)  # 23, 24 or 25 hours apart
         return {
             "date": day.to_date_string(),
@@ -101,7 +111,7 @@ def builderprime_site_visits():
             for visit in sorted(visits, key=lambda visit: visit["startDateTime"])
         ]
         default = f"file://{tempfile.gettempdir()}/site-visits"
-        folder = ObjectStoragePath(Variable.get("site_visits_folder", default=default))
+        folder = ObjectStoragePath(Variable.get("site_visits_folder", default))
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{date}.jsonl"  # a second run for the same day replaces the file
         path.write_text("\n".join([*lines, ""]))

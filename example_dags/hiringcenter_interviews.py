@@ -14,7 +14,7 @@ Run it as often as you like: who is booked for the week already is not invited a
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import Param, dag, task
+from airflow.providers.common.compat.sdk import Param, dag, task  # airflow.sdk, and what was before it
 
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
@@ -47,8 +47,9 @@ def hiringcenter_interviews():
     @task(multiple_outputs=True)
     def next_week(params, dag_run):
         # From Monday to Monday on the recruiter's calendar, also in a week in which the clocks change.
-        # `run_after` belongs to the run: a retry, or a clear next month, still means the same week.
-        here = pendulum.instance(dag_run.run_after).in_timezone(params["time_zone"])
+        # When the run was due belongs to the run: a retry, or a clear next month, still means the same week.
+        due = getattr(dag_run, "run_after", None) or dag_run.data_interval_end  # the latter is for Airflow 2
+        here = pendulum.instance(due).in_timezone(params["time_zone"])
         monday = here.start_of("week").add(weeks=1)
         return {"start": monday.isoformat(), "end": monday.add(weeks=1).isoformat()}
 

@@ -9,7 +9,7 @@ It needs the connections `hiringcenter_default` and `builderprime_default`; with
 """
 
 import pendulum
-from airflow.sdk import chain, dag, task, task_group
+from airflow.providers.common.compat.sdk import chain, dag, task, task_group  # airflow.sdk, and what was before it
 
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
@@ -27,7 +27,8 @@ def meetings_tour():
     # They come from the run, not from the clock: a task that is tried again must ask for the same meeting.
     @task(multiple_outputs=True)
     def tomorrow(dag_run):
-        day = pendulum.instance(dag_run.run_after).in_timezone("UTC").add(days=1).start_of("day")
+        due = getattr(dag_run, "run_after", None) or dag_run.data_interval_end  # the latter is for Airflow 2
+        day = pendulum.instance(due).in_timezone("UTC").add(days=1).start_of("day")
         moments = {"start": day, "ten": day.set(hour=10), "eleven": day.set(hour=11), "end": day.add(days=1)}
         return {name: moment.isoformat() for name, moment in moments.items()}
 

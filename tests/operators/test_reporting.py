@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, AssetAlias
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, HookLineageCollector
 from airflow.sdk.execution_time.context import OutletEventAccessors
-from airflow.sdk.lineage import HookLineageCollector
 from meetings_support import HIRINGCENTER, HOUR, NOON
 from test_operators import CONN, Store, context_of, run
 
