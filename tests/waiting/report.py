@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from demo.tables import table
 from tests.waiting.questions import VENDORS
-from tests.waiting.referee import busiest, expected, looks, polling, rounds
+from tests.waiting.referee import busiest, deadlines_of, expected, looks, polling, rounds
 from tests.waiting.world import WATCHED
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def _sensors(play: Play) -> str:
 def _vain(play: Play) -> str:
     rows = []
     for wait in play.plan.in_vain:
-        state, deadline = play.states[wait.dag, wait.index], play.deadlines[wait.dag, wait.index]
-        over = state["scheduled_at"]
-        late = (over - deadline).total_seconds() if over and deadline else float("nan")
-        survived = deadline is not None and deadline.timestamp() > play.world.kills[0].back_at
+        state = play.states[wait.dag, wait.index]
+        deadline = next(iter(deadlines_of(play, wait)), float("nan"))
+        late = state["scheduled_at"].timestamp() - deadline if state["scheduled_at"] else float("nan")
+        survived = deadline > play.world.kills[0].back_at
         rows.append(
             (
                 wait.index,
