@@ -1,5 +1,6 @@
 """What Airflow is told about the provider: valid, complete, cheap to ask for, and shown without importing a hook."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -205,6 +206,34 @@ print(json.dumps({"forms": ours, "loaded": loaded}))
     assert shown["forms"]["hiringcenter"]["hook_name"] == "HiringCenter"
     assert shown["forms"]["builderprime"]["hook_name"] == "Builder Prime"
     assert shown["forms"]["builderprime"]["standard_fields"]["host"]["placeholder"] == "acme"
+
+
+def test_older_forms_change_the_same_fields():
+    """What the hooks tell the Airflows below 3.2 is what the description tells the newer ones."""
+    for entry in _connection_types().values():
+        module, _, name = entry["hook-class-name"].rpartition(".")
+        told = getattr(importlib.import_module(module), name).get_ui_field_behaviour()
+
+        assert {key.replace("-", "_"): value for key, value in entry["ui-field-behaviour"].items()} == told
+        jsonschema.validate(told, _schema("customized_form_field_behaviours.schema.json"))
+
+
+def test_older_forms_stay_away(tmp_path):
+    """Importing the hooks as a newer Airflow does neither warns of a deprecated form nor loads what it was made of."""
+    code = """
+import json, sys, warnings
+from airflow.providers_manager import ProvidersManager
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    hooks = {kind: info.hook_name for kind, info in ProvidersManager().hooks.items() if info}
+ours = [str(warning.message) for warning in caught if "airflow_provider_meetings" in str(warning.message)]
+loaded = [name for name in ("wtforms", "flask_appbuilder") if name in sys.modules]
+print(json.dumps({"hooks": hooks, "warned": ours, "loaded": loaded}))
+"""
+    seen = _python(code, tmp_path)
+
+    assert {"hiringcenter": "HiringCenter", "builderprime": "Builder Prime"}.items() <= seen["hooks"].items()
+    assert [] == seen["warned"] == seen["loaded"]
 
 
 def test_airflow_lists_the_provider(tmp_path):
