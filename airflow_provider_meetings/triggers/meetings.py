@@ -88,7 +88,8 @@ def _event(payload: dict[str, Any]) -> TriggerEvent:
 
 async def _load_pollers() -> None:
     """Load what takes a while to load: not where a DAG file imports a trigger, and not on the event loop."""
-    if _POLLERS not in sys.modules:
+    # Half loaded by another trigger's thread is not loaded: whoever imported it now would wait, and the loop with it.
+    if not hasattr(sys.modules.get(_POLLERS), "poller_for"):
         await asyncio.to_thread(importlib.import_module, _POLLERS)
 
 
