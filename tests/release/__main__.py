@@ -70,9 +70,8 @@ def _try_out(wheel: Path) -> None:
     python = make_venv(folder / "venv", "-c", constraints, f"airflow-provider-meetings[sandbox] @ {wheel.as_uri()}")
     _say("installed into an empty environment")
     shutil.copy(Path(__file__).parent / "smoke.py", folder)
-    print(
-        run([python, "smoke.py"], cwd=folder, env=clean_environment(folder / "home", PYTHONWARNINGS="ignore")), end=""
-    )
+    env = clean_environment(folder / "home", PYTHONWARNINGS="ignore", AIRFLOW__LOGGING__LOGGING_LEVEL="ERROR")
+    print(run([python, "smoke.py"], cwd=folder, env=env), end="")
     _say("works there")
 
 
