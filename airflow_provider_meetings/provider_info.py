@@ -32,22 +32,22 @@ def _secret(label: str, description: str) -> _Field:
 
 
 _HIRINGCENTER_FIELDS: dict[str, _Field] = {
-    "update_method": {
-        "label": "Update method",
-        "description": "HTTP method that changes a meeting. Leave it at POST unless HiringCenter tells you otherwise.",
-        "schema": {"type": "string", "enum": ["POST", "PUT", "PATCH"], "default": "POST"},
-    },
-    "idempotency_window": _number(
-        "Idempotency window (s)",
-        "How long HiringCenter remembers an idempotency key. Past it, a repeat looks for the meeting before it sends.",
-        86400,
-    ),
     "rate_limit_per_minute": _number(
         "Requests per minute", "What HiringCenter allows this API key. Waiting tasks stay below it together.", 500
     ),
     "rate_limit_per_hour": _number(
         "Requests per hour", "What HiringCenter allows this API key. Waiting tasks stay below it together.", 10000
     ),
+    "idempotency_window": _number(
+        "Idempotency window (s)",
+        "How long HiringCenter remembers an idempotency key. Past it, a repeat looks for the meeting before it sends.",
+        86400,
+    ),
+    "update_method": {
+        "label": "Update method",
+        "description": "HTTP method that changes a meeting. Leave it at POST unless HiringCenter tells you otherwise.",
+        "schema": {"type": "string", "enum": ["POST", "PUT", "PATCH"], "default": "POST"},
+    },
 }
 
 _BUILDERPRIME_FIELDS: dict[str, _Field] = {
@@ -69,6 +69,14 @@ _BUILDERPRIME_FIELDS: dict[str, _Field] = {
 }
 
 _COMMON_FIELDS: dict[str, _Field] = {
+    "web_url_template": {
+        "label": "Link to a meeting",
+        "description": (
+            "Where your browser shows a meeting, with {id} in its place: https://app.example.com/meetings/{id}. "
+            "Tasks then link to their meeting."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
     "timeout": _number(
         "Timeout (s)", "How long a whole request may take, from connecting to the last byte.", 30, kind="number"
     ),
@@ -94,14 +102,6 @@ _COMMON_FIELDS: dict[str, _Field] = {
         "label": "Allow plain HTTP",
         "description": "Permit an http:// host other than this machine. The API key then travels in clear.",
         "schema": {"type": ["boolean", "null"], "default": False},
-    },
-    "web_url_template": {
-        "label": "Link to a meeting",
-        "description": (
-            "Where your browser shows a meeting, with {id} in its place: https://app.example.com/meetings/{id}. "
-            "Tasks then link to their meeting."
-        ),
-        "schema": {"type": ["string", "null"]},
     },
 }
 

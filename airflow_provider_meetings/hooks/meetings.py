@@ -222,7 +222,13 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         try:
             return True, self._transport.drive(self._check())
         except MeetingsError as error:
-            return False, str(error)
+            return False, self._as_this_connection(str(error))
+
+    def _as_this_connection(self, text: str) -> str:
+        """Speak of this connection, not of the id under which Airflow tries it: the form's button makes one up."""
+        name = repr(self.meetings_conn_id)
+        text = text.removesuffix(f" Connection {name}.").replace(f"Connection {name}", "This connection")
+        return text.replace(f"of connection {name}", "of this connection")
 
     async def aparts(self) -> tuple[S, V, int]:
         """Look the connection up without blocking the event loop; for polls that many triggers share.

@@ -443,6 +443,14 @@ def test_the_connection_test_of_narrow_keys(server):
     assert "edit_api_key" in told
 
 
+@pytest.mark.parametrize("changes", [{"password": WRONG_KEY}, {"timeout": 0}, {"host": "http://127.0.0.1:9/v2/api"}])
+def test_the_connection_test_speaks_of_this_connection(server, kind, changes):
+    """The form's button tries a connection under an id that Airflow makes up, which says nothing to anybody."""
+    good, told = server.hook(kind, **changes).test_connection()
+    assert good is False
+    assert "onnection 'meetings'" not in told
+
+
 @pytest.mark.parametrize("host", ["http://127.0.0.1:9", "https://meetings.invalid", "https://.example.com"])
 def test_the_connection_test_never_raises(server, kind, host):
     """An unreachable or impossible host is a text."""
