@@ -79,8 +79,12 @@ def _kept(base: type) -> Any:
     """Return a widget for a key that is kept when nobody types another one."""
 
     class Kept(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()  # Airflow 3.1 puts a stand-in into the base's place, which takes no arguments
+            self.hide_value = False
+
         def __call__(self, field: Any, **kwargs: Any) -> Any:
             saved = field.data and not field.raw_data  # not typed just now, and sent back for another field's sake
             return super().__call__(field, **kwargs | {"value": _AS_BEFORE if saved else ""})
 
-    return Kept(hide_value=False)
+    return Kept()

@@ -110,10 +110,8 @@ def forms() -> str:
         assert relabelled["host"] == shown[kind]["standard_fields"]["host"]["title"]
         assert shown[kind]["standard_fields"]["port"]["hidden"]
     loaded = sorted(name for name in sys.modules if name.startswith(f"{PACKAGE}.hooks"))
-    if not loaded:
-        return "both (from the description, without a hook being imported)"
-    assert _airflow() < (3, 2), loaded
-    return "both (from the hooks' own methods)"
+    assert bool(loaded) == (_airflow() < (3, 3)), loaded
+    return "both (from the hooks' own methods)" if _airflow() < (3, 2) else "both (from the description)"
 
 
 def _rows(listing: str) -> list[dict[str, Any]]:
