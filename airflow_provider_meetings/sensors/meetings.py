@@ -132,8 +132,12 @@ class MeetingsSensor(BaseSensorOperator):
             self._go_on_after(error)
             return PokeReturnValue(is_done=False)
 
-    def _wait_in_triggerer(self, context: Any) -> None:
+    def _wait_in_triggerer(self, context: Any, *, pause: float = 0.0) -> None:
         """Defer for what is left of the time.
+
+        Args:
+            context: Airflow's.
+            pause: Seconds to wait before asking.
 
         Raises:
             AirflowSensorTimeout: Nothing is left.
@@ -151,6 +155,7 @@ class MeetingsSensor(BaseSensorOperator):
                 meetings_conn_id=self.meetings_conn_id,
                 poke_interval=self.poke_interval,
                 deadline=deadline,
+                pause=pause,
                 **question.as_kwargs(),
             ),
             method_name="execute_complete",
@@ -211,7 +216,7 @@ class MeetingsSensor(BaseSensorOperator):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the options say what becomes of it
             self._go_on_after(error)
-        return self._wait_in_triggerer(context)
+        return self._wait_in_triggerer(context, pause=self.poke_interval)
 
     # -- Airflow's options, for the deferrable mode
 

@@ -35,6 +35,7 @@ class MeetingsTrigger(BaseTrigger):
         poke_interval: Seconds that an answer may be old.
         deadline: When the wait is over, in seconds since the epoch, also for a triggerer that was restarted; None: the
             deferral's own timeout alone ends it.
+        pause: Seconds to wait before the first question, after an error.
         first: Nobody has asked yet: if then somebody else than the vendor answers, the address is wrong.
     """
 
@@ -49,18 +50,21 @@ class MeetingsTrigger(BaseTrigger):
         min_count: int = 1,
         poke_interval: float = 60.0,
         deadline: float | None = None,
+        pause: float = 0.0,
         first: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.meetings_conn_id = meetings_conn_id
         self.poke_interval = poke_interval
         self.deadline = deadline
+        self.pause = pause
         self.first = first
         self.question = Question(window_start, window_end, dict(filters or {}), dict(match or {}), min_count)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and the arguments that make it anew; no secret is among them."""
-        arguments = {name: getattr(self, name) for name in ("meetings_conn_id", "poke_interval", "deadline", "first")}
+        names = ("meetings_conn_id", "poke_interval", "deadline", "pause", "first")
+        arguments = {name: getattr(self, name) for name in names}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments | self.question.as_kwargs()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -72,6 +76,7 @@ class MeetingsTrigger(BaseTrigger):
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
             async with asyncio.timeout(left), poller_for(self.meetings_conn_id) as poller:
+                await asyncio.sleep(self.pause)
                 found = await poller.answer(self.question, self.poke_interval, first=self.first)
         except TimeoutError:
             event = dict(TIMED_OUT)

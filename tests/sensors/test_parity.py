@@ -190,6 +190,7 @@ def test_a_deferral_after_a_deferral_has_the_time_that_is_left(connect, monkeypa
     left = [deferral.trigger_timeout for deferral in outcome.deferrals]
 
     assert 2 <= len(deadlines) <= 4
+    assert [0.0, *[0.05] * (len(deadlines) - 1)] == [deferral.trigger_kwargs["pause"] for deferral in outcome.deferrals]
     assert max(deadlines) - min(deadlines) < 0.2
     assert left == sorted(left, reverse=True)
     assert left[-1] < dt.timedelta(seconds=1.4)
