@@ -70,10 +70,10 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
         )
 
     def _check(self) -> Call[str]:
-        fields = self._settings.FIELD_OF_SCOPE
-        own_keys = [
-            scope for scope, name in fields.items() if not scope.endswith(".read") and name in self._settings.keys
-        ]
+        fields, keys = self._settings.FIELD_OF_SCOPE, self._settings.keys
+        # Where reading has a key of its own, the main key is another one that writes.
+        main = bool(self._settings.api_key) and "read_api_key" in keys
+        own_keys = [scope for scope, name in fields.items() if not scope.endswith(".read") and (name in keys or main)]
         once = replace(self._vendor, patience=replace(self._vendor.patience, max_attempts=1))
         return once.check(own_keys)
 

@@ -441,6 +441,9 @@ def test_the_connection_test_of_narrow_keys(server):
     good, told = server.hook(BUILDERPRIME, edit_api_key=WRONG_KEY).test_connection()
     assert good is False
     assert "edit_api_key" in told
+    good, told = server.hook(BUILDERPRIME, password=WRONG_KEY, read_api_key=keys["read_api_key"]).test_connection()
+    assert good is False
+    assert "password" in told
 
 
 @pytest.mark.parametrize("changes", [{"password": WRONG_KEY}, {"timeout": 0}, {"host": "http://127.0.0.1:9/v2/api"}])
