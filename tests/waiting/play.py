@@ -17,7 +17,7 @@ _TOLD_EVERY = 4.0
 _PATIENCE = 420.0  # for any one thing that has to happen
 _DOWN = 4.0  # how long nobody is there before another triggerer is started
 _EDITS = 6  # at a time
-_EDIT_EVERY = 3.0
+_EDIT_EVERY, _MOST_EDITS = 3.0, 90  # seconds, and steps besides those around the kills: each is a run, which takes time
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed"})
 
 
@@ -82,12 +82,12 @@ class Play:
         first = time.time()
         self._until("two rounds of polls", lambda: len(referee.rounds(self.journal, first)) >= len(VENDORS) * 2)
         self._kill(STAGES[0], "hiringcenter")
-        self._scene("second triggerer")
+        self._scene("second triggerer", self.world.kills[0].back_at)
         self._book(STAGES[1])
         early = [wait for wait in answered if wait.stage in STAGES[:2]]
         self._until("most of theirs are found", lambda: self._count(early, "deferred") <= len(early) / 4)
         self._kill(STAGES[2], "builderprime")
-        self._scene("third triggerer")
+        self._scene("third triggerer", self.world.kills[1].back_at)
         for part in range(3):
             self._book(STAGES[3], part, 3)
             pause = time.time() + 3
@@ -208,7 +208,7 @@ class Play:
                 seen = self.deadlines.setdefault((wait.dag, wait.index, row["try_number"]), set())
                 seen.add(row["trigger_timeout"].timestamp())
         self.events, self.told = self.world.events(), self.world.told()
-        if self._editing and time.time() - self._edited > _EDIT_EVERY:
+        if self._editing and self._edits < _MOST_EDITS and time.time() - self._edited > _EDIT_EVERY:
             self._edit(1)
 
     def _standing(self) -> str:
@@ -222,8 +222,8 @@ class Play:
     def _edits(self) -> int:
         return sum(counts.total() for counts in self.steps.values())
 
-    def _scene(self, name: str) -> None:
-        now = time.time()
+    def _scene(self, name: str, begin: float | None = None) -> None:
+        begin = begin or time.time()
         if self.scenes:
-            self.scenes[-1].end = now
-        self.scenes.append(Scene(name, now))
+            self.scenes[-1].end = begin
+        self.scenes.append(Scene(name, begin))

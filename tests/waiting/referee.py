@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # Requests with no longer pause between them belong to one round of polls.
 _PAUSE = 3.0
-#: A handful: more than the lists have pages, far fewer than there are sensors.
-HANDFUL = 16
+#: A handful: more than the wide lists have slices and pages, far fewer than there are sensors.
+HANDFUL = 20
 # Differences between our clocks, and how far a list may be behind the time that it is made for.
 _SLACK = 60.0
 _LISTS = ("/meetings", "/meetings/v1")
@@ -29,13 +29,13 @@ _BOTH = {"hiringcenter": ("meetingDate", "notes", "prospectId"), "builderprime":
 
 
 def rounds(journal: Iterable[dict[str, Any]], since: float, until: float = float("inf")) -> list[list[dict[str, Any]]]:
-    """Group the requests of each vendor by the pauses between them."""
+    """Group the lists that each vendor was asked for by the pauses between them."""
     found = []
     for vendor in VENDORS:
         last = float("-inf")
         for row in journal:
             at = row["at"] / 1000
-            if row["vendor"] == vendor and since <= at < until:
+            if row["vendor"] == vendor and row["path"].endswith(_LISTS) and since <= at < until:
                 if at - last > _PAUSE:
                     found.append([])
                 found[-1].append(row)
@@ -127,7 +127,7 @@ def _requests(play: Play) -> list[str]:
     for scene in polling(play):
         some = rounds(play.journal, scene.start, scene.end)
         problems += [
-            f"a round of {len(requests)} requests to {requests[0]['vendor']}, {scene.name}"
+            f"a round of {len(requests)} lists from {requests[0]['vendor']}, {scene.name}"
             for requests in some
             if len(requests) > HANDFUL
         ]

@@ -38,7 +38,7 @@ def _scenes(play: Play) -> str:
                 most or "",
             )
         )
-    return table(("scene", "seconds", *VENDORS.values(), "rounds of polls", "most requests a round"), rows)
+    return table(("scene", "seconds", *VENDORS.values(), "rounds of polls", "most lists a round"), rows)
 
 
 def _kills(play: Play) -> str:
@@ -95,7 +95,7 @@ def _vain(play: Play) -> str:
                 f"{wait.timeout:.0f} s",
                 "yes" if wait.soft_fail else "no",
                 state["state"],
-                "after the kill" if survived else "before its end",
+                "after the restart" if survived else "before it",
                 f"{late:.1f} s",
             )
         )
