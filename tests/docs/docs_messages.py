@@ -35,7 +35,10 @@ def _nodes() -> Iterator[tuple[Path, ast.AST]]:
 
 
 def _templates() -> set[str]:
-    return {_smooth(_text(node)) for _, node in _nodes() if isinstance(node, ast.Constant | ast.JoinedStr)}
+    nodes = [node for _, node in _nodes()]
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    strings = [node for node in nodes if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in docstrings]
+    return {_smooth(_text(node)) for node in strings}
 
 
 def _smooth(text: str) -> str:
