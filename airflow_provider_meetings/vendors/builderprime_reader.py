@@ -248,9 +248,9 @@ class BuilderPrimeReader:
             # A refusal for want of a scope is fine here: the vendor knows the key, it is not meant for reading.
             with contextlib.suppress(MeetingsPermissionError):
                 yield from self._many(Request("GET", MEETINGS, params=day + first, scope=scope))
-            granted.append(f"{scope} (the key is known; what it may write is not tried)")
         lacking = f". Missing scopes: {', '.join(missing)}" if missing else ""
-        return f"Builder Prime granted {', '.join(granted)}{lacking}"
+        known = f". It knows the keys for {', '.join(own_keys)}; what they may write is not tried" if own_keys else ""
+        return f"Builder Prime granted {', '.join(granted)}{lacking}{known}"
 
 
 def _distrust(problem: str) -> MeetingsProtocolError:
