@@ -103,7 +103,8 @@ def system(tmp_path_factory):
             env={"AIRFLOW_VAR_SITE_VISITS_FOLDER": f"file://{folder}/site-visits"} | statsd.env,
         )
         api = home.boot()
-        api.wait_for_dags([*example_dag_ids(), "failures", "no_interval", "observed", "rate_limited", "waits"])
+        of_the_tests = ["failures", "no_interval", "observed", "rate_limited", "waits", "waits_in_triggerer"]
+        api.wait_for_dags([*example_dag_ids(), *of_the_tests])
         yield System(home, api, ready, folder, statsd)
     finally:
         processes.stop()

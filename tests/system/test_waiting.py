@@ -12,12 +12,13 @@ MODES = ("poke", "reschedule", "deferrable")
 WAITING = {"poke": "running", "reschedule": "up_for_reschedule", "deferrable": "deferred"}
 
 
-def book_as_somebody_else(system, notes):
+def book_as_somebody_else(system, notes, date=None):
     """Books a meeting at HiringCenter as somebody else would."""
     account = system.ready["hiringcenter"]
+    date = date or pendulum.now("UTC").add(years=1)
     meeting = {
         "prospectId": "7d0f5b8e21c94f6fb3a8d47e9c61a05d",
-        "meetingDate": int(pendulum.now("UTC").add(years=1).timestamp() * 1000),
+        "meetingDate": int(date.timestamp() * 1000),
         "timeZone": "America/New_York",
         "meetingType": "phone",
         "ownerId": "b2e7a1d94c3f4a8eb6d05c1f9a7e2d45",
@@ -48,3 +49,40 @@ def test_all_modes_wait_and_return_the_same(system):
     found = [system.xcom("waits", mode, run_id) for mode in MODES]
     assert [[meeting_id]] * 3 == [[meeting["id"] for meeting in meetings] for meetings in found]
     assert found[0] == found[1] == found[2]
+
+
+def _starts_of_workers(system, run_id, task_id):
+    """How often a worker was started for a task, by what Airflow's workers say in its log."""
+    return system.home.task_log("waits_in_triggerer", run_id, task_id).count("DAG bundles loaded")
+
+
+def test_it_starts_in_the_triggerer(system):
+    """Plain arguments: no worker is started before the meeting is there, and the ends are those of any sensor."""
+    system.api.unpause("waits_in_triggerer")
+    run_id = system.api.trigger("waits_in_triggerer")
+    tasks = {}
+    deadline = time.monotonic() + 120
+    wanted = {"found": "deferred", "on_a_worker": "deferred", "in_time": "skipped"}
+    wanted |= {"wrong_key": "failed", "refused": "failed"}
+    while time.monotonic() < deadline:
+        tasks = {task["task_id"]: task for task in system.api.tasks("waits_in_triggerer", run_id)}
+        if wanted == {task_id: task["state"] for task_id, task in tasks.items()}:
+            break
+        time.sleep(0.5)
+    assert wanted == {task_id: task["state"] for task_id, task in tasks.items()}
+    before = {task_id: _starts_of_workers(system, run_id, task_id) for task_id in tasks}
+
+    meeting_id = book_as_somebody_else(system, "waits in the triggerer", pendulum.datetime(2097, 3, 4, 12))
+
+    system.api.wait_for_run("waits_in_triggerer", run_id, seconds=120)
+    found = [system.xcom("waits_in_triggerer", task_id, run_id) for task_id in ("found", "on_a_worker")]
+    assert [[meeting_id]] * 2 == [[meeting["id"] for meeting in meetings] for meetings in found]
+    after = {task_id: _starts_of_workers(system, run_id, task_id) for task_id in tasks}
+    # One start each, for the end, and none before; the one that was told to starts twice.
+    assert {"found": 0, "on_a_worker": 1, "in_time": 1, "wrong_key": 1, "refused": 1} == before
+    assert before | {"found": 1, "on_a_worker": 2} == after
+    assert {1} == {task["try_number"] for task in tasks.values()}
+    refusal = system.home.task_log("waits_in_triggerer", run_id, "refused")
+    assert "2097-03-05T00:00:00" in refusal
+    assert "MeetingsConfigurationError" in refusal
+    assert "MeetingsAuthError" in system.home.task_log("waits_in_triggerer", run_id, "wrong_key")
