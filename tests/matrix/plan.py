@@ -15,6 +15,7 @@ TESTS = ("unit", "hooks", "operators", "sensors", "polling", "model")
 NEWER_TESTS = {
     "operators/test_reporting.py": ((3, 0), "the outlet events of a task of Airflow 3"),
     "sensors/test_parity.py": ((3, 3), "the task runner of Airflow 3.3"),
+    "sensors/test_starting.py": ((3, 3), "how Airflow 3.3 stores a DAG"),
     "sensors/test_starting.py": ((3, 3), "how Airflow 3.3 stores a task that starts in the triggerer"),
 }
 #: What the tests need besides the package with its sandbox.
