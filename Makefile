@@ -8,7 +8,7 @@ TASKS ?=
 VERSIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-matrix test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integratio
 
 test-waiting: $(STAMP) ## Kill the triggerer of a real Airflow while two hundred sensors wait and assets are watched
 	$(BIN)/python -m tests.waiting
+
+test-browser: $(STAMP) ## Look at forms and tasks in a real browser (SCREENSHOTS=docs/images renews the docs' pictures)
+	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest tests/browser/looking.py
 
 test-matrix: $(STAMP) ## Install and try the wheel on every Airflow (VERSIONS="2.11 3.2" on some), and renew docs/compatibility.md
 	$(BIN)/python -m tests.matrix $(VERSIONS)
