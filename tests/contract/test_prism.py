@@ -28,8 +28,16 @@ CONN_ID = "contract"
 MAX_KEY = "k" * 512
 
 # Public methods that send nothing of their own: `drive` carries out the vendor's calls that the others make, for the
-# ledger. Any other public method of a hook is driven below, or the completeness test fails.
-SILENT = {"get_conn", "check_meeting", "drive", "aparts", "web_url"}
+# ledger; the forms are drawn from data. Any other public method of a hook is driven below, or the completeness test fails.
+SILENT = {
+    "get_conn",
+    "check_meeting",
+    "drive",
+    "aparts",
+    "web_url",
+    "get_connection_form_widgets",
+    "get_ui_field_behaviour",
+}
 
 # The document's example meeting lies inside these windows, given in every way a moment may be given.
 START = {
