@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # Requests with no longer pause between them belong to one round of polls.
 _PAUSE = 3.0
-#: A handful: more than the wide lists have slices and pages, far fewer than there are sensors.
-HANDFUL = 20
+#: The most lists of a round. Builder Prime's wide lists take some twelve; two polls close together, as after a restart,
+#: are counted as one round. One by one it were a list for each sensor: more than sixty and a hundred and forty.
+HANDFUL = 30
 # Differences between our clocks, and how far a list may be behind the time that it is made for.
 _SLACK = 60.0
 _LISTS = ("/meetings", "/meetings/v1")
