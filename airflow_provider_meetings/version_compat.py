@@ -16,9 +16,9 @@ __all__ = [
     "aget_connection",
     "asset_history",
     "asset_stores",
-    "deferral_timeout",
     "event_trigger_class",
     "first_reschedule",
+    "is_deferral_timeout",
     "mask_secret",
     "never_expire",
     "retry_policy",
@@ -52,13 +52,16 @@ def first_reschedule(context: Any, retries: int | None) -> Any:
     return base._orig_start_date(**names, try_number=(ti.max_tries or 0) - (retries or 0) + 1)  # noqa: SLF001
 
 
-def deferral_timeout() -> type[Exception]:
-    """Return what Airflow raises in a task that is resumed because its time in the triggerer is over."""
-    try:
-        from airflow.sdk.exceptions import TaskDeferralTimeout  # noqa: PLC0415
-    except ImportError:
-        from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]  # noqa: PLC0415
-    return TaskDeferralTimeout
+def is_deferral_timeout(error: BaseException) -> bool:
+    """Whether this is what Airflow raises in a task that is resumed because its time in the triggerer is over."""
+    for module in ("airflow.sdk.exceptions", "airflow.exceptions"):  # 3.2+, 3.0 and 3.1
+        try:
+            return isinstance(error, import_module(module).TaskDeferralTimeout)
+        except (ImportError, AttributeError):
+            continue
+    # Airflow 2 raises what it raises when a trigger has failed; only the text says which of the two it was.
+    is_deferral = isinstance(error, import_module("airflow.exceptions").TaskDeferralError)
+    return is_deferral and str(error) == "Trigger/execution timeout"
 
 
 def scheduler_starts_triggers() -> bool:

@@ -205,16 +205,16 @@ class MeetingsSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Go on after a deferral, with Airflow's options as the other modes have them."""
-        from airflow_provider_meetings.version_compat import deferral_timeout  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.version_compat import is_deferral_timeout  # noqa: PLC0415 - not at parse time
 
         try:
             # Not the sensors' own way to resume: it softens every error, in each version of Airflow another way.
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        except deferral_timeout():
-            self._time_out()
         except AirflowSensorTimeout:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the options say what becomes of it
+            if is_deferral_timeout(error):
+                self._time_out()
             self._go_on_after(error)
         return self._wait_in_triggerer(context, pause=self.poke_interval)
 
