@@ -7,39 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.matrix.environment import Environment, StepFailedError, build_wheel
 from tests.matrix.plan import CONSTRAINTS, ROOT, TESTS, VERSIONS, Version
 from tests.matrix.report import matrix, write_table
+from tests.matrix.trial import Step, Trial, committed, keep, kept
 
 _UV = Path(sys.executable).parent / "uv"
-
-
-@dataclass
-class Step:
-    """What came of one step on one version."""
-
-    name: str
-    ok: bool
-    told: str
-    seconds: float
-
-
-@dataclass
-class Trial:
-    """One version on its way through the steps."""
-
-    version: Version
-    airflow: str = ""
-    steps: list[Step] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether every step went well."""
-        return bool(self.steps) and all(step.ok for step in self.steps)
 
 
 def main() -> int:
@@ -60,6 +35,7 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"{time.monotonic() - start:6.1f} s  {text}", flush=True)
 
+    commit = committed()
     wheel = build_wheel()
     say(f"{wheel.name} is built")
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -68,8 +44,9 @@ def main() -> int:
     print(f"\n{matrix(trials)}\n")
     failed = [trial.version.name for trial in trials if not trial.ok]
     print(f"{len(trials) - len(failed)} of {len(trials)} versions passed in {seconds:.0f} s.")
-    if chosen == list(VERSIONS) and not failed:
-        write_table(trials, seconds=seconds)
+    keep(trials, commit)
+    if table := kept(VERSIONS):
+        write_table(table, commit)
     return 1 if failed else 0
 
 

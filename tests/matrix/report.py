@@ -10,7 +10,7 @@ from tests.matrix.plan import ROOT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.matrix.__main__ import Trial
+    from tests.matrix.trial import Trial
 
 DOCUMENT = ROOT / "docs" / "compatibility.md"
 _BEGIN, _END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
@@ -29,12 +29,13 @@ def matrix(trials: Sequence[Trial]) -> str:
     return table(("Airflow", "step", "", "took", "what came out"), rows)
 
 
-def write_table(trials: Sequence[Trial], *, seconds: float) -> None:
+def write_table(trials: Sequence[Trial], commit: str) -> None:
     """Renew the table in the docs, a column for each version."""
     text = DOCUMENT.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     names = [step.name for step in trials[0].steps]
+    minutes = round(sum(trial.seconds for trial in trials) / 60)
     lines = [
         "| Airflow | " + " | ".join(trial.airflow for trial in trials) + " |",
         "| --- |" + " --- |" * len(trials),
@@ -46,7 +47,7 @@ def write_table(trials: Sequence[Trial], *, seconds: float) -> None:
             continue
         told = [next(step.told for step in trial.steps if step.name == name) for trial in trials]
         lines.append(f"| {name} | " + " | ".join(_with_note(text, notes) for text in told) + " |")
-    lines += ["", f"Run in {seconds / 60:.0f} minutes; each step of each version went well.", ""]
+    lines += ["", f"Run on commit `{commit[:12]}`, {minutes} minutes in all; each step of each version went well.", ""]
     lines += [f"{number}. {note}" for number, note in enumerate(notes, 1)]
     DOCUMENT.write_text(f"{before}{_BEGIN}\n{chr(10).join(lines).rstrip()}\n{_END}{after}", encoding="utf-8")
 
