@@ -39,12 +39,11 @@ def main() -> int:
     wheel = build_wheel()
     say(f"{wheel.name} is built")
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        trials = list(pool.map(lambda version: _try(version, wheel, say), chosen))
+        trials = list(pool.map(lambda version: keep(_try(version, wheel, say), commit), chosen))
     seconds = time.monotonic() - start
     print(f"\n{matrix(trials)}\n")
     failed = [trial.version.name for trial in trials if not trial.ok]
     print(f"{len(trials) - len(failed)} of {len(trials)} versions passed in {seconds:.0f} s.")
-    keep(trials, commit)
     if table := kept(VERSIONS):
         write_table(table, commit)
     return 1 if failed else 0

@@ -44,15 +44,15 @@ def committed() -> str:
         return ""
 
 
-def keep(trials: Iterable[Trial], commit: str) -> None:
-    """Keep what came of these versions of a commit, in the place of what was kept of them before."""
-    _RESULTS.mkdir(parents=True, exist_ok=True)
-    for trial in trials:
-        path = _RESULTS / f"{trial.version.name}.json"
-        path.unlink(missing_ok=True)
-        # Neither source that may have changed meanwhile, nor a failure, has a place in the table.
-        if commit and trial.ok and commit == committed():
-            path.write_text(json.dumps({"commit": commit, **asdict(trial)}), encoding="utf-8")
+def keep(trial: Trial, commit: str) -> Trial:
+    """Keep what came of a version of a commit, in the place of what was kept of it before, and return it."""
+    path = _RESULTS / f"{trial.version.name}.json"
+    path.unlink(missing_ok=True)
+    # Neither source that may have changed meanwhile, nor a failure, has a place in the table.
+    if commit and trial.ok and commit == committed():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"commit": commit, **asdict(trial)}), encoding="utf-8")
+    return trial
 
 
 def kept(versions: Iterable[Version]) -> list[Trial]:
