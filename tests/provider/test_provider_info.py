@@ -264,8 +264,6 @@ def test_wheel_is_complete(tmp_path):
         check=False,
         timeout=240,
     )
-    if done.returncode != 0 and ("No module named pip" in done.stderr or "hatchling" in done.stderr):
-        pytest.skip("the build backend cannot be had here")
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
