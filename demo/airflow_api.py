@@ -100,6 +100,12 @@ class AirflowApi:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/listMapped"
         return int(self._call("GET", path, params={"state": states, "limit": 1})["total_entries"])
 
+    def running_pids(self, dag_id: str, run_id: str) -> set[int]:
+        """The processes, wherever they are, that run the task instances of a run which Airflow takes for running."""
+        query: dict[str, Any] = {"state": ["running"], "limit": 1000}
+        answer = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params=query)
+        return {task["pid"] for task in answer["task_instances"] if task["pid"]}
+
     def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task that is not mapped returned."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"

@@ -70,20 +70,28 @@ class Processes:
                     f"The end of {self.log_path(name)}:\n{tail(self.log_path(name))}"
                 )
 
-    def groups_made(self, name: str) -> int:
-        """How many process groups of their own its descendants have: of a Celery worker, the tasks that it runs."""
-        return len(_groups([self._running[name].pid])) - 1
+    def freeze(self, name: str) -> list[int]:
+        """Stops one of them in its tracks, with all its descendants; returns who is there, by pid."""
+        return self._signal(name, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Lets one that was frozen go on."""
+        self._signal(name, signal.SIGCONT)
 
     def kill(self, name: str) -> list[int]:
         """Ends one of them with all its descendants by SIGKILL, as a power cut would; returns who was there, by pid."""
+        members = self._signal(name, signal.SIGKILL)
         process = self._running.pop(name)
-        groups = _groups([process.pid])
+        process.wait()
+        stop_groups([process.pid])
+        return members
+
+    def _signal(self, name: str, number: signal.Signals) -> list[int]:
+        groups = _groups([self._running[name].pid])
         members = [pid for pid, pgid, _, state in _process_table() if pgid in groups and state != "Z"]
         for group in groups:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
-        process.wait()
-        stop_groups([process.pid])
+                os.killpg(group, number)
         return members
 
     def stop(self) -> None:

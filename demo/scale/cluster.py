@@ -65,9 +65,13 @@ class Cluster:
                 raise TimeoutError(f"{name} was not ready after {_WORKER_SECONDS} s. The end of {log}:\n{tail(log)}")
             time.sleep(0.2)
 
-    def running(self, worker: str) -> int:
-        """How many tasks a worker runs, by its processes."""
-        return self._processes.groups_made(worker)
+    def freeze(self, name: str) -> list[int]:
+        """Stops a worker in its tracks, with all its children; returns the processes."""
+        return self._processes.freeze(name)
+
+    def thaw(self, name: str) -> None:
+        """Lets a worker that was frozen go on."""
+        self._processes.thaw(name)
 
     def kill(self, name: str) -> int:
         """Ends a worker or the triggerer with all its children by SIGKILL; returns how many processes that were."""

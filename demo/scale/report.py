@@ -59,8 +59,8 @@ class Phase:
         return (self.name, str(done), str(self.tried_again), f"{self.seconds:.0f} s", rate, f"{self.busy:.0%}")
 
 
-def report(phases: Sequence[Phase], kills: Sequence[Check], evidence: Evidence) -> bool:
-    """Prints everything; whether all of it holds. The last phase is the one with the kills."""
+def report(phases: Sequence[Phase], kills: Sequence[Check], evidence: Evidence) -> list[str]:
+    """Prints everything; returns what does not hold. The last phase is the one with the kills."""
     heads = ("run", "tasks done", "tried again", "took", "tasks a minute", "cores busy")
     print(f"\n{table(heads, [phase.cells for phase in phases])}\n")
     print(f"{table(('vendor', 'creates', 'lists', 'other', 'meetings made'), _requests(evidence))}\n")
@@ -68,7 +68,7 @@ def report(phases: Sequence[Phase], kills: Sequence[Check], evidence: Evidence) 
     print(f"What the creates of the run with the kills say they did: {_counted(outcomes)}\n")
     checks = _checks(phases, kills, evidence)
     print(f"{table(('check', 'expected', 'found', ''), [check.cells for check in checks])}\n")
-    return all(check.ok for check in checks)
+    return [f"{check.what}: {check.found}, expected {check.expected}" for check in checks if not check.ok]
 
 
 def _checks(phases: Sequence[Phase], kills: Sequence[Check], evidence: Evidence) -> list[Check]:

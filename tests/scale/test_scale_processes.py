@@ -18,19 +18,31 @@ time.sleep(600)
 
 
 def test_a_killed_worker_takes_its_tasks_along(tmp_path):
-    """The tasks of a worker are counted by their groups, die with it, and it is not missed afterwards."""
+    """The tasks of a worker die with it, in groups of their own as they are, and it is not missed afterwards."""
     processes = Processes(tmp_path)
     try:
-        processes.start("worker", [sys.executable, "-c", _WORKER], os.environ)
-        while not (tmp_path / "task").exists() or not (task := (tmp_path / "task").read_text()):
-            processes.check()
-            time.sleep(0.01)
-        assert 1 == processes.groups_made("worker")
+        task = _start_worker(processes, tmp_path)
         killed = processes.kill("worker")
-        assert int(task) in killed
+        assert task in killed
         assert 2 == len(killed)
         assert not any(_runs(pid) for pid in killed)
         processes.check()
+    finally:
+        processes.stop()
+
+
+def test_a_frozen_worker_stands_still_with_its_tasks_until_it_is_thawed(tmp_path):
+    """Who is to be killed is frozen first, so that what is known of its tasks stays true; thawed, all go on."""
+    processes = Processes(tmp_path)
+    try:
+        task = _start_worker(processes, tmp_path)
+        frozen = processes.freeze("worker")
+        assert task in frozen
+        _wait_for_states(frozen, {"T"})
+        processes.check()
+        processes.thaw("worker")
+        _wait_for_states(frozen, {"S", "R"})
+        assert sorted(frozen) == sorted(processes.kill("worker"))
     finally:
         processes.stop()
 
@@ -53,7 +65,28 @@ def test_a_worker_that_nobody_killed_is_missed(tmp_path):
         processes.stop()
 
 
+def _start_worker(processes, folder):
+    """Starts the worker and returns its task's process."""
+    processes.start("worker", [sys.executable, "-c", _WORKER], os.environ)
+    file = folder / "task"
+    while not file.exists() or not (task := file.read_text()):
+        processes.check()
+        time.sleep(0.01)
+    return int(task)
+
+
+def _wait_for_states(pids, states):
+    """Returns when each of the processes is in one of the states."""
+    while not {_state(pid) for pid in pids} <= states:
+        time.sleep(0.01)
+
+
 def _runs(pid):
     """Whether a process is more than a zombie."""
+    return _state(pid) not in ("", "Z")
+
+
+def _state(pid):
+    """A process's state as the kernel has it; empty: there is no such process."""
     stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    return stat.read_text().rpartition(")")[2].split()[0] if stat.exists() else ""
