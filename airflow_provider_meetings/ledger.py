@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_meetings.booking import Booking, Item, Journal, Record, book
+from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.identity import is_mapped, key_of, sendable
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.lookalikes import Intent
@@ -72,14 +73,26 @@ def delete_once(
         False: it was gone before.
     """
     store, ti = context.get("task_state_store"), context.get("ti")
-    if store is not None:
-        begun = store.get(DELETED_KEY) == str(meeting_id)
-        if not begun:
-            store.set(DELETED_KEY, str(meeting_id), retention=never_expire())
-    else:
+    if store is None:
         begun = ti is not None and ti.try_number > 1
-    deleted = hook.delete_meeting(meeting_id, idempotency_key=given_key, missing_ok=missing_ok or begun)
-    return deleted or (begun and store is not None)
+        return hook.delete_meeting(meeting_id, idempotency_key=given_key, missing_ok=missing_ok or begun)
+    begun = store.get(DELETED_KEY) == str(meeting_id)
+    if not begun:
+        store.set(DELETED_KEY, str(meeting_id), retention=never_expire())
+    try:
+        deleted = hook.delete_meeting(meeting_id, idempotency_key=given_key, missing_ok=missing_ok or begun)
+    except MeetingsError as error:
+        if not (begun or error.maybe_sent):
+            _forget_deletion(store)
+        raise
+    if not (begun or deleted):
+        _forget_deletion(store)
+    return deleted or begun
+
+
+def _forget_deletion(store: Any) -> None:
+    """A definite no: this task has deleted nothing, and its next try must not take a 404 for its own doing."""
+    store.set(DELETED_KEY, "", retention=never_expire())
 
 
 def _since(context: Any) -> float | None:

@@ -148,6 +148,9 @@ class BuilderPrime(BuilderPrimeReader):
             if missing_ok:
                 return False
             raise
+        except MeetingsError as error:
+            error.maybe_sent = error.maybe_sent or budget.unsettled
+            raise
         return True
 
     def settle(self, intent: Intent, budget: Budget | None = None) -> Call[dict[str, Any] | None]:

@@ -121,6 +121,35 @@ def test_tries_of_one_task_make_one_meeting(server, kind, connect, fault):
     assert [str(first["id"])] == [str(row["id"]) for row in server.meetings(kind)]
 
 
+@pytest.mark.parametrize("missing_ok", [True, False])
+def test_a_delete_that_found_nothing_is_no_deletion_of_the_next_try_either(kind, connect, server, missing_ok):  # noqa: ARG001
+    """A 404 to the first try is definite: after a clear `missing_ok` decides anew, and `deleted` stays false."""
+    connect(kind)
+    store = Store()
+    delete = DeleteMeetingOperator(task_id="delete", meeting_id="4711", missing_ok=missing_ok, **CONN)
+    for try_number in (1, 2):
+        context = context_of("delete", store=store, try_number=try_number)
+        if missing_ok:
+            assert run(delete, context) == {"id": "4711", "deleted": False}
+        else:
+            with pytest.raises(MeetingNotFoundError):
+                run(delete, context)
+
+
+def test_a_delete_that_was_not_answered_counts_as_done_by_the_next_try(server, kind, connect):
+    """The answer of the first try is lost for good: the 404 to the next one is this task's own doing."""
+    connect(kind, timeout=0.5, max_attempts=1, max_wait=0)
+    (meeting_id,) = server.insert(kind, kind.row(NOON))
+    store = Store()
+    delete = DeleteMeetingOperator(task_id="delete", meeting_id=meeting_id, missing_ok=False, **CONN)
+    server.fault(match={"vendor": kind.name, "method": "DELETE"}, action="reset", when="after")
+    with pytest.raises(MeetingsError):
+        run(delete, context_of("delete", store=store))
+    for try_number in (2, 3):
+        context = context_of("delete", store=store, try_number=try_number)
+        assert run(delete, context) == {"id": meeting_id, "deleted": True}
+
+
 def test_two_tasks_make_two_meetings(server, kind, connect):
     """Equal meetings of different tasks are different meetings."""
     connect(kind)
