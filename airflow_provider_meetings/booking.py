@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
+    MeetingsConfigurationError,
     MeetingsError,
     MeetingValidationError,
 )
@@ -27,15 +28,19 @@ from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.lookalikes import Intent, is_replay, made_since, undecided
 from airflow_provider_meetings.wire import Announce, Call, Clock, Save, Step, Tell
 
-__all__ = ["Booking", "Item", "Journal", "Outcome", "Record", "book", "digest"]
+__all__ = ["Booking", "Item", "Journal", "Outcome", "Record", "book", "digest", "fitting"]
 
 Outcome: TypeAlias = Literal["created", "adopted", "updated", "unchanged"]
 
+# Of the journal's document.
+_VERSION = 1
 # The request leaves after the journal is written, at most so many seconds later than the moment that stands in it. A
 # journal that takes longer is written once more, with more room.
 _SLOW_SAVE = 1.0
 # No payload's digest, and not that of a meeting which was found as it should be: a change was sent and not answered.
 _UNKNOWN = "?"
+# HiringCenter: "maxLength: 512".
+_LONGEST_KEY = 512
 # How often a meeting may be deleted under our hands before we stop making it again.
 _MOST_ROUNDS = 3
 
@@ -44,6 +49,13 @@ def digest(body: Mapping[str, Any]) -> str:
     """Return a fingerprint of what is sent, the same for the same fields in any order."""
     canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def fitting(key: str) -> str:
+    """Return a key as a header can carry it: hashed where it is too long or not printable ASCII."""
+    if len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable():
+        return key
+    return "sha256-" + hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +112,26 @@ class Journal:
 
     def document(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return {"version": 1, "last": self.last, "records": {key: _plain(rec) for key, rec in self.records.items()}}
+        return {
+            "version": _VERSION,
+            "last": self.last,
+            "records": {key: _plain(rec) for key, rec in self.records.items()},
+        }
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None) -> Journal:
-        """Read what :meth:`document` returned; None is an empty journal."""
+        """Read what :meth:`document` returned; None is an empty journal.
+
+        Raises:
+            MeetingsConfigurationError: Another version of this provider has written it, in a form of its own.
+        """
         if not document:
             return cls()
+        if document.get("version") != _VERSION:
+            raise MeetingsConfigurationError(
+                f"The journal of this task is of version {document.get('version')!r}, this provider reads version "
+                f"{_VERSION}. Have the same version of airflow-provider-meetings on every worker. Nothing was sent."
+            )
         return cls({key: _record(plain) for key, plain in document["records"].items()}, document["last"])
 
 
@@ -323,7 +348,7 @@ class _Clerk:
             found, _ = yield from self._vendor.lookalikes(self._item.body)
             known = frozenset(str(meeting.get("id")) for meeting in found)
         record.party, record.moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
-        key = self._key if record.generation == 1 else f"{self._key}/{record.generation}"
+        key = self._key if record.generation == 1 else fitting(f"{self._key}/{record.generation}")
         call = self._vendor.book(self._item.body, key, known)
         try:
             meeting = yield from _announced(call, lambda: self._write_ahead(record, key, known))

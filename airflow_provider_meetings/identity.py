@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_meetings.booking import digest
+from airflow_provider_meetings.booking import digest, fitting
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
 __all__ = ["is_mapped", "key_of", "sendable"]
-
-_LONGEST = 512
 
 
 def is_mapped(ti: Any) -> bool:
@@ -55,7 +52,4 @@ def sendable(key: Any) -> str | None:
         raise MeetingsConfigurationError(
             f"idempotency_key is {key!r}: did a template come out empty? Nothing was sent."
         )
-    text = text.strip()
-    if len(text) <= _LONGEST and text.isascii() and text.isprintable():
-        return text
-    return "sha256-" + hashlib.sha256(text.encode()).hexdigest()
+    return fitting(text.strip())

@@ -105,7 +105,12 @@ def _since(context: Any) -> float | None:
     again = bool(getattr(run, "clear_number", 0)) and is_mapped(ti) if durable else ti.try_number > 1
     if not again:
         return None
-    # A clear gives the run a new start; when it was due stays.
-    moments = [getattr(run, name, None) for name in ("run_after", "queued_at", "start_date", "logical_date")]
-    begun = [moment.timestamp() for moment in moments if moment is not None]
+    begun = _told(run, "queued_at", "start_date")
+    if getattr(run, "clear_number", 0) or not begun:
+        # A clear gives the run a new start; when it was due stays. Its logical date may be of any age.
+        begun += _told(run, "run_after") or _told(run, "data_interval_end") or _told(run, "logical_date")
     return min(begun, default=0.0)
+
+
+def _told(run: Any, *names: str) -> list[float]:
+    return [moment.timestamp() for name in names if (moment := getattr(run, name, None)) is not None]

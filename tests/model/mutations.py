@@ -217,6 +217,21 @@ MUTATIONS = (
         'again = bool(getattr(run, "clear_number", 0)) and is_mapped(ti) if durable else ti.try_number > 1',
         "again = is_mapped(ti) if durable else ti.try_number > 1",
     ),
+    Mutation(
+        "count a cleared run from when it was due",
+        LEDGER,
+        '_told(run, "run_after") or _told(run, "data_interval_end")',
+        '_told(run, "logical_date") or _told(run, "run_after")',
+    ),
+    Mutation(
+        "count a run that was not cleared from its start",
+        LEDGER,
+        'if getattr(run, "clear_number", 0) or not begun:',
+        "if True:",
+    ),
+    Mutation(
+        "keep a key short", BOOKING, 'fitting(f"{self._key}/{record.generation}")', 'f"{self._key}/{record.generation}"'
+    ),
     Mutation("read the journal", LEDGER, "journal = Journal.of(store.get(CREATED_KEY))", "journal = Journal()"),
     Mutation(
         "know a mapped task's item by its payload",

@@ -1,6 +1,7 @@
 """Directed histories: one for each thing that the protocol must get right, and one for each bug that it had."""
 
 import contextlib
+import datetime as dt
 
 import pytest
 from model_world import BP, FAIR, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
@@ -8,6 +9,7 @@ from model_world import BP, FAIR, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskIn
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
+    MeetingsConfigurationError,
     MeetingsError,
     MeetingsInDoubtError,
     MeetingsPermissionError,
@@ -15,6 +17,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsTransportError,
     MeetingValidationError,
 )
+from airflow_provider_meetings.ledger import CREATED_KEY
 
 DEAD_AFTER_SENDING = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
 
@@ -535,6 +538,55 @@ def test_nobody_elses_meeting_is_adopted_by_a_retry(kind, crm):
     ti.attempt(body(1))
     check(crm, str(kind.party(1)), body(1))
     assert len(crm.rows) == 2
+
+
+def test_what_was_booked_before_a_run_of_an_old_date_is_left_alone(kind, crm):
+    """A run with a logical date of last year began today: an equal meeting of yesterday is not its own."""
+    crm.insert(kind.body(kind.party(1)), "human")
+    crm.advance(86_400.0)
+    (ti,), body = mapped(kind, crm, 1)
+    ti.run.logical_date = ti.run.run_after - dt.timedelta(days=365)
+    ti.clear()
+    assert ti.attempt(body(1)).outcome == "created"
+    assert len(crm.owned("human")) == 1
+
+
+def test_a_retry_without_a_journal_counts_from_the_start_of_a_late_run():
+    """A run that was due last year and is made up for today: what was booked before it started is not its own."""
+    crm = BP.crm()
+    crm.insert(BP.body(), "human")
+    crm.advance(86_400.0)
+    ti = TaskInstance(crm, "task")
+    ti.run.start_date = dt.datetime.fromtimestamp(crm.now, dt.UTC)
+    ti.run.run_after -= dt.timedelta(days=365)
+    ti.store = None
+    assert ti.attempt(BP.body(), Luck(kill=0)) is None
+    crm.advance(300.0)
+    assert ti.attempt(BP.body()).outcome == "created"
+    check(crm, "task", BP.body())
+
+
+@pytest.mark.parametrize("length", [511, 512, 513])
+def test_a_long_key_of_the_authors_takes_a_new_one_after_a_deletion(length):
+    """What is appended for a meeting that is made again does not make the key longer than the vendor takes."""
+    crm = HC.crm()
+    ti = TaskInstance(crm, "task")
+    ti.given = "k" * length
+    ti.attempt(HC.body())
+    crm.remove("task")
+    assert ti.attempt(HC.body()).outcome == "created"
+    first, second = creates(crm)
+    assert len(second.idempotency_key) <= 512
+    assert first.idempotency_key != second.idempotency_key
+    check(crm, "task", HC.body())
+
+
+def test_a_journal_of_another_version_is_not_guessed_at(kind, crm, ti):
+    """What another version of the provider has written may mean a meeting: nothing is sent, and the error says why."""
+    ti.store.set(CREATED_KEY, {"version": 2, "items": []})
+    with pytest.raises(MeetingsConfigurationError, match="version 2"):
+        ti.attempt(kind.body())
+    assert crm.sent == []
 
 
 def test_two_tasks_at_one_instant_keep_to_their_own(kind, crm):
