@@ -17,7 +17,7 @@ from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.telemetry import metrics_of, note_lineage
 from airflow_provider_meetings.transports import Transport
 from airflow_provider_meetings.vendors import Vendor
-from airflow_provider_meetings.version_compat import aget_connection, mask_secret
+from airflow_provider_meetings.version_compat import aget_connection, mask_secret, with_secrets
 from airflow_provider_meetings.wire import Call
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             conn = self._given or await aget_connection(self.meetings_conn_id)
         except AirflowNotFoundException as error:
             raise unknown_connection(self.meetings_conn_id) from error
-        self.__dict__["_settings"] = self._read(conn)
+        self.__dict__["_settings"] = await with_secrets(self._read, conn)
         return self._settings
 
     def _read(self, conn: Any) -> S:
