@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import sys
 from collections.abc import AsyncIterator, Collection, Hashable, Mapping
 from contextvars import ContextVar
@@ -54,7 +55,7 @@ class MeetingsEventTrigger(BaseEventTrigger):
     ``event_id``
         Tells this event from every other. An event may arrive twice, with the same id and the same payload: after a
         triggerer was killed, and the last one of several at once, some seconds later, because Airflow may leave events
-        that come close after another without a run until there is one more.
+        that come close after another without a run until there is one more; that one has ``"repeat": true`` besides.
         :func:`~airflow_provider_meetings.assets.meeting_events` drops repeats.
     ``kind``, ``reason``
         - ``created``: it was made since the last look. Where the vendor does not tell when a meeting was made, any that
@@ -155,8 +156,11 @@ class MeetingsEventTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and the arguments that make it anew: always the same ones, and no secret."""
-        names = ("window_start", "window_end", "past", "ahead", "filters", "match", "poke_interval", "initial", "kinds")
-        return _PATH, {"meetings_conn_id": self.meetings_conn_id} | {name: getattr(self, name) for name in names}
+        names = ("window_start", "window_end", "past", "ahead", "poke_interval", "initial", "kinds")
+        # As text: Airflow 3.2 hands a trigger of an asset no dict as it was, but the names of its own encoding's parts.
+        texts = {name: json.dumps(getattr(self, name), default=str) for name in ("filters", "match")}
+        plain = {name: getattr(self, name) for name in names}
+        return _PATH, {"meetings_conn_id": self.meetings_conn_id} | plain | texts
 
     # -- Airflow 3.3: a stream that is told when its events are stored
 
