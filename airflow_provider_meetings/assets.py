@@ -98,7 +98,7 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     Several events may start one run, and an event may arrive again, in the same run or in another one. What belongs to
     this run is told by the asset's own history: a repeat is an event whose id an earlier one has that has started
     another run of this DAG. So each event belongs to one run, and that run gets it as often as it asks, in each try and
-    after a clear. Below Airflow 3.2, which cannot be asked that way, only what is twice in one run is dropped.
+    after a clear. Airflow below 3.2 cannot be asked that way; there, nothing is repeated but what says so itself.
 
     Args:
         context: The task's context.
@@ -115,7 +115,10 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     triggering = context.get("triggering_asset_events") or {}
     for asset in triggering:
         told = [
-            (event.timestamp, event_id, payload) for event in triggering[asset] for event_id, payload in _told(event)
+            (event.timestamp, event_id, payload)
+            for event in triggering[asset]
+            for event_id, payload in _told(event)
+            if not payload.get("repeat")  # it takes others along into this run; its original has a run, this or another
         ]
         if not told:
             continue

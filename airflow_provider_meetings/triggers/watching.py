@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
@@ -41,7 +42,7 @@ STEP_SIZE = 100_000
 NOTE = 300.0
 #: Seconds of quiet after several events, after which the last of them is fired once more. Airflow gives a run the
 #: events up to the moment at which the first of them was queued, and leaves those that came before it made the run
-#: lying until there is another one: this one takes them along, and is itself a repeat like any other.
+#: lying until there is another one: this one takes them along, and says of itself that it is a repeat.
 NUDGE = 15.0
 #: Events that are so many seconds apart may still be such: as long as a busy scheduler may take to make a run.
 CLOSE = 15.0
@@ -156,12 +157,15 @@ class Watch:
             async for events in self._fire(self._wanted(journal.pending), is_last=True):
                 yield events
             await journal.settle()
+        if journal.snapshot is not None:
+            _say(self._watched.connection, f"what has changed since {_readable(journal.snapshot.taken_at)} is told")
         async with self._join(self._watched.connection) as poller:
             while True:
                 now = self._tick(self._clock())
                 look = await self._look(poller, now)
                 if journal.snapshot is None:
                     await journal.begin(look.snapshot(empty=self._tell_first))
+                    _say(self._watched.connection, f"what changes after {_readable(look.taken_at)} is told")
                 async for events in self._tell(poller, look):
                     yield events
                 await self._finish(look)
@@ -185,7 +189,7 @@ class Watch:
             self._fired_at = self._clock()
             if is_last and crowded:
                 await asyncio.sleep(NUDGE)
-                yield events[-1:]
+                yield [events[-1] | {"repeat": True}]
                 self._fired_at = self._clock()
 
     def _wanted(self, events: list[Event]) -> list[Event]:
@@ -267,6 +271,15 @@ class Watch:
         snapshot.window, snapshot.taken_at, snapshot.settled = look.window, look.taken_at, True
         if first or self._journal.is_stale(NOTE):
             await self._journal.note()
+
+
+def _say(connection: str, text: str) -> None:
+    """Tell the triggerer's log that the watch goes on, and from where: whoever misses an event looks there."""
+    _log.info("Watching the meetings of connection %r: %s", connection, text)
+
+
+def _readable(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 async def _with_end(steps: AsyncGenerator[list[Change], None]) -> AsyncGenerator[tuple[list[Change], bool], None]:

@@ -146,6 +146,18 @@ def test_nothing_twice_in_a_run(log):
     assert ["a", "b"] == log.read("dag/1")
 
 
+def test_what_says_that_it_is_a_repeat(log, monkeypatch):
+    """Such an event is dropped also where Airflow cannot be asked for its history; what it took along is not."""
+    monkeypatch.setattr("airflow_provider_meetings.version_compat.asset_history", lambda *_: [])
+    log.add("a", "dag/1")
+    log.add("b", "dag/2")
+    log.add("c", "dag/2")
+    log.add("c", "dag/2", repeat=True)
+    log.add("c", "dag/3", repeat=True)
+
+    assert [["a"], ["b", "c"], []] == [log.read(f"dag/{number}") for number in (1, 2, 3)]
+
+
 def test_every_dag_has_its_own(log):
     """What another DAG's run has got is new for this one, and so is what has started no run at all."""
     log.add("a", "other/1")

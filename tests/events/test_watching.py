@@ -327,7 +327,8 @@ def test_a_burst_is_nudged():
 
     assert alone == 1
     assert ["m1", "m2", "m3", "m4", "m4"] == [event["id"] for event in events]
-    assert events[-1] == events[-2]
+    assert events[-1] == events[-2] | {"repeat": True}
+    assert not any("repeat" in event for event in events[:-1])
 
 
 def test_an_event_soon_after_a_nudge_is_nudged():
@@ -346,6 +347,34 @@ def test_an_event_soon_after_a_nudge_is_nudged():
         return triggerer.database
 
     assert ["m1", "m2", "m2", "m3", "m3"] == [event["id"] for event in run(main())]
+
+
+@pytest.mark.parametrize("stores", [[], [Store()]], ids=["in memory", "in a store"])
+def test_what_changes_between_two_triggerers(caplog, stores):
+    """Without a store it is lost, and nothing old is told; with one it is told. The log says from when on."""
+
+    async def main():
+        calendar, database = Calendar(), []
+        old = calendar.book()
+        async with Triggerer(calendar, stores, database).running():
+            await asyncio.sleep(60)
+        calendar.edit(old, location="Zoom")
+        calendar.book()
+        async with Triggerer(calendar, stores, database).running():
+            await asyncio.sleep(60)
+            calendar.edit(old, location="Teams")
+            await asyncio.sleep(60)
+        return database
+
+    with caplog.at_level(logging.INFO):
+        told = brief(run(main()))
+    said = [record.message for record in caplog.records if "Watching the meetings of connection 'c'" in record.message]
+
+    assert [("changed", None, "m1")] == told[2 if stores else 0 :]
+    assert [("changed", None, "m1"), ("created", None, "m2")][: 2 * len(stores)] == told[:-1]
+    assert len(said) == 2
+    assert "what changes after 2026-02-02T" in said[0]
+    assert ("what has changed since" if stores else "what changes after") in said[1]
 
 
 def test_many_meetings_fit_the_store():
