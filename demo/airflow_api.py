@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -55,31 +56,21 @@ class AirflowApi:
         """Whether the scheduler makes runs of this DAG by itself."""
         return bool(self._call("GET", f"/dags/{dag_id}/details")["timetable_summary"] not in (None, "None"))
 
-    def watch(self, dag_id: str, seconds: float = 240) -> bool:
-        """Unpauses a DAG that is scheduled by assets, and returns when their watchers have looked for the first time.
+    def watched_connections(self, dag_id: str) -> list[str]:
+        """Unpauses a DAG that is scheduled by assets, and returns whose meetings are watched for it from now on.
 
-        Returns False for a DAG that nothing watches for.
+        Empty for a DAG that has another schedule.
         """
         if self._call("GET", f"/dags/{dag_id}/details")["asset_expression"] is None:
-            return False
-        assets = [asset for asset in self._assets_of(dag_id) if asset["watchers"]]
+            return []
         self.unpause(dag_id)
         # What a paused DAG waits for is not watched; that it is unpaused shows when its file is parsed again.
         self._call("PUT", f"/parseDagFile/{self._call('GET', f'/dags/{dag_id}')['file_token']}")
-        deadline = time.monotonic() + seconds
-        while not all(self._has_state(asset["id"]) for asset in assets):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"Nobody watches for {dag_id}.")
-            time.sleep(0.5)
-        return True
+        return [urlsplit(asset["uri"]).netloc for asset in self._assets_of(dag_id)]
 
     def _assets_of(self, dag_id: str) -> list[dict[str, Any]]:
         assets: list[dict[str, Any]] = self._call("GET", "/assets", params={"dag_ids": [dag_id]})["assets"]
         return assets
-
-    def _has_state(self, asset_id: int) -> bool:
-        stored = self._call("GET", f"/assets/{asset_id}/state-store")["asset_state_store"]
-        return any(isinstance(entry["value"], dict) for entry in stored)
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The runs of a DAG, oldest first."""

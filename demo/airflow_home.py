@@ -81,6 +81,25 @@ class AirflowHome:
             attempts /= f"map_index={map_index}"
         return "\n".join(_readable(path) for path in sorted(attempts.glob("attempt=*.log")))
 
+    def watch(self, api: AirflowApi, dag_id: str, seconds: float = 240) -> bool:
+        """Unpauses a DAG that is scheduled by assets, and returns when their meetings are watched.
+
+        Returns False for a DAG that nothing watches for.
+        """
+        connections = api.watched_connections(dag_id)
+        deadline = time.monotonic() + seconds
+        while not all(self.watches_begun(connection) for connection in connections):
+            self._processes.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Nobody watches for {dag_id}.")
+            time.sleep(0.5)
+        return bool(connections)
+
+    def watches_begun(self, connection: str) -> int:
+        """How often, as the triggerer's log tells, a watch over the meetings of a connection has begun or gone on."""
+        log = self._processes.log_path("triggerer").read_text(encoding="utf-8", errors="replace")
+        return log.count(f"Watching the meetings of connection '{connection}'")
+
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _BOOT_SECONDS
         while not self._healthy():

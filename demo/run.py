@@ -47,7 +47,7 @@ def run_demo(*, keep: bool) -> int:
         api.wait_for_dags(example_dag_ids())
         clock.say("Airflow is up, the example DAGs are loaded")
         before = meetings(ready, *_window())
-        runs = start_runs(api, example_dag_ids())
+        runs = start_runs(airflow, api, example_dag_ids())
         succeeded = _follow(api, runs, clock)
         _report(airflow, api, runs)
         _show_meetings(before, meetings(ready, *_window()))
@@ -70,13 +70,13 @@ def run_demo(*, keep: bool) -> int:
     return 0 if succeeded else 1
 
 
-def start_runs(api: AirflowApi, dag_ids: Iterable[str]) -> dict[str, str]:
+def start_runs(home: AirflowHome, api: AirflowApi, dag_ids: Iterable[str]) -> dict[str, str]:
     """Gets one run of each DAG: from the scheduler where there is a schedule, triggered where there is none."""
     runs = {}
     dag_ids = list(dag_ids)
     scheduled = [dag_id for dag_id in dag_ids if api.has_schedule(dag_id)]
     # What the others do to the meetings starts these, so they have to watch before.
-    watching = [dag_id for dag_id in scheduled if api.watch(dag_id)]
+    watching = [dag_id for dag_id in scheduled if home.watch(api, dag_id)]
     for dag_id in dag_ids:
         if dag_id in watching:
             continue

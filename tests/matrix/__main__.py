@@ -59,6 +59,7 @@ def _try(version: Version, wheel: Path, say: Callable[[str], None]) -> Trial:
         "imports": lambda: _last_line(environment.call("imports", "-m", "tests.matrix.inside", "imports", seconds=300)),
         "tests": lambda: _tests(environment),
         "example DAGs": lambda: _dags(environment),
+        "event-driven DAGs": lambda: _events(environment),
         "connection forms": lambda: _forms(environment),
     }
     for name, step in steps.items():
@@ -122,6 +123,12 @@ def _dags(environment: Environment) -> str:
     notes = [*changed, *(f"not {dag}: {version.beyond(dag)}" for dag in missing)]
     told = f" ({'; '.join(notes)})" if notes else ""
     return f"{len(dags)} of {len(dags) + len(missing)}{told}"
+
+
+def _events(environment: Environment) -> str:
+    if beyond := environment.version.beyond("meetings_watch"):
+        return f"none ({beyond})"
+    return _last_line(environment.call("events", "-W", "ignore", "-m", "tests.matrix.watching", seconds=1500))
 
 
 def _last_line(printed: str) -> str:

@@ -104,7 +104,7 @@ def main() -> int:
 
 def _run_dags(home: Airflow2Home, api: AirflowApi, clock: Clock) -> bool:
     api.wait_for_dags(example_dag_ids())
-    runs = start_runs(api, example_dag_ids())
+    runs = start_runs(home, api, example_dag_ids())
     ok = _follow(api, runs, clock)
     _report(home, api, runs)
     return ok

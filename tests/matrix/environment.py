@@ -48,13 +48,13 @@ def run(command: Sequence[object], *, log: Path, cwd: Path, env: dict[str, str],
     return printed
 
 
-def build_wheel() -> Path:
-    """Build the wheel and return its path."""
-    folder = CACHE / "dist"
+def build_wheel(cache: Path = CACHE) -> Path:
+    """Build the wheel in a folder below and return its path."""
+    folder = cache / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = [_UV, "build", "--quiet", "--wheel", "--build-constraints", "constraints.txt", "--out-dir", folder, "."]
-    run(command, log=CACHE / "build.log", cwd=ROOT, env=_uv_environment(), seconds=300)
+    run(command, log=cache / "build.log", cwd=ROOT, env=_uv_environment(), seconds=300)
     (wheel,) = folder.glob("*.whl")
     return wheel
 

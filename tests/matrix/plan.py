@@ -20,8 +20,9 @@ NEWER_TESTS = {
 #: What the tests need besides the package with its sandbox.
 TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "requests-mock", "jsonschema")
 #: Example DAGs that need more than the oldest version, and why.
-# It runs from 3.0 on, but only from 3.3 on does Airflow say that a watcher has begun to look.
-NEEDS = {"meetings_watch": ((3, 3), "the asset states by which a run of it is awaited")}
+NEEDS = {"meetings_watch": ((3, 0), "assets that a trigger watches")}
+#: From here on what is changed while no triggerer runs is told by the next one, out of the asset's state store.
+KEEPS_WATCHES = (3, 3)
 #: What a reader of an example has to leave out for an older version: the DAG, the version that has it, the text.
 LEFT_OUT = {"builderprime_site_visits": ((3, 0), ", run_immediately=True")}
 

@@ -121,10 +121,10 @@ def _wait(system, runs):
 @pytest.fixture(scope="session")
 def examples(system):
     """The system after one run of every example DAG."""
-    return _wait(system, start_runs(system.api, example_dag_ids()))
+    return _wait(system, start_runs(system.home, system.api, example_dag_ids()))
 
 
 @pytest.fixture(scope="session")
 def failures(system):
     """The system after one run of every DAG that is made to fail."""
-    return _wait(system, start_runs(system.api, ["failures", "no_interval"]))
+    return _wait(system, start_runs(system.home, system.api, ["failures", "no_interval"]))

@@ -52,7 +52,7 @@ def test_a_rate_limit_frees_the_slot(system):
     for how_long, seconds, times in (("for_seconds", 15, 1), ("for_an_hour", 3600, None)):
         match = {"vendor": "hiringcenter", "query_regex": f"prospectId={how_long}"}
         system.fault(match=match, action="ratelimit", retry_after=seconds, times=times)
-    system.runs |= start_runs(system.api, ["rate_limited"])
+    system.runs |= start_runs(system.home, system.api, ["rate_limited"])
     deadline = time.monotonic() + 120
     wanted = {"for_seconds": ("success", 1), "for_an_hour": ("deferred", 1)}
     while True:
