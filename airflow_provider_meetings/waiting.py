@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
 from airflow_provider_meetings import exceptions
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError
 from airflow_provider_meetings.moments import Window
 
-__all__ = ["TIMED_OUT", "Question", "as_event", "from_event", "is_elsewhere", "is_permanent"]
+__all__ = ["FORGIVEN", "TIMED_OUT", "Question", "as_event", "from_event", "is_elsewhere", "is_missing", "is_permanent"]
+
+#: Seconds for which a connection that was there may be missing before it counts as deleted.
+FORGIVEN = 300.0
 
 #: A trigger's event when the time is over.
 TIMED_OUT = {"status": "timed out"}
@@ -113,6 +116,15 @@ def _same(stored: Any, wanted: Any) -> bool:
 def is_permanent(error: BaseException) -> bool:
     """Whether waiting cannot help."""
     return isinstance(error, AirflowFailException)
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether Airflow has not found the connection.
+
+    It says so, too, while its own database, its API server or the secrets backend cannot be asked: Airflow takes each
+    of them for one that does not have it.
+    """
+    return isinstance(error.__cause__, AirflowNotFoundException)
 
 
 def is_elsewhere(error: BaseException) -> bool:

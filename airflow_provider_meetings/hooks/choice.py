@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
 from airflow_provider_meetings.hooks.meetings import MeetingsHook, unknown_connection
@@ -24,15 +24,27 @@ def hook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
 
     Raises:
         MeetingsConfigurationError: There is no such connection, or it is not one of this provider's.
+        MeetingsTransportError: Airflow itself cannot tell.
     """
     try:
-        return _hook(BaseHook.get_connection(meetings_conn_id), meetings_conn_id)
+        conn = BaseHook.get_connection(meetings_conn_id)
     except AirflowNotFoundException as error:
         raise unknown_connection(meetings_conn_id) from error
+    except Exception as error:
+        raise MeetingsTransportError(
+            f"Airflow cannot look up connection {meetings_conn_id!r} ({type(error).__name__}). Nothing was sent.",
+            maybe_sent=False,
+        ) from error
+    return _hook(conn, meetings_conn_id)
 
 
 async def ahook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
-    """Return the hook for a connection as :func:`hook_for` does, without blocking the event loop."""
+    """Return the hook for a connection as :func:`hook_for` does, without blocking the event loop.
+
+    Raises:
+        MeetingsConfigurationError: There is no such connection, or it is not one of this provider's.
+        Exception: Whatever Airflow raises where it cannot tell.
+    """
     try:
         return _hook(await aget_connection(meetings_conn_id), meetings_conn_id)
     except AirflowNotFoundException as error:

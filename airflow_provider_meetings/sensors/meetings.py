@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -102,6 +103,7 @@ class MeetingsSensor(BaseSensorOperator):
         self.min_count = min_count
         self.deferrable = deferrable
         self._reached = False
+        self._missing_since = math.inf
         self.may_start_from_trigger = start_from_trigger
 
     def execute(self, context: Any) -> Any:
@@ -165,15 +167,15 @@ class MeetingsSensor(BaseSensorOperator):
     def poke(self, context: Any) -> PokeReturnValue:
         """Ask once."""
         from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
-        from airflow_provider_meetings.waiting import is_elsewhere, is_permanent  # noqa: PLC0415 - likewise
 
         question = self._question(context)
         try:
             hook = hook_for(self.meetings_conn_id)
+            self._missing_since = math.inf
             listed = hook.list_meetings(question.window_start, question.window_end, filters=dict(question.filters))
             found = question.satisfied_by(listed)
         except MeetingsError as error:
-            if is_permanent(error) or (is_elsewhere(error) and not self._has_reached_the_vendor(context)):
+            if self._is_final(error, context):
                 raise
             self.log.warning("Not asked for good, asking again: %s", error)
             return PokeReturnValue(is_done=False)
@@ -183,6 +185,20 @@ class MeetingsSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         report(self, context, "found", found, hook=hook)
         return PokeReturnValue(is_done=True, xcom_value=found)
+
+    def _is_final(self, error: MeetingsError, context: Any) -> bool:
+        """Whether waiting cannot help: with the triggerer's patience for a connection that was there."""
+        from airflow_provider_meetings.waiting import (  # noqa: PLC0415 - not at parse time
+            FORGIVEN,
+            is_elsewhere,
+            is_missing,
+            is_permanent,
+        )
+
+        if is_missing(error) and self._reached:
+            self._missing_since = min(self._missing_since, time.monotonic())
+            return time.monotonic() - self._missing_since >= FORGIVEN
+        return is_permanent(error) or (is_elsewhere(error) and not self._has_reached_the_vendor(context))
 
     def _has_reached_the_vendor(self, context: Any) -> bool:
         """Whether an earlier question was answered, in this process or before a reschedule."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -13,10 +14,12 @@ from typing import Any, TypeAlias
 from airflow_provider_meetings.aiotransport import AsyncTransport
 from airflow_provider_meetings.pacing import RateBudget
 from airflow_provider_meetings.polling import Dialect, dialect_of
+from airflow_provider_meetings.retry import backoff
 from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.telemetry import metrics_of
 from airflow_provider_meetings.triggers.gate import BudgetGate
 from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.waiting import FORGIVEN, is_missing, is_permanent
 
 __all__ = ["PARALLEL", "Line", "Link"]
 
@@ -25,6 +28,8 @@ Line: TypeAlias = tuple[Settings, Vendor, int]
 
 #: Seconds after which the connection is looked up anew, in case that somebody has changed it.
 RENEW = 60.0
+#: Seconds for which a connection is looked for that was never there.
+FIRST_LOOKS = 10.0
 #: Lists that are read at once.
 PARALLEL = 4
 
@@ -40,6 +45,7 @@ class Link:
         look_up: Looks the connection up.
         transport: Makes the transport.
         clock: Tells the time in seconds.
+        random: Jitter, between 0 and 1.
 
     Attributes:
         settings: What the connection says; None: it was not looked up yet.
@@ -59,6 +65,7 @@ class Link:
         look_up: Callable[[str], Awaitable[Line]],
         transport: Callable[..., Any] = AsyncTransport,
         clock: Callable[[], float],
+        random: Callable[[], float] = random.random,
     ) -> None:
         self.meetings_conn_id = meetings_conn_id
         self.settings: Settings | None = None
@@ -72,6 +79,9 @@ class Link:
         self._look_up = look_up
         self._make_transport = transport
         self._clock = clock
+        self._random = random
+        self._lost = 0  # look-ups in a row that have failed
+        self._missing_since = math.inf
         self._looked_up = -math.inf
         self._gate: BudgetGate | None = None
         self._retired: list[Any] = []  # somebody may still be reading over them
@@ -90,15 +100,38 @@ class Link:
     async def renew(self) -> bool:
         """Look the connection up where that is due; return whether it has changed.
 
+        Where Airflow cannot tell, it is looked up again after a moment, and what is known of it stays.
+
         Raises:
             MeetingsError: There is no such connection, or it cannot be right.
         """
         async with self._renewing:
-            return self.fresh_for <= 0 and await self._renew()
+            if self.fresh_for > 0:
+                return False
+            try:
+                return await self._renew()
+            except Exception as error:  # noqa: BLE001 - whatever Airflow's own services may raise
+                self._put_up_with(error)
+                return False
+
+    def _put_up_with(self, error: Exception) -> None:
+        """Have another look later, after an error that waiting may mend; raise any other."""
+        if is_permanent(error):
+            self._missing_since = min(self._missing_since, self._clock())
+            forgiven = FORGIVEN if self.settings is not None else FIRST_LOOKS
+            if not is_missing(error) or self._clock() - self._missing_since >= forgiven:
+                raise error
+        self._lost += 1
+        wait = 1.0 + backoff(self._lost, self._random)
+        _log.warning(
+            "Connection %r cannot be looked up, trying again in %.0f s: %s", self.meetings_conn_id, wait, error
+        )
+        self.doubt(wait)
 
     async def _renew(self) -> bool:
         settings, vendor, sockets = await self._look_up(self.meetings_conn_id)
         self._looked_up = self._clock()
+        self._lost, self._missing_since = 0, math.inf
         self.generation += 1
         if settings == self.settings:
             return False

@@ -108,13 +108,14 @@ class Poller:
         self._random = random
         loop = asyncio.get_running_loop()
         self._clock = loop.time
-        self._link = Link(meetings_conn_id, budget, look_up=look_up, transport=transport, clock=self._clock)
+        self._link = Link(
+            meetings_conn_id, budget, look_up=look_up, transport=transport, clock=self._clock, random=random
+        )
         self._crowd = Crowd(self._forget)
         self._readings: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._planner: Planner | None = None
         self._planned: _Planned | None = None
         # How it goes.
-        self._lost_lookups = 0
         self._failures = 0
         self._not_before = -math.inf
         self._last_poll = -math.inf
@@ -262,16 +263,9 @@ class Poller:
         except MeetingsError as error:
             self._crowd.fail_all(error)
             return math.inf
-        except Exception as error:  # noqa: BLE001 - whatever Airflow's own services may raise
-            self._lost_lookups += 1
-            wait = 1.0 + backoff(self._lost_lookups, self._random)
-            _log.warning("Connection %r cannot be looked up, trying again: %s", self.meetings_conn_id, error)
-            self._link.doubt(wait)
-            return 0.0 if self._link.settings is not None else wait
-        self._lost_lookups = 0
         if changed:
             self._follow()
-        return 0.0
+        return 0.0 if self._link.settings is not None else max(0.0, self._link.fresh_for)
 
     def _follow(self) -> None:
         """Begin anew with a connection that has changed."""

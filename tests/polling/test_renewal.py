@@ -3,12 +3,15 @@
 import asyncio
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from polling_world import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
+from airflow_provider_meetings.hooks.meetings import unknown_connection
 from airflow_provider_meetings.settings import HiringCenterSettings
-from airflow_provider_meetings.triggers.link import RENEW
+from airflow_provider_meetings.triggers.link import FIRST_LOOKS, RENEW
 from airflow_provider_meetings.triggers.pollers import _Shelf
+from airflow_provider_meetings.waiting import FORGIVEN
 
 
 def rotate(vendor):
@@ -122,8 +125,60 @@ def test_an_outage_does_not_hide_it():
     assert run(main()) <= RENEW + 5
 
 
-def test_a_deleted_connection_fails_everybody():
-    """Without the connection waiting cannot help: everybody learns so within a minute, also who asks once an hour."""
+def missing(*_):
+    """Raise what a look-up raises for a connection that Airflow does not find."""
+    raise unknown_connection("meetings") from AirflowNotFoundException("The conn_id `meetings` isn't defined")
+
+
+def test_a_connection_that_is_not_found_for_a_while_was_not_deleted():
+    """Airflow takes a database, an API server or a vault that is away for one without it: the polls go on."""
+
+    async def main():
+        vendor = Vendor()
+        look_up = vendor.look_up
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, NOON, NOON + n * DAY + 1) for n in range(20)]
+            await asyncio.sleep(10)
+            poller._link._look_up = missing
+            await asyncio.sleep(FORGIVEN - RENEW)
+            vendor.add(NOON)
+            took = await since(asyncio.gather(*waiting))
+            again = ask(poller, min_count=2)
+            await asyncio.sleep(10)
+            poller._link._look_up = look_up
+            await asyncio.sleep(2 * FORGIVEN)
+            vendor.add(NOON)
+            await again
+        return took
+
+    assert run(main()) <= 5.2
+
+
+@pytest.mark.parametrize(("before", "most"), [(True, RENEW + FORGIVEN + 31), (False, FIRST_LOOKS + 31)])
+def test_a_connection_that_stays_missing_fails_everybody(before, most):
+    """Whether it was deleted or never there, and however seldom somebody asks: they learn so, all at once."""
+
+    async def main():
+        vendor = Vendor()
+        if not before:
+            vendor.look_up = missing
+        async with polling(vendor) as poller:
+            waiting = [ask(poller, interval=3600) for _ in range(3)]
+            await asyncio.sleep(1)
+            poller._link._look_up = missing
+            took = await since(asyncio.wait(waiting))
+            late = ask(poller)
+            await asyncio.wait({late}, timeout=60)
+            return took, [task.exception() for task in (*waiting, late)]
+
+    took, errors = run(main())
+
+    assert [MeetingsConfigurationError] * 4 == [type(error) for error in errors]
+    assert FIRST_LOOKS <= took + 1 <= most
+
+
+def test_a_connection_that_cannot_be_right_fails_everybody():
+    """With such a connection waiting cannot help: everybody learns so within a minute, also who asks once an hour."""
 
     async def main():
         vendor = Vendor()
@@ -131,10 +186,10 @@ def test_a_deleted_connection_fails_everybody():
             waiting = [ask(poller, interval=3600) for _ in range(3)]
             await asyncio.sleep(10)
 
-            async def missing(_):
-                raise MeetingsConfigurationError("There is no connection")
+            async def wrong(_):
+                raise MeetingsConfigurationError("Connection 'meetings' cannot be used")
 
-            poller._link._look_up = missing
+            poller._link._look_up = wrong
             return await since(asyncio.wait(waiting)), [task.exception() for task in waiting]
 
     took, errors = run(main())

@@ -13,8 +13,10 @@ from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
+    AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    BaseHook,
     TaskDeferred,
 )
 from meetings_support import BUILDERPRIME, HIRINGCENTER, HOUR, NOON, WRONG_KEY, Tiny
@@ -86,7 +88,55 @@ def wait(sensor, context=None, **more):
     raise AssertionError("the sensor never ended")
 
 
+def airflow_says(monkeypatch, answers):
+    """Have Airflow's own look-up of a connection go as told, in workers and triggers: None is as it should."""
+    right = BaseHook.get_connection
+    left = iter(answers)
+
+    def look_up(conn_id):
+        if (error := next(left, None)) is not None:
+            raise error
+        return right(conn_id)
+
+    async def alook_up(conn_id):
+        return look_up(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(look_up))
+    monkeypatch.setattr(BaseHook, "aget_connection", staticmethod(alook_up), raising=False)
+
+
 # -- parity
+
+
+@MODES
+def test_airflow_that_cannot_look_the_connection_up_is_waited_for(server, connect, monkeypatch, mode):
+    """The API server is away when the connection is looked up: no mode fails the try for it."""
+    connect(HIRINGCENTER)
+    (made,) = server.insert(HIRINGCENTER, HIRINGCENTER.row(NOON))
+    airflow_says(monkeypatch, [OSError("the API server is away")] * 3)
+    assert [made] == [meeting["id"] for meeting in wait(sensor_of(mode))]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_a_connection_that_is_not_found_for_a_moment_is_waited_for(server, connect, monkeypatch, mode):
+    """Airflow says so, too, while it cannot ask where the connection is: it was there before."""
+    connect(HIRINGCENTER)
+    server.fault("answer", status=200, body=json.dumps({"success": True, "items": []}))
+    (made,) = server.insert(HIRINGCENTER, HIRINGCENTER.row(NOON))
+    airflow_says(monkeypatch, [None, *[AirflowNotFoundException("The conn_id isn't defined")] * 3])
+    assert [made] == [meeting["id"] for meeting in wait(sensor_of(mode))]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_a_connection_that_is_not_found_for_long_fails(server, connect, monkeypatch, mode):
+    """A connection that was deleted fails the task in the end, without a retry."""
+    connect(HIRINGCENTER)
+    server.fault("answer", status=200, body=json.dumps({"success": True, "items": []}), times=None)
+    monkeypatch.setattr("airflow_provider_meetings.waiting.FORGIVEN", 0.5)
+    monkeypatch.setattr("airflow_provider_meetings.triggers.link.FIRST_LOOKS", 0.5)
+    airflow_says(monkeypatch, [None, *[AirflowNotFoundException("The conn_id isn't defined")] * 100])
+    with pytest.raises(MeetingsConfigurationError, match="no connection 'meetings'"):
+        wait(sensor_of(mode))
 
 
 @MODES
