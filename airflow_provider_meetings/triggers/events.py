@@ -84,7 +84,8 @@ class MeetingsEventTrigger(BaseEventTrigger):
 
     On Airflow 3.3 what is known is kept in the asset's state store, so that no event is lost by a restart, a kill, or a
     move to another triggerer. On 3.0 to 3.2 there is no such store: what happens while no triggerer runs is missed, and
-    the first look after a restart tells nothing old. Airflow 2 has no event-driven DAGs.
+    the first look after a restart tells nothing old. On 3.0 and 3.1 run one triggerer: several take what is watched
+    from each other every second, and begin anew. Airflow 2 has no event-driven DAGs.
 
     Args:
         meetings_conn_id: The connection.
