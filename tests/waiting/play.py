@@ -14,7 +14,8 @@ from tests.waiting.world import WATCHED, World
 
 _TICK = 1.0
 _TOLD_EVERY = 4.0
-_PATIENCE = 420.0  # for any one thing that has to happen
+_PATIENCE = 900.0  # for any one thing that has to happen
+_SETTLED = 45.0  # how long those who wait are left alone, so that what they cost can be counted: three poke intervals
 _DOWN = 4.0  # how long nobody is there before another triggerer is started
 _EDITS = 6  # at a time
 _EDIT_EVERY, _MOST_EDITS = 3.0, 90  # seconds, and steps besides those around the kills: each is a run, which takes time
@@ -48,6 +49,7 @@ class Play:
     events: list[dict[str, Any]] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     steps: dict[str, Counter[str]] = field(default_factory=dict)
+    waiting: list[tuple[float, Counter[tuple[str, float]]]] = field(default_factory=list)
     _said: float = 0.0
     _editing: bool = False
     _time_passes: bool = False
@@ -73,21 +75,22 @@ class Play:
             if dag != IN_VAIN:
                 self.runs[dag] = self.world.api.trigger(dag)
         answered = [wait for wait in self.plan.waits if wait.own]
-        self._until("nearly all are deferred", lambda: self._count(answered, "deferred") >= 0.9 * len(answered))
+        self._until("all are deferred", lambda: self._count(answered, "deferred") == len(answered))
+        self._scene(referee.SETTLED)
+        over = time.time() + _SETTLED
+        self._until("their polls were counted", lambda: time.time() >= over)
+        self._scene("some more who wait in vain")
         self.runs[IN_VAIN] = self.world.api.trigger(IN_VAIN)
         everybody = self.plan.waits
         # On a slow machine the first of those who wait in vain are through before the last is there.
-        self._until("all are deferred", lambda: self._count(everybody, "deferred", *_OVER) == len(everybody))
-        self._scene("all deferred")
-        first = time.time()
-        self._until("two rounds of polls", lambda: len(referee.rounds(self.journal, first)) >= len(VENDORS) * 2)
+        self._until("those are deferred, too", lambda: self._count(everybody, "deferred", *_OVER) == len(everybody))
         self._kill(STAGES[0], "hiringcenter")
-        self._scene("second triggerer", self.world.kills[0].back_at)
+        self._scene(referee.RESTARTED[0], self.world.kills[0].back_at)
         self._book(STAGES[1])
         early = [wait for wait in answered if wait.stage in STAGES[:2]]
         self._until("most of theirs are found", lambda: self._count(early, "deferred") <= len(early) / 4)
         self._kill(STAGES[2], "builderprime")
-        self._scene("third triggerer", self.world.kills[1].back_at)
+        self._scene(referee.RESTARTED[1], self.world.kills[1].back_at)
         for part in range(3):
             self._book(STAGES[3], part, 3)
             pause = time.time() + 3
@@ -101,7 +104,7 @@ class Play:
 
     def judge(self) -> list[str]:
         """Collect the evidence and say what was violated."""
-        self.journal = self.world.requests()
+        self._until("every request is answered", lambda: not referee.unanswered(self), complain=False)
         for wait in self.plan.waits:
             if wait.own and self._of(wait).get("state") == "success":
                 self.xcoms[wait.dag, wait.index] = self.world.xcom(wait.dag, self.runs[wait.dag], wait.index)
@@ -149,7 +152,7 @@ class Play:
         """Wait until the triggerer has the answer to a look that came after the last edit."""
         deadline = time.monotonic() + _PATIENCE
         while not any(look > self._edited for look in referee.looks(self.journal, vendor)):
-            self.journal += self.world.requests(since=self.journal[-1]["id"])
+            self._read_journal()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Nobody has looked at {VENDORS[vendor]} for {_PATIENCE:.0f} s. {self._standing()}")
             time.sleep(0.02)
@@ -201,7 +204,11 @@ class Play:
     def _look(self) -> None:
         self.world.processes.check()
         self.states = self.world.states()
-        self.journal += self.world.requests(since=self.journal[-1]["id"] if self.journal else 0)
+        self._read_journal()
+        self.waiting.append((time.time(), Counter()))
+        for wait in self.plan.waits:
+            if self._of(wait).get("state") == "deferred":
+                self.waiting[-1][1][wait.vendor, wait.poke_interval] += 1
         for wait in self.plan.in_vain:
             row = self._of(wait)
             if row.get("state") == "deferred" and row["trigger_timeout"]:
@@ -210,6 +217,14 @@ class Play:
         self.events, self.told = self.world.events(), self.world.told()
         if self._editing and self._edits < _MOST_EDITS and time.time() - self._edited > _EDIT_EVERY:
             self._edit(1)
+
+    def _read_journal(self) -> None:
+        """Read the new rows, and anew those after the first one that was not answered yet when it was read."""
+        for number, row in enumerate(self.journal):
+            if row["status"] is None:
+                del self.journal[number:]
+                break
+        self.journal += self.world.requests(since=self.journal[-1]["id"] if self.journal else 0)
 
     def _standing(self) -> str:
         states = Counter(str(row["state"]) for row in self.states.values())

@@ -18,6 +18,8 @@ DATE = {"hiringcenter": "meetingDate", "builderprime": "startDateTime"}
 IN_VAIN = "waits_in_vain"
 # Far from the window that is watched meanwhile.
 _FIRST = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=120)
+#: Nobody of those who wait asks for what is before this, in Unix milliseconds.
+FIRST_MS = int(_FIRST.timestamp() * 1000)
 _DAYS = 84
 _HOUR = 3_600_000
 _LENGTHS = tuple(_HOUR * hours for hours in (1, 3, 24, 72, 168, 336, 672))
@@ -55,7 +57,7 @@ class Wait:
     match: dict[str, Any]
     own: list[dict[str, Any]]
     poke_interval: float
-    timeout: float = 900.0
+    timeout: float = 3600.0
     soft_fail: bool = False
     stage: str = ""
     dag: str = ""

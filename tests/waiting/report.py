@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from demo.tables import table
 from tests.waiting.questions import VENDORS
-from tests.waiting.referee import busiest, deadlines_of, expected, looks, polling, rounds
+from tests.waiting.referee import busiest, cost, deadlines_of, expected, looks, polling
 from tests.waiting.world import WATCHED
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
 def report(play: Play) -> str:
     """All of it."""
-    return "\n\n".join(
-        (_scenes(play), _kills(play), _sensors(play), _vain(play), _limits(play), _steps(play), _events(play))
-    )
+    parts = (_scenes, _shared, _kills, _sensors, _vain, _limits, _steps, _events)
+    return "\n\n".join(part(play) for part in parts)
 
 
 def _scenes(play: Play) -> str:
@@ -27,18 +27,16 @@ def _scenes(play: Play) -> str:
     for scene in play.scenes:
         made = [row for row in play.journal if scene.start <= row["at"] / 1000 < scene.end]
         counts = Counter(row["vendor"] for row in made)
-        some = rounds(play.journal, scene.start, scene.end) if scene in polling(play) else []
-        most = max(map(len, some), default=0)
-        rows.append(
-            (
-                scene.name,
-                f"{scene.end - scene.start:.0f}",
-                *(counts[vendor] for vendor in VENDORS),
-                len(some) or "",
-                most or "",
-            )
-        )
-    return table(("scene", "seconds", *VENDORS.values(), "rounds of polls", "most lists a round"), rows)
+        rows.append((scene.name, f"{scene.end - scene.start:.0f}", *(counts[vendor] for vendor in VENDORS)))
+    return table(("scene", "seconds", *VENDORS.values()), rows)
+
+
+def _shared(play: Play) -> str:
+    rows = []
+    for scene, (vendor, name) in itertools.product(polling(play), VENDORS.items()):
+        asked, alone, most = cost(play, scene, vendor)
+        rows.append((scene.name, name, asked, f"{alone:.0f}", f"{most:.0f}"))
+    return table(("lists for those who wait", "vendor", "asked for", "one by one", "at most"), rows)
 
 
 def _kills(play: Play) -> str:

@@ -32,6 +32,7 @@ class Killed:
 
     Attributes:
         at: When it was killed, in seconds since the epoch.
+        dead_at: When nobody of it was left.
         pids: Who died.
         job: The job's id in Airflow.
         triggers: How many triggers it ran.
@@ -42,6 +43,7 @@ class Killed:
     pids: list[int]
     job: int
     triggers: int
+    dead_at: float
     started_at: float = 0.0
     back_at: float = 0.0
 
@@ -105,7 +107,8 @@ class World:
         job = self.triggerer_job()
         triggers = self.rows("SELECT count(*) AS n FROM trigger WHERE triggerer_id = :job", job=job)[0]["n"]
         at = time.time()
-        killed = Killed(at, self.processes.kill("triggerer"), job, triggers)
+        pids = self.processes.kill("triggerer")
+        killed = Killed(at, pids, job, triggers, dead_at=time.time())
         self.kills.append(killed)
         return killed
 
