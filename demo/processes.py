@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 
 _GRACE_SECONDS = 20
 _RECORD = "processes.json"
+_KERNELS_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_FIRST_PORT, _USUAL_FIRST = 12_000, 32_768
 
 
 class ProcessDiedError(RuntimeError):
@@ -21,11 +24,25 @@ class ProcessDiedError(RuntimeError):
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody listens on, and that the kernel will not hand out meanwhile.
+
+    Whoever is to listen on it may take a while to do so: until then a port from the kernel's own range could go to any
+    connection that anybody opens.
+    """
+    while True:
+        port = random.randrange(_FIRST_PORT, _first_of_the_kernels())  # noqa: S311 - no secret
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+
+
+def _first_of_the_kernels() -> int:
+    """Where the ports begin that the kernel hands out by itself; the usual value where that is unknown, or too low."""
+    with contextlib.suppress(OSError, ValueError):
+        first = int(_KERNELS_PORTS.read_text().split()[0])
+        if first > _FIRST_PORT + 1000:
+            return first
+    return _USUAL_FIRST
 
 
 def tail(path: Path, lines: int = 30) -> str:
