@@ -24,7 +24,7 @@ VENDORS = ("hiringcenter", "builderprime")
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 NPM = Path(executable.ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 PRISM = HERE / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js"
-START_TIMEOUT = 60.0
+START_TIMEOUT = 200.0
 
 
 def wait_for(found: Callable[[], Any], processes: Processes) -> Any:

@@ -159,7 +159,7 @@ def test_each_end_of_a_task_is_counted(kind, connect, book):
 
 def test_what_was_settled_and_adopted_is_counted(server, kind, connect, book):
     """A try that never saw the answer to its create, and the one that finds the meeting."""
-    connect(kind, timeout=0.5, max_attempts=1, max_wait=0)
+    connect(kind, timeout=2, max_attempts=1, max_wait=0)
     store = Store()
     operator = CreateMeetingOperator(task_id="create", meeting=kind.meeting(), **CONN)
     server.fault("reset", match={"vendor": kind.name, "method": "POST"}, when="after", times=1)
@@ -167,7 +167,7 @@ def test_what_was_settled_and_adopted_is_counted(server, kind, connect, book):
     with contextlib.suppress(MeetingsError, TaskDeferred):
         run(operator, context_of("create", store=store))
     assert len(server.meetings(kind)) == 1
-    connect(kind, timeout=0.5, max_wait=30)
+    connect(kind, timeout=2, max_wait=30)
     run(operator, context_of("create", store=store, try_number=2))
     assert book.count("meetings.settled", vendor=kind.name) == 1
     # Builder Prime's is settled by the try that sent it, which then has created it; HiringCenter's by the next.

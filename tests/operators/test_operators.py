@@ -106,7 +106,7 @@ def test_what_they_return_is_plain_json(server, kind, connect):
 @pytest.mark.parametrize("fault", [None, {"action": "reset", "when": "after"}, {"action": "reset"}])
 def test_tries_of_one_task_make_one_meeting(server, kind, connect, fault):
     """A try whose answer is lost for good, the try after it, and a clear after that: one meeting."""
-    connect(kind, timeout=0.5, max_attempts=1, max_wait=0)
+    connect(kind, timeout=2, max_attempts=1, max_wait=0)
     store = Store()
     operator = CreateMeetingOperator(task_id="create", meeting=kind.meeting(), **CONN)
     if fault:
@@ -114,7 +114,7 @@ def test_tries_of_one_task_make_one_meeting(server, kind, connect, fault):
         # what this try comes to is not the point: it may find its meeting, fail, or defer until the request is lost
         with contextlib.suppress(MeetingsError, TaskDeferred):
             run(operator, context_of("create", store=store))
-    connect(kind, timeout=0.5, max_wait=30)
+    connect(kind, timeout=2, max_wait=30)
     first = run(operator, context_of("create", store=store, try_number=2))
     second = run(operator, context_of("create", store=store, try_number=3))
     assert first["id"] == second["id"]
@@ -138,7 +138,7 @@ def test_a_delete_that_found_nothing_is_no_deletion_of_the_next_try_either(kind,
 
 def test_a_delete_that_was_not_answered_counts_as_done_by_the_next_try(server, kind, connect):
     """The answer of the first try is lost for good: the 404 to the next one is this task's own doing."""
-    connect(kind, timeout=0.5, max_attempts=1, max_wait=0)
+    connect(kind, timeout=2, max_attempts=1, max_wait=0)
     (meeting_id,) = server.insert(kind, kind.row(NOON))
     store = Store()
     delete = DeleteMeetingOperator(task_id="delete", meeting_id=meeting_id, missing_ok=False, **CONN)

@@ -1,6 +1,7 @@
 """A real sandbox in its own process, on a free port, and small clients for both APIs."""
 
 import signal
+import time
 
 import pytest
 import requests
@@ -77,6 +78,11 @@ class Server:
     def journal(self, **query):
         """Read the journal."""
         return self.control("GET", "/journal", params=query)
+
+    def wait_for_requests(self, count):
+        """Return when so many have arrived: one whose client waits no more may be on its way still."""
+        while len(self.journal()) < count:  # the test's own timeout ends it
+            time.sleep(0.02)
 
     def meetings(self, vendor):
         """Read a vendor's table."""

@@ -51,6 +51,7 @@ def test_a_signal_stops_it_cleanly(start, number):
     server.fault(action="delay", seconds=60)
     with pytest.raises(requests.ReadTimeout):
         requests.get(server.hc.host + "/auth", headers=server.hc.headers, timeout=0.3)
+    server.wait_for_requests(2)
     assert server.stop(number) == 0
 
 
@@ -88,6 +89,7 @@ def test_a_key_in_progress_dies_with_the_server(start, tmp_path):
     headers = first.hc.headers | {"X-Idempotency-Key": "lost"}
     with pytest.raises(requests.ReadTimeout):
         requests.post(first.hc.host + "/meetings", json=INTERVIEW, headers=headers, timeout=0.3)
+    first.wait_for_requests(1)
     first.stop(signal.SIGKILL)
     second = start("--db", database, "--control")
     assert second.hc("POST", "/meetings", json=INTERVIEW, headers=headers).status_code == 201

@@ -73,7 +73,7 @@ def sensor_of(mode, **arguments):
         return MeetingsSensor(**(usual | WAYS[mode] | arguments))
 
 
-def _instance(sensor, server_context):
+def _instance(sensor, server_context, started):
     return RuntimeTaskInstance.model_construct(
         id="0199a000-0000-7000-8000-000000000000",
         task_id="wait",
@@ -83,7 +83,7 @@ def _instance(sensor, server_context):
         map_index=-1,
         max_tries=1,
         task=sensor,
-        start_date=server_context.start_date or dt.datetime.now(dt.UTC),
+        start_date=server_context.start_date or started,
         _ti_context_from_server=server_context,
     )
 
@@ -142,7 +142,7 @@ def live(monkeypatch, mode, *, patience=5.0, **arguments):
     started, reschedules, following, deferrals = dt.datetime.now(dt.UTC), 0, None, []
     for start in range(1, STARTS):
         context = _server_context(started, reschedules, following)
-        ti = _instance(sensor_of(mode, **arguments), context)
+        ti = _instance(sensor_of(mode, **arguments), context, started)
         state, message, error = task_runner.run(ti, ti.get_template_context(), log)
         if isinstance(message, RescheduleTask):
             supervisor.first_reschedule = supervisor.first_reschedule or started

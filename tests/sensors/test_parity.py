@@ -161,11 +161,11 @@ def test_the_timeout_is_kept(server, connect, monkeypatch, mode):
     """The wait takes as long as the timeout, and the task is not retried."""
     connect(HIRINGCENTER)
     before = time.monotonic()
-    outcome = live(monkeypatch, mode, timeout=1.5)
+    outcome = live(monkeypatch, mode, timeout=2)
 
     assert outcome.state == "failed"
-    assert time.monotonic() - before >= 1.5
-    assert len(server.journal()) >= 3
+    assert time.monotonic() - before >= 2
+    assert len(server.journal()) >= 2
 
 
 @pytest.mark.parametrize(("option", "state"), [({}, "failed"), ({"soft_fail": True}, "skipped")])
@@ -183,17 +183,16 @@ def test_airflows_own_sweep_ends_it_the_same_way(connect, monkeypatch, option, s
 def test_a_deferral_after_a_deferral_has_the_time_that_is_left(connect, monkeypatch):
     """A sensor that waits on after a failure of its trigger has one deadline from its first start, not a new one."""
     connect(HIRINGCENTER)
-    monkeypatch.setattr("runner_world.in_triggerer", lambda *_: time.sleep(0.5) or ("__fail__", {"error": "lost"}))
+    monkeypatch.setattr("runner_world.in_triggerer", lambda *_: time.sleep(1) or ("__fail__", {"error": "lost"}))
 
-    outcome = live(monkeypatch, "deferrable", silent_fail=True, timeout=1.8)
+    outcome = live(monkeypatch, "deferrable", silent_fail=True, timeout=4)
     deadlines = [deferral.trigger_kwargs["deadline"] for deferral in outcome.deferrals]
     left = [deferral.trigger_timeout for deferral in outcome.deferrals]
 
     assert 2 <= len(deadlines) <= 4
     assert [0.0, *[0.05] * (len(deadlines) - 1)] == [deferral.trigger_kwargs["pause"] for deferral in outcome.deferrals]
-    assert max(deadlines) - min(deadlines) < 0.2
-    assert left == sorted(left, reverse=True)
-    assert left[-1] < dt.timedelta(seconds=1.4)
+    assert {deadlines[0]} == set(deadlines)
+    assert all(earlier - later >= dt.timedelta(seconds=1) for earlier, later in itertools.pairwise(left))
     assert isinstance(outcome.error, AirflowSensorTimeout)
 
 
@@ -205,7 +204,7 @@ def test_a_restarted_triggerer_keeps_the_deadline(connect):
         "poke_interval": 60,
         "window_start": NOON,
         "window_end": NOON + 1,
-        "deadline": time.time() + 1,
+        "deadline": time.time() + 4,
     }
     path = "airflow_provider_meetings.triggers.meetings.MeetingsTrigger"
     first = in_triggerer(path, arguments, 0.3)
@@ -213,13 +212,19 @@ def test_a_restarted_triggerer_keeps_the_deadline(connect):
 
     assert first == ("__fail__", {"error": "Trigger timeout"})
     assert again == (None, {"event": {"status": "timed out"}})
-    assert 0 <= time.time() - arguments["deadline"] < 10
+    assert time.time() >= arguments["deadline"]
 
 
 def test_what_comes_while_the_task_is_deferred_is_found(server, connect, monkeypatch):
     """A deferred task is resumed with the meeting that somebody booked meanwhile: two starts of a worker in all."""
     connect(HIRINGCENTER)
-    booking = threading.Timer(0.7, lambda: server.insert(HIRINGCENTER, HIRINGCENTER.row(NOON)))
+
+    def book():
+        while not server.journal():  # the worker has asked, and goes
+            time.sleep(0.05)
+        server.insert(HIRINGCENTER, HIRINGCENTER.row(NOON))
+
+    booking = threading.Thread(target=book)
     booking.start()
     outcome = live(monkeypatch, "deferrable")
     booking.join()

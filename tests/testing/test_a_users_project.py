@@ -36,7 +36,7 @@ def _pytest(folder, *arguments):
         "error::pytest.PytestWarning",
         *arguments,
     ]
-    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=250)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_the_block_without_pytest_runs(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=250,
     )
 
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ DATES = {"hiringcenter": "meetingDate", "builderprime": "startDateTime"}
 
 def _alive(url):
     try:
-        return requests.get(f"{url}/docs", timeout=5).ok
+        return requests.get(f"{url}/docs", timeout=30).ok
     except requests.ConnectionError:
         return False
 
@@ -165,7 +165,7 @@ print(SandboxProcess(Path(sys.argv[1])).facts["url"], flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False, timeout=200
     )
     deadline = time.monotonic() + 60
     while _alive(done.stdout.strip()) and time.monotonic() < deadline:
@@ -205,7 +205,7 @@ else:
     print(process.facts["url"], hasattr(kit, "meetings_sandbox"))
     process.stop()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=200)
 
     assert done.returncode == 0, done.stderr
     assert words in done.stdout
