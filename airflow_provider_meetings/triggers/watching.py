@@ -151,21 +151,26 @@ class Watch:
                 await asyncio.sleep(wait)
 
     async def _watch(self) -> AsyncGenerator[list[Event], None]:
-        journal = self._journal
+        journal, connection = self._journal, self._watched.connection
         await journal.load()
         if journal.pending:
             async for events in self._fire(self._wanted(journal.pending), is_last=True):
                 yield events
             await journal.settle()
         if journal.snapshot is not None:
-            _say(self._watched.connection, f"what has changed since {_readable(journal.snapshot.taken_at)} is told")
-        async with self._join(self._watched.connection) as poller:
+            # Whoever misses an event looks for these two: from when on is it watched?
+            since = _readable(journal.snapshot.taken_at)
+            _log.info("Watching the meetings of connection %r: what has changed since %s is told", connection, since)
+        async with self._join(connection) as poller:
             while True:
                 now = self._tick(self._clock())
                 look = await self._look(poller, now)
                 if journal.snapshot is None:
                     await journal.begin(look.snapshot(empty=self._tell_first))
-                    _say(self._watched.connection, f"what changes after {_readable(look.taken_at)} is told")
+                    since = _readable(look.taken_at)
+                    _log.info(
+                        "Watching the meetings of connection %r: what changes after %s is told", connection, since
+                    )
                 async for events in self._tell(poller, look):
                     yield events
                 await self._finish(look)
@@ -271,11 +276,6 @@ class Watch:
         snapshot.window, snapshot.taken_at, snapshot.settled = look.window, look.taken_at, True
         if first or self._journal.is_stale(NOTE):
             await self._journal.note()
-
-
-def _say(connection: str, text: str) -> None:
-    """Tell the triggerer's log that the watch goes on, and from where: whoever misses an event looks there."""
-    _log.info("Watching the meetings of connection %r: %s", connection, text)
 
 
 def _readable(milliseconds: int) -> str:
