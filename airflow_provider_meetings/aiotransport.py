@@ -150,7 +150,7 @@ class AsyncTransport:
         url = URL(settings.base_url + request.path, encoded=True)
         if self._gate is not None and (held := await self._gate.enter(request)):
             self._metrics.rate_limited(held)
-        sent_at = time.time()
+        sent_at, status = time.time(), None
         try:
             async with self._session.request(
                 request.method,
@@ -160,15 +160,17 @@ class AsyncTransport:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as answer:
+                status = answer.status
                 body = await _read(answer)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             failure = _failure(error, request, settings, sent_at)
+            failure.status = status  # it broke off in the middle of an answer
             self._unanswered(request, failure, sent_at)
             raise failure from origin(error)
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
             raise unusable(request, settings, error) from None
         if body is None:
-            large = too_large(request, settings.base_url, sent_at)
+            large = too_large(request, answer.status, settings.base_url, sent_at)
             self._unanswered(request, large, sent_at)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}

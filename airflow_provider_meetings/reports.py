@@ -34,11 +34,12 @@ def tell(log: Any, request: Request, response: Response | None, failure: Meeting
     )
 
 
-def too_large(request: Request, base_url: str, sent_at: float) -> MeetingsProtocolError:
+def too_large(request: Request, status: int, base_url: str, sent_at: float) -> MeetingsProtocolError:
     """Make the error for an answer that is cut off."""
     error = MeetingsProtocolError(
         f"The answer to {request.method} {request.path} is larger than {LARGEST_ANSWER} bytes; the rest was not read. "
         f"Is {base_url} the vendor's API?",
+        status=status,
         method=request.method,
         path=request.path,
     )

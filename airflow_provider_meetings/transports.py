@@ -172,6 +172,7 @@ class Transport:
         )
         sent_at = time.time()
         deadline.set(time.monotonic() + settings.timeout)
+        answer: requests.Response | None = None
         try:
             prepared = self.session.prepare_request(unprepared)
             answer = self.session.send(prepared, **self._send_options)
@@ -181,12 +182,13 @@ class Transport:
             raise unusable(request, settings, error) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = _failure(error, request, settings, sent_at)
+            failure.status = None if answer is None else answer.status_code  # it broke off in the middle of an answer
             self._unanswered(request, failure, sent_at)
             raise failure from origin(error)
         finally:
             deadline.set(None)
         if body is None:
-            large = too_large(request, settings.base_url, sent_at)
+            large = too_large(request, answer.status_code, settings.base_url, sent_at)
             self._unanswered(request, large, sent_at)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}

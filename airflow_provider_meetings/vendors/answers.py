@@ -21,7 +21,7 @@ from airflow_provider_meetings.exceptions import (
 from airflow_provider_meetings.retry import retry_after
 from airflow_provider_meetings.wire import Request, Response
 
-__all__ = ["Complaint", "Helpdesk", "decode", "encode"]
+__all__ = ["Complaint", "Helpdesk", "decode", "encode", "is_gone"]
 
 # Vendors' messages go to the log; a page of HTML does not.
 _LONGEST_MESSAGE = 500
@@ -174,6 +174,11 @@ def decode(body: bytes) -> dict[str, Any] | None:
 def _decode(body: bytes) -> Any:
     # json.loads builds a new decoder for each call that passes parse_constant.
     return _decoder.decode(body.decode(json.detect_encoding(body)))
+
+
+def is_gone(request: Request, response: Response) -> bool:
+    """Whether a DELETE is answered by HTTP's own "done, nothing to say", which has no body to put an envelope in."""
+    return (request.method, response.status) == ("DELETE", 204)
 
 
 def encode(body: Mapping[str, Any]) -> bytes:

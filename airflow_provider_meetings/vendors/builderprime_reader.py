@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
+    MeetingsError,
     MeetingsPermissionError,
     MeetingsProtocolError,
 )
 from airflow_provider_meetings.moments import DAY, Window, to_epoch_ms
 from airflow_provider_meetings.retry import Budget, Patience, attempt
-from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode
+from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode, is_gone
 from airflow_provider_meetings.vendors.fields import check_filters, check_id
 from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Request, Response
 
@@ -177,11 +179,16 @@ class BuilderPrimeReader:
         number = 0
         while True:
             params = (("limit", str(self.page_size)), ("page", str(number)))
-            items, _ = yield from self._many(Request("GET", path, params=params, scope=scope))
+            request = Request("GET", path, params=params, scope=scope)
+            items, response = yield from self._many(request)
             known = len(found)
             found |= {str(item.get("id")): item for item in items}
-            if len(items) < self.page_size or len(found) == known:
+            if len(items) < self.page_size:
                 return list(found.values())
+            if len(found) == known:
+                if len(items) > self.page_size:
+                    return list(found.values())  # neither the limit nor the page has an effect: it was all of them
+                raise self.helpdesk.broken(request, response, "it repeats a full page: what is on the next is not told")
             number += 1
 
     # -- envelopes
@@ -191,8 +198,13 @@ class BuilderPrimeReader:
 
     def _expect(self, request: Request, record_id: str) -> Call[dict[str, Any]]:
         """Ask for one record by its id."""
-        response = yield from attempt(request, Budget(self.patience))
-        data = self._content(request, response).get("data")
+        budget = Budget(self.patience)
+        response = yield from attempt(request, budget)
+        try:
+            data = self._content(request, response).get("data")
+        except MeetingsError as error:
+            error.maybe_sent = error.maybe_sent or budget.unsettled
+            raise
         if not isinstance(data, dict):
             raise self.helpdesk.broken(request, response, "there is no record in `data`")
         if str(data.get("id", record_id)) != record_id:
@@ -206,11 +218,13 @@ class BuilderPrimeReader:
         data = self._content(request, response).get("data")
         if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
             raise self.helpdesk.broken(request, response, "there is no list in `data`")
+        if any(item.get("id") in (None, "") for item in data):
+            raise self.helpdesk.broken(request, response, "a record in it has no id")  # it cannot be told from others
         return data, response
 
     def _content(self, request: Request, response: Response) -> dict[str, Any]:
         """Open the envelope. A failure can come with a 2xx status: always look at `success`."""
-        content = decode(response.body)
+        content = {"success": True} if is_gone(request, response) else decode(response.body)
         fine = 200 <= response.status < 300
         if fine and content is None:
             raise self.helpdesk.broken(request, response, "it is not a JSON object")
@@ -297,7 +311,7 @@ _MEANINGS = (
 
 def _meant(complaint: Complaint | None) -> int:
     """The HTTP status that an error code amounts to; 400 where it says nothing else."""
-    code = (complaint.code or "").upper().replace(" ", "_").replace("-", "_") if complaint else ""
+    code = re.sub(r"[^A-Z0-9]+", "_", (complaint.code or "").upper()) if complaint else ""
     if code.isdigit() and 400 <= int(code) < 600:
         return int(code)
     return next((status for words, status in _MEANINGS if any(word in code for word in words)), 400)

@@ -167,8 +167,16 @@ class HiringCenter(HiringCenterReader):
         """Update Meeting."""
         meeting_id = check_id(meeting_id)
         path = f"/meetings/{meeting_id}"
-        item = yield from self._write(self.update_method, path, body, idempotency_key, scope="meetings.edit")
-        return self._same(item, meeting_id, Request(self.update_method, path))
+        budget = Budget(self.patience)
+        request = Request(
+            self.update_method,
+            path,
+            body=encode(body),
+            idempotency_key=self._key(idempotency_key),
+            scope="meetings.edit",
+        )
+        again = _in_flight(budget, idempotency_key)
+        return (yield from self._item(request, budget, again, meeting_id=meeting_id))
 
     def delete(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> Call[bool]:
         """Delete Meeting; False: it was gone before."""
@@ -184,13 +192,6 @@ class HiringCenter(HiringCenterReader):
                 return False
             raise
         return True
-
-    def _write(
-        self, method: str, path: str, body: Mapping[str, Any], idempotency_key: str | None, *, scope: str
-    ) -> Call[dict[str, Any]]:
-        budget = Budget(self.patience)
-        request = Request(method, path, body=encode(body), idempotency_key=self._key(idempotency_key), scope=scope)
-        return (yield from self._item(request, budget, again=_in_flight(budget, idempotency_key)))
 
     def _key(self, given: str | None) -> str:
         return check_key(given) or str(uuid.uuid4())

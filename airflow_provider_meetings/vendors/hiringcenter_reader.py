@@ -17,7 +17,7 @@ from airflow_provider_meetings.exceptions import (
 )
 from airflow_provider_meetings.moments import Window, to_epoch_ms
 from airflow_provider_meetings.retry import Budget, Patience, attempt
-from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode
+from airflow_provider_meetings.vendors.answers import Complaint, Helpdesk, decode, is_gone
 from airflow_provider_meetings.vendors.fields import check_filters, check_id
 from airflow_provider_meetings.wire import Call, Listing, Page, Request, Response
 
@@ -48,7 +48,7 @@ class HiringCenterReader:
         """Get Meeting by ID."""
         meeting_id = check_id(meeting_id)
         request = Request("GET", f"/meetings/{meeting_id}", scope="meetings.read")
-        return self._same((yield from self._item(request)), meeting_id, request)
+        return (yield from self._item(request, meeting_id=meeting_id))
 
     def listing(self, window: Window, filters: Any = None) -> Listing:
         """List Meetings of a window, latest first.
@@ -168,6 +168,8 @@ class HiringCenterReader:
         items = content.get("items")
         if not isinstance(items, list) or not set(map(type, items)) <= {dict}:
             raise self.helpdesk.broken(request, response, "there is no list of `items` in it")
+        if any(item.get("id") in (None, "") for item in items):
+            raise self.helpdesk.broken(request, response, "an item in it has no id")  # it cannot be told from others
         # Older revision of the page: the token stands at the top level.
         pagination = content.get("pagination")
         holder = pagination if isinstance(pagination, dict) and "nextPageToken" in pagination else content
@@ -197,7 +199,12 @@ class HiringCenterReader:
     # -- envelopes
 
     def _item(
-        self, request: Request, budget: Budget | None = None, again: Callable[[Response], bool] | None = None
+        self,
+        request: Request,
+        budget: Budget | None = None,
+        again: Callable[[Response], bool] | None = None,
+        *,
+        meeting_id: str | None = None,
     ) -> Call[dict[str, Any]]:
         response, content = yield from self._ask(request, budget, again=again)
         item = content.get("item")
@@ -206,6 +213,9 @@ class HiringCenterReader:
             item = {name: value for name, value in content.items() if name not in {"success", "message"}}
         if not isinstance(item, dict) or item.get("id") in (None, ""):
             raise self.helpdesk.broken(request, response, "there is no meeting with an id in it")
+        if meeting_id is not None and str(item["id"]) != meeting_id:
+            problem = f"it speaks of meeting {item['id']} where {meeting_id} was asked for"
+            raise self.helpdesk.broken(request, response, problem)
         return item
 
     def _ask(
@@ -214,14 +224,15 @@ class HiringCenterReader:
         budget: Budget | None = None,
         *,
         again: Callable[[Response], bool] | None = None,
+        bare: bool = False,
     ) -> Call[tuple[Response, dict[str, Any]]]:
         budget = budget or Budget(self.patience)
         response = yield from attempt(request, budget, again=again)
-        content = decode(response.body)
+        content = {"success": True} if is_gone(request, response) else decode(response.body)
         if 200 <= response.status < 300:
             if content is None:
                 raise self.helpdesk.broken(request, response, "it is not a JSON object")
-            if content.get("success") is True:
+            if content.get("success") is True or (bare and not {"success", "error"} & set(content)):
                 return response, content
             if not (complaint := complaint_of(content)):
                 raise self.helpdesk.broken(request, response, "`success` is not true in it")
@@ -240,15 +251,6 @@ class HiringCenterReader:
             error.maybe_sent = True
         raise error
 
-    def _same(self, item: dict[str, Any], meeting_id: str, request: Request) -> dict[str, Any]:
-        if str(item["id"]) != meeting_id:
-            raise MeetingsProtocolError(
-                f"HiringCenter was asked for meeting {meeting_id} and answered with meeting {item['id']}.",
-                method=request.method,
-                path=request.path,
-            )
-        return item
-
     def check(self) -> Call[str]:
         """``GET /auth``: the key's account, permissions and whether it is active.
 
@@ -256,7 +258,8 @@ class HiringCenterReader:
             MeetingsError: The key is not accepted, or is not active.
         """
         request = Request("GET", "/auth")
-        response, content = yield from self._ask(request)
+        # The overview names what is in the answer, not whether it comes in an envelope.
+        response, content = yield from self._ask(request, bare=True)
         facts = next(
             (content[name] for name in ("item", "data", "key") if isinstance(content.get(name), dict)), content
         )
@@ -264,13 +267,10 @@ class HiringCenterReader:
         if account is None:
             raise self.helpdesk.broken(request, response, "there is no accountId in it")
         active = facts.get("active", facts.get("isActive", facts.get("status", True)))
-        if active in (False, "inactive", "revoked", "disabled"):
+        if str(active).lower() in {"false", "0", "inactive", "revoked", "disabled", "expired"}:
             raise MeetingsAuthError(f"The API key of HiringCenter account {account} is not active.")
-        permissions = facts.get("permissions") or "none"
-        if isinstance(permissions, Mapping):
-            permissions = [name for name, granted in permissions.items() if granted]
-        listed = permissions if isinstance(permissions, str) else ", ".join(map(str, permissions))
-        return f"HiringCenter account {account}, permissions: {listed}"
+        permissions = ", ".join(_granted(facts.get("permissions"))) or "none"
+        return f"HiringCenter account {account}, permissions: {permissions}"
 
 
 #: Readings of one crowded millisecond before giving up.
@@ -299,6 +299,19 @@ class _Turned:
         if self._empty > _MOST_EMPTY or not self._seen.isdisjoint({token} | page):
             raise _distrust("HiringCenter repeats its pages or their tokens: the list has no end.")
         self._seen |= {token} | page
+
+
+def _granted(permissions: Any) -> list[str]:
+    """Name what is granted, be it a list, a text, or truths by name, maybe of each resource."""
+    if isinstance(permissions, Mapping):
+        return [
+            name if granted is True else f"{name}:{part}"
+            for name, granted in permissions.items()
+            for part in ([""] if granted is True else _granted(granted))
+        ]
+    if isinstance(permissions, list):
+        return [str(permission) for permission in permissions]
+    return [str(permissions)] if permissions else []
 
 
 def _ids(items: list[dict[str, Any]]) -> frozenset[str]:

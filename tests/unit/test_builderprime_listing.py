@@ -246,6 +246,8 @@ BROKEN = {
     "no data": b'{"success": true}',
     "data no list": b'{"success": true, "data": {}}',
     "data of text": b'{"success": true, "data": ["m1"]}',
+    "no ids": b'{"success": true, "data": [{"startDateTime": 1}, {"startDateTime": 1}]}',
+    "id of nothing": b'{"success": true, "data": [{"id": null, "startDateTime": 1}]}',
     "NaN": b'{"success": true, "data": [], "n": Infinity}',
     "nothing": b"",
 }
@@ -292,11 +294,26 @@ def test_meeting_types_are_listed_page_by_page(count):
 
 
 def test_meeting_types_of_a_server_without_pages_are_listed_once():
-    """A server that ignores the page number gives the same ones again: that is their end."""
-    records = [{"id": number} for number in range(100)]
+    """A server that ignores the limit and the page number gives the same ones again: that is their end."""
+    records = [{"id": number} for number in range(101)]
     line = Line(lambda _: answer(200, {"success": True, "data": records}))
     assert records == line.drive(builderprime().results())
     assert len(line.requests) == 2
+
+
+def test_meeting_types_behind_a_page_that_comes_again_are_an_error():
+    """A server that keeps the limit and ignores the page number may have more: a list is complete or an error."""
+    line = Line(lambda _: answer(200, {"success": True, "data": [{"id": number} for number in range(100)]}))
+    with pytest.raises(MeetingsProtocolError, match="repeats a full page") as caught:
+        line.drive(builderprime().types())
+    assert (caught.value.status, caught.value.method, caught.value.path) == (200, "GET", "/meeting-types/v1")
+
+
+def test_types_without_ids_are_not_taken_for_one():
+    """They cannot be told apart, and a list is complete or an error."""
+    line = Line(lambda _: answer(200, {"success": True, "data": [{"name": "Sales"}, {"name": "Service"}]}))
+    with pytest.raises(MeetingsProtocolError, match="no id"):
+        line.drive(builderprime().types())
 
 
 def test_one_type_and_one_result_are_read_by_id():

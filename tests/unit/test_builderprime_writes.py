@@ -401,6 +401,15 @@ def test_a_delete_that_did_not_arrive_explains_nothing(reply):
     assert Line(script(reply, GONE[0])).drive(builderprime().delete(7)) is False
 
 
+def test_a_delete_that_is_answered_without_a_body_has_happened():
+    """204 is HTTP's own word for it; an empty answer to anything else, or with 200, breaks the contract."""
+    assert Line(script(answer(204))).drive(builderprime().delete(7)) is True
+    for call, reply in ((builderprime().delete(7), answer(200)), (builderprime().get(7), answer(204))):
+        with pytest.raises(MeetingsProtocolError) as caught:
+            Line(script(reply)).drive(call)
+        assert (caught.value.status, caught.value.path) == (reply.status, "/meetings/v1/7")
+
+
 def test_a_delete_is_true_once():
     """With the scope of its key."""
     line = Line(script(answer(200, {"success": True})))

@@ -141,6 +141,7 @@ MEANINGS = {
     "FORBIDDEN": "MeetingsPermissionError",
     "missing scope": "MeetingsPermissionError",
     "MEETING_NOT_FOUND": "MeetingNotFoundError",
+    "meeting.not.found": "MeetingNotFoundError",
     "404": "MeetingNotFoundError",
     404: "MeetingNotFoundError",
     "CONFLICT": "MeetingConflictError",

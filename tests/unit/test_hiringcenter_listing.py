@@ -247,6 +247,8 @@ BROKEN = {
     "no items": b'{"success": true}',
     "items no list": b'{"success": true, "items": {}}',
     "items of text": b'{"success": true, "items": ["m1"]}',
+    "no ids": b'{"success": true, "items": [{"meetingDate": 1}, {"meetingDate": 1}]}',
+    "id of nothing": b'{"success": true, "items": [{"id": "", "meetingDate": 1}]}',
     "NaN": b'{"success": true, "items": [], "n": NaN}',
     "deep": b"[" * 100_000,
     "nothing": b"",

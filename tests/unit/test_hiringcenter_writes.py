@@ -207,6 +207,15 @@ def test_a_wrong_key_is_refused_before_anything_is_sent(call, key):
     assert not line.requests
 
 
+def test_a_delete_that_is_answered_without_a_body_has_happened():
+    """204 is HTTP's own word for it; an empty answer to anything else, or with 200, breaks the contract."""
+    assert Line(script(answer(204))).drive(hiringcenter().delete("m1")) is True
+    for call, reply in ((hiringcenter().delete("m1"), answer(200)), (hiringcenter().get("m1"), answer(204))):
+        with pytest.raises(MeetingsProtocolError) as caught:
+            Line(script(reply)).drive(call)
+        assert (caught.value.status, caught.value.path) == (reply.status, "/meetings/m1")
+
+
 def test_a_delete_is_true_once():
     """With a key of its own."""
     line = Line(script(answer(200, {"success": True, "message": "deleted"})))
@@ -259,6 +268,11 @@ def test_a_server_error_that_lasts_may_have_written():
         ({"item": {"accountId": "a1", "permissions": {"r": True, "w": False}, "active": True}}, "permissions: r"),
         ({"data": {"accountId": "a1", "permissions": "all", "status": "active"}}, "permissions: all"),
         ({"key": {"accountId": "a1"}}, "permissions: none"),
+        (
+            {"accountId": "a1", "permissions": {"meetings": {"read": True, "write": False}}},
+            "permissions: meetings:read",
+        ),
+        ({"accountId": "a1", "permissions": {"meetings": ["read"], "tasks": []}}, "permissions: meetings:read"),
     ],
 )
 def test_the_check_reports_account_and_permissions(content, told):
@@ -268,7 +282,16 @@ def test_the_check_reports_account_and_permissions(content, told):
     assert line.sent == ["GET /auth"]
 
 
-@pytest.mark.parametrize("state", [{"active": False}, {"isActive": False}, {"status": "revoked"}])
+def test_the_check_takes_the_facts_without_an_envelope():
+    """The overview says what is in the answer, and not that it has `success` in it as meetings have."""
+    line = Line(script(answer(200, {"accountId": "a1", "permissions": ["meetings.read"], "active": True})))
+    assert line.drive(hiringcenter().check()) == "HiringCenter account a1, permissions: meetings.read"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"active": False}, {"isActive": False}, {"status": "revoked"}, {"status": "Inactive"}, {"active": "false"}],
+)
 def test_a_key_that_is_not_active_is_told(state):
     """Although the vendor knows it."""
     line = Line(script(answer(200, {"success": True, "accountId": "a1"} | state)))
@@ -282,6 +305,9 @@ def test_a_check_that_is_refused_or_broken_fails():
         (answer(401, {"error": "x"}), MeetingsAuthError),
         (answer(403, {"error": "x"}), MeetingsPermissionError),
         (answer(200, {"success": True}), MeetingsProtocolError),
+        (answer(200, {"success": False, "accountId": "a1"}), MeetingsProtocolError),
+        (answer(200, {}), MeetingsProtocolError),
+        (answer(200, b"<html>"), MeetingsProtocolError),
     ):
         with pytest.raises(kind):
             Line(script(reply)).drive(hiringcenter().check())
