@@ -258,6 +258,12 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         return self._settings
 
     def _read(self, conn: Any) -> S:
+        if conn.conn_type and conn.conn_type != self.conn_type:
+            # Its key is somebody else's, and would go to whatever its host names.
+            raise MeetingsConfigurationError(
+                f"Connection {self.meetings_conn_id!r} is of type {conn.conn_type!r}; {type(self).__name__} takes one "
+                f"of type {self.conn_type!r}. Nothing was sent."
+            )
         settings = self._settings_of(conn)
         for secret in settings.secrets:
             mask_secret(secret)

@@ -1,6 +1,7 @@
 """The hooks of both vendors against the sandbox: every method, every window, every shape of list, every refusal."""
 
 import datetime as dt
+import json
 
 import pendulum
 import pytest
@@ -501,6 +502,24 @@ def test_a_connection_of_another_type_is_refused(monkeypatch):
         hook_for("meetings")
     with pytest.raises(MeetingsConfigurationError, match="'nowhere'"):
         hook_for("nowhere")
+
+
+@WAYS
+@pytest.mark.parametrize("other", ["http", "builderprime", "hiringcenter"])
+def test_a_hook_takes_no_connection_of_another_type(server, kind, listed, monkeypatch, other):
+    """The key in it is for somebody else, and would be sent to whatever its host names: nothing is sent."""
+    conn = server.connection(kind)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MEETINGS", json.dumps({"conn_type": other, "host": conn.host, "password": conn.password})
+    )
+    hook = kind.hook("meetings")
+    if other == kind.name:
+        assert listed(hook, *WINDOW) == []
+        return
+    with pytest.raises(MeetingsConfigurationError, match=f"of type {other!r}.*{kind.name!r}"):
+        listed(hook, *WINDOW)
+    assert hook.test_connection()[0] is False
+    assert server.journal() == []
 
 
 def test_the_default_connection_is_used(connect, kind):
