@@ -303,6 +303,10 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
+# Thirty years, in seconds: what is beyond makes the operating system's clocks overflow.
+_LARGEST = 1_000_000_000
+
+
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("must be a number")
@@ -312,6 +316,8 @@ def _number(value: Any) -> float:
         raise ValueError("must be a number") from None
     if number != number or number in {float("inf"), float("-inf")}:  # noqa: PLR0124 - how NaN shows itself
         raise ValueError("must be a finite number")
+    if number > _LARGEST:
+        raise ValueError(f"must be at most {_LARGEST:_}")
     return number
 
 
