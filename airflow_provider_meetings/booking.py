@@ -11,51 +11,35 @@ Written as a generator like the vendors' calls: a test feeds it answers and stop
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
-    MeetingsConfigurationError,
     MeetingsError,
+    MeetingsInDoubtError,
     MeetingValidationError,
 )
+from airflow_provider_meetings.journal import Journal, Record, digest, fitting
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.lookalikes import Intent, is_replay, made_since, undecided
-from airflow_provider_meetings.wire import Announce, Call, Clock, Save, Step, Tell
+from airflow_provider_meetings.wire import Announce, Call, Clock, Pause, Request, Save, Step, Tell
 
-__all__ = ["Booking", "Item", "Journal", "Outcome", "Record", "book", "digest", "fitting"]
+__all__ = ["Booking", "Item", "Outcome", "book"]
 
 Outcome: TypeAlias = Literal["created", "adopted", "updated", "unchanged"]
 
-# Of the journal's document.
-_VERSION = 1
 # The request leaves after the journal is written, at most so many seconds later than the moment that stands in it. A
 # journal that takes longer is written once more, with more room.
 _SLOW_SAVE = 1.0
 # No payload's digest, and not that of a meeting which was found as it should be: a change was sent and not answered.
 _UNKNOWN = "?"
-# HiringCenter: "maxLength: 512".
-_LONGEST_KEY = 512
+# Seconds until a meeting that is not there is looked for once more: vendors' copies of their data lag behind.
+_SECOND_LOOK = 3.0
 # How often a meeting may be deleted under our hands before we stop making it again.
 _MOST_ROUNDS = 3
-
-
-def digest(body: Mapping[str, Any]) -> str:
-    """Return a fingerprint of what is sent, the same for the same fields in any order."""
-    canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def fitting(key: str) -> str:
-    """Return a key as a header can carry it: hashed where it is too long or not printable ASCII."""
-    if len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable():
-        return key
-    return "sha256-" + hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,79 +60,6 @@ class Item:
     by_digest: bool = False
     own_key: bool = False
     since: float | None = None
-
-
-@dataclass(slots=True)
-class Record:
-    """What the journal knows of an item's meeting.
-
-    Attributes:
-        party: Whom it is with.
-        moment: When it takes place; with the party it tells a corrected item from another one.
-        generation: 1, and one more each time it has to be made again because somebody deleted it.
-        digest: Of the payload that was asked for last; ``?`` while it is not known whether it got there.
-        sent: The names of the fields that may be there because they were sent.
-        glimpse: Of the meeting as it was then.
-        id: Its id, once known.
-        intent: A create that was sent and not answered; it holds the payload until the id is known.
-    """
-
-    party: str = ""
-    moment: str = ""
-    generation: int = 1
-    digest: str = ""
-    sent: list[str] = field(default_factory=list)
-    glimpse: str = ""
-    id: Any = None
-    intent: Intent | None = field(default=None, repr=False)
-
-
-@dataclass(slots=True)
-class Journal:
-    """What outlives a try: the records of the items that a task instance has had, and which was the last."""
-
-    records: dict[str, Record] = field(default_factory=dict)
-    last: str | None = None
-
-    def document(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        return {
-            "version": _VERSION,
-            "last": self.last,
-            "records": {key: _plain(rec) for key, rec in self.records.items()},
-        }
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any] | None) -> Journal:
-        """Read what :meth:`document` returned; None is an empty journal.
-
-        Raises:
-            MeetingsConfigurationError: Another version of this provider has written it, in a form of its own.
-        """
-        if not document:
-            return cls()
-        if document.get("version") != _VERSION:
-            raise MeetingsConfigurationError(
-                f"The journal of this task is of version {document.get('version')!r}, this provider reads version "
-                f"{_VERSION}. Have the same version of airflow-provider-meetings on every worker. Nothing was sent."
-            )
-        return cls({key: _record(plain) for key, plain in document["records"].items()}, document["last"])
-
-
-def _plain(record: Record) -> dict[str, Any]:
-    plain = asdict(replace(record, intent=None))
-    if record.intent is not None:
-        known = record.intent.known
-        plain["intent"] = asdict(record.intent) | {"known": None if known is None else sorted(known)}
-    return plain
-
-
-def _record(plain: Mapping[str, Any]) -> Record:
-    intent = plain["intent"]
-    if intent is not None:
-        known = intent["known"]
-        intent = Intent(**intent | {"known": None if known is None else frozenset(known)})
-    return Record(**{**plain, "intent": intent})
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +111,7 @@ class _Clerk:
                     return Booking(meeting, "created")
                 adopted = True
             try:
-                current = yield from self._vendor.get(record.id)
+                current = yield from self._read(record.id)
             except MeetingNotFoundError:
                 yield Tell(f"Meeting {record.id} was deleted by somebody else: it is made again.")
                 # A new generation has a new idempotency key: under the old one the vendor would replay its old answer.
@@ -312,6 +223,14 @@ class _Clerk:
 
     # -- 2. the meeting that is known
 
+    def _read(self, meeting_id: Any) -> Call[dict[str, Any]]:
+        """Read it; twice where it is not there, since one that was made just now need not be seen everywhere yet."""
+        try:
+            return (yield from self._vendor.get(meeting_id))
+        except MeetingNotFoundError:
+            yield Pause(_SECOND_LOOK, f"meeting {meeting_id} is not there; it is looked for once more")
+            return (yield from self._vendor.get(meeting_id))
+
     def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Call[Booking]:
         body = self._item.body
         untouched = self._vendor.equal(body, current) or self._vendor.glimpse(current) == record.glimpse
@@ -327,17 +246,60 @@ class _Clerk:
                 "with cannot be changed. Delete that meeting in the CRM and clear the task, or give each meeting an "
                 "idempotency_key of its own."
             )
+        yield from self._let_land(record)
         yield Tell(f"Meeting {record.id} differs from what this try asks for: it is changed.")
         changes = self._vendor.fields.to_become(body, record.sent)
         # Written ahead, too: a change that is not answered may have left any of these fields there, seen or not.
-        record.digest, record.sent = _UNKNOWN, sorted({*record.sent, *body})
-        yield from self._save()
-        meeting = yield from self._vendor.update(record.id, changes)
+        record.digest, record.sent, record.changing = _UNKNOWN, sorted({*record.sent, *body}), self._digest
+
+        sends = 0
+
+        def note(_now: float, until: float) -> None:
+            record.change_until = until
+
+        def before() -> Call[None]:
+            nonlocal sends
+            sends += 1
+            yield from self._write_ahead(note)
+
+        try:
+            meeting = yield from _announced(self._vendor.update(record.id, changes), before, changes=True)
+            if not current.keys() <= meeting.keys():
+                # An answer that is only a part of the meeting would not tell later whether somebody has changed it.
+                meeting = yield from self._vendor.get(record.id)
+        except MeetingsError as error:
+            if not error.maybe_sent:
+                record.changing = ""
+                yield from self._save()
+            raise
+        if sends == 1:  # else an earlier send, which was not answered, may arrive after this one still
+            record.changing = ""
         record.digest, record.sent = self._digest, sorted(body)
         record.party, record.moment = self._vendor.party(body), self._vendor.moment(body)
         self._remember(record, meeting)
         yield from self._save()
         return Booking(meeting, "updated")
+
+    def _let_land(self, record: Record) -> Call[None]:
+        """Wait while another change than this try's may still arrive: it would undo this one.
+
+        Raises:
+            MeetingsInDoubtError: That is longer than a worker may wait.
+        """
+        if record.changing in {"", self._digest}:
+            return
+        remaining = record.change_until - (yield Clock())
+        if remaining <= 0:
+            return
+        if remaining > self._vendor.patience.max_wait:
+            raise MeetingsInDoubtError(
+                f"An earlier change of meeting {record.id} was not answered and may still arrive for another "
+                f"{remaining:.0f} s, longer than `max_wait` of the connection allows to wait. It would undo what this "
+                "try asks for. Nothing was sent.",
+                maybe_sent=False,
+                retry_after=remaining,
+            )
+        yield Pause(remaining, f"an earlier change of meeting {record.id} was not answered and may still arrive")
 
     # -- 3. there is none yet
 
@@ -350,8 +312,13 @@ class _Clerk:
         record.party, record.moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
         key = self._key if record.generation == 1 else fitting(f"{self._key}/{record.generation}")
         call = self._vendor.book(self._item.body, key, known)
+
+        def note(now: float, until: float) -> None:
+            first = record.intent.first_sent if record.intent else now
+            record.intent = Intent(self._item.body, key, first, until, known)
+
         try:
-            meeting = yield from _announced(call, lambda: self._write_ahead(record, key, known))
+            meeting = yield from _announced(call, lambda: self._write_ahead(note))
         except MeetingsError as error:
             if not error.maybe_sent:
                 # A definite refusal must not pin its payload onto the next try, nor its key, which the vendor may
@@ -384,12 +351,12 @@ class _Clerk:
             return False
         return self._vendor.equal(self._item.body, current)
 
-    def _write_ahead(self, record: Record, key: str, known: frozenset[str] | None) -> Call[None]:
+    def _write_ahead(self, note: Callable[[float, float], None]) -> Call[None]:
+        """Write down that something is sent now, and until when it may be on its way."""
         in_flight, slow = self._vendor.patience.in_flight, _SLOW_SAVE
         while True:
             now = yield Clock()
-            first = record.intent.first_sent if record.intent else now
-            record.intent = Intent(self._item.body, key, first, now + slow + in_flight, known)
+            note(now, now + slow + in_flight)
             yield from self._save()
             spent = (yield Clock()) - now
             if spent <= slow:
@@ -401,8 +368,10 @@ class _Clerk:
         record.glimpse = self._vendor.glimpse(meeting)
 
 
-def _announced(call: Call[dict[str, Any]], before: Callable[[], Call[None]]) -> Generator[Step, Any, dict[str, Any]]:
-    """Pass a call's steps on, and do something before each send of a create."""
+def _announced(
+    call: Call[dict[str, Any]], before: Callable[[], Call[None]], *, changes: bool = False
+) -> Generator[Step, Any, dict[str, Any]]:
+    """Pass a call's steps on, and do something before each send of a create, or of a change."""
     answer: Any = None
     failure: MeetingsError | None = None
     while True:
@@ -415,6 +384,8 @@ def _announced(call: Call[dict[str, Any]], before: Callable[[], Call[None]]) -> 
         if isinstance(step, Announce):
             yield from before()
             continue
+        if changes and isinstance(step, Request):
+            yield from before()
         try:
             answer = yield step
         except MeetingsError as error:

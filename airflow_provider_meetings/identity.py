@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_meetings.booking import digest, fitting
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.journal import digest, fitting
 
 __all__ = ["is_mapped", "key_of", "sendable"]
 

@@ -11,9 +11,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_meetings.booking import Booking, Item, Journal, Record, book
+from airflow_provider_meetings.booking import Booking, Item, book
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.identity import is_mapped, key_of, sendable
+from airflow_provider_meetings.journal import Journal, Record
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.lookalikes import Intent
 from airflow_provider_meetings.version_compat import never_expire

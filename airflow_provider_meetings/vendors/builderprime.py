@@ -11,7 +11,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsInDoubtError,
 )
-from airflow_provider_meetings.moments import Window, to_epoch_ms
+from airflow_provider_meetings.moments import to_epoch_ms
 from airflow_provider_meetings.retry import Budget, attempt
 from airflow_provider_meetings.vendors.answers import encode
 from airflow_provider_meetings.vendors.builderprime_reader import FILTERS, MEETINGS, BuilderPrimeReader
@@ -20,6 +20,7 @@ from airflow_provider_meetings.vendors.lookalikes import (
     Intent,
     Likeness,
     agrees,
+    around,
     glimpse,
     same_moment,
     same_number,
@@ -193,8 +194,7 @@ class BuilderPrime(BuilderPrimeReader):
         Raises:
             MeetingsPermissionError: The key lacks meetings.read, without which a lost create cannot be settled.
         """
-        start = to_epoch_ms(body["startDateTime"])
-        instant = Window(start, start + 1)
+        instant = around(to_epoch_ms(body["startDateTime"]))
         looking = (budget or Budget(self.patience)).aside()
         items, response = yield from self._page(instant, (), budget=looking)
         if budget is not None:

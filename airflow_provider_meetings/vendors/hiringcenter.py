@@ -13,12 +13,20 @@ from airflow_provider_meetings.exceptions import (
     MeetingsInDoubtError,
     MeetingValidationError,
 )
-from airflow_provider_meetings.moments import Window, to_epoch_ms
+from airflow_provider_meetings.moments import to_epoch_ms
 from airflow_provider_meetings.retry import Budget
 from airflow_provider_meetings.vendors.answers import decode, encode
 from airflow_provider_meetings.vendors.fields import Field, Fields, check_id, check_key
 from airflow_provider_meetings.vendors.hiringcenter_reader import FILTERS, HiringCenterReader, complaint_of
-from airflow_provider_meetings.vendors.lookalikes import Intent, Likeness, agrees, glimpse, same_moment, same_text
+from airflow_provider_meetings.vendors.lookalikes import (
+    Intent,
+    Likeness,
+    agrees,
+    around,
+    glimpse,
+    same_moment,
+    same_text,
+)
 from airflow_provider_meetings.wire import Call, Clock, Request, Response, Tell
 
 __all__ = ["FIELDS", "FILTERS", "HiringCenter"]
@@ -137,9 +145,8 @@ class HiringCenter(HiringCenterReader):
         budget: Budget | None = None,  # noqa: ARG002 - a list has budgets of its own
     ) -> Call[tuple[list[dict[str, Any]], Response]]:
         """List the meetings at a body's moment that are equal to it in every field."""
-        start = to_epoch_ms(body["meetingDate"])
         query = (("ownerId", str(body["ownerId"])), ("prospectId", str(body["prospectId"])))
-        instant = Window(start, start + 1)
+        instant = around(to_epoch_ms(body["meetingDate"]))
         items, token, response = yield from self._page(instant, query)
         if token:
             items = yield from self._instant(instant, query)

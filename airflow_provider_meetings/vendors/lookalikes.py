@@ -7,23 +7,31 @@ meeting that equals the one sent, in every field that both shapes have, and that
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from airflow_provider_meetings.exceptions import MeetingConflictError
-from airflow_provider_meetings.moments import to_epoch_ms
+from airflow_provider_meetings.moments import Window, to_epoch_ms
 from airflow_provider_meetings.retry import server_time
 from airflow_provider_meetings.wire import Response
 
-__all__ = ["Intent", "Likeness", "agrees", "glimpse", "is_replay", "same_moment", "same_number", "same_text"]
+__all__ = ["Intent", "Likeness", "agrees", "around", "glimpse", "is_replay", "same_moment", "same_number", "same_text"]
 
 # A vendor's clock is told in whole seconds, and the request took a moment to arrive.
 _SLACK = 5_000
 # Where only the day of the creation is told, or the vendor's clock is not, a date this near says nothing.
 _BLUR = 36 * 3_600_000
 _MINUTE = 60_000
+_SECOND = 1000
+# Of a meeting that was not among the look-alikes before, a date of creation so many seconds before says that it was
+# moved there. It is only a second witness: clocks of two workers may differ.
+_ELDER = 600.0
+# Vendors cut texts that are too long for them, at this many characters or more.
+_CUT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +64,17 @@ class Intent:
         Raises:
             MeetingConflictError: Several could be it, or one that cannot be told from an older one. All are named.
         """
-        candidates, certain = [], True
-        for meeting in found:
-            if self.known is not None:
-                new: bool | None = str(meeting.get("id")) not in self.known
-            else:
-                new = made_since(self.first_sent, meeting.get(created_field), response)
-            if new is not False:
-                candidates.append(meeting)
-                certain = certain and new is True
+        looked = self.known is not None
+        fresh = [meeting for meeting in found if self.known is None or str(meeting.get("id")) not in self.known]
+        since = self.first_sent - _ELDER if looked else self.first_sent
+        verdicts = [(meeting, made_since(since, meeting.get(created_field), response)) for meeting in fresh]
+        candidates = [meeting for meeting, new in verdicts if new is not False]
+        if len(candidates) == 1 and (looked or all(new is not None for _, new in verdicts)):
+            return candidates[0]
+        if not candidates and looked:
+            candidates = fresh  # each was made before and moved here since; or the vendor's dates mislead
         if not candidates:
             return None
-        if len(candidates) == 1 and certain:
-            return candidates[0]
         raise undecided(candidates)
 
 
@@ -132,12 +138,14 @@ def glimpse(stored: Mapping[str, Any], *likenesses: Likeness) -> str:
 
 
 def same_text(sent: Any, stored: Any) -> bool:
-    """Whether two texts are one but for white space and case, which vendors like to tidy."""
-    return _tidy(sent) == _tidy(stored)
+    """Whether two texts are one but for white space, case, escapes and a lost end: what vendors do to texts."""
+    ours, theirs = _tidy(sent), _tidy(stored)
+    return ours == theirs or (len(theirs) >= _CUT and ours.startswith(theirs))
 
 
 def _tidy(value: Any) -> str:
-    return " ".join(str(value or "").split()).casefold()
+    text = unicodedata.normalize("NFC", html.unescape(str(value or "")))
+    return " ".join(text.split()).casefold()
 
 
 def same_number(sent: Any, stored: Any) -> bool:
@@ -146,8 +154,15 @@ def same_number(sent: Any, stored: Any) -> bool:
 
 
 def same_moment(sent: Any, stored: Any) -> bool:
-    """Whether two moments are one, however they are written."""
+    """Whether two moments are one, however they are written, and be it to the second or the minute only."""
     try:
-        return to_epoch_ms(sent) == to_epoch_ms(stored)
+        ours, theirs = to_epoch_ms(sent), to_epoch_ms(stored)
     except ValueError:
         return False
+    return ours == theirs or any(theirs % unit == 0 and abs(theirs - ours) < unit for unit in (_SECOND, _MINUTE))
+
+
+def around(moment: int) -> Window:
+    """Return where a meeting at a moment is found, also where the vendor keeps the second or the minute only."""
+    low = moment // _MINUTE * _MINUTE
+    return Window(moment, moment + 1) if low == moment else Window(low, low + _MINUTE + 1)

@@ -11,6 +11,7 @@ what their pages say of idempotency keys (of which a reused one is answered befo
 
 import dataclasses
 import datetime as dt
+import functools
 import heapq
 import itertools
 import json
@@ -136,9 +137,12 @@ class Crm:
         """Carry a request to the server and its answer back, or not."""
         sent_at = self.now
         creates = request.method == "POST" and request.path == self.collection
-        if isinstance(fault, Late) and creates:
+        if isinstance(fault, Late) and request.method == "POST":
             self.sent.append(request)
-            self.accept_late(request, sent_at + fault.seconds, self.owner)
+            if creates:
+                self.accept_late(request, sent_at + fault.seconds, self.owner)
+            else:
+                self.later(sent_at + fault.seconds, functools.partial(self._change_late, request))
             self.advance(BREAK)
             raise self._lost(request, sent_at)
         if fault in {"unsent", "lost", "timeout"}:
@@ -167,6 +171,11 @@ class Crm:
             return self._answer(sent_at, 200, b"<html>hello</html>")
         body = json.dumps(content).encode()
         return self._answer(sent_at, status, body[: len(body) // 2] if fault == "truncated after" else body)
+
+    def _change_late(self, request: Request) -> None:
+        row = self.rows.get(request.path.removeprefix(self.collection).strip("/"))
+        if row is not None:
+            self.change(row, json.loads(request.body or b"{}"))
 
     def _answer(self, sent_at: float, status: int, body: bytes, **headers: str) -> Response:
         self.advance(ANSWER / 2)

@@ -55,7 +55,7 @@ MUTATIONS = (
         "        self._remember(record, meeting)\n        yield from self._save()\n        if is_replay",
         "        self._remember(record, meeting)\n        if is_replay",
     ),
-    Mutation("allow for a slow journal", BOOKING, "now + slow + in_flight, known)", "now + in_flight, known)"),
+    Mutation("allow for a slow journal", BOOKING, "note(now, now + slow + in_flight)", "note(now, now + in_flight)"),
     Mutation("write a slow journal once more", BOOKING, "            if spent <= slow:\n", "            if True:\n"),
     Mutation("give a slow journal more room", BOOKING, "            slow = 2 * spent\n", ""),
     Mutation(
@@ -133,14 +133,51 @@ MUTATIONS = (
     Mutation(
         "write ahead of a change",
         BOOKING,
-        "_UNKNOWN, sorted({*record.sent, *body})\n        yield from self._save()\n",
-        "record.digest, record.sent\n",
+        "record.digest, record.sent, record.changing = _UNKNOWN, sorted({*record.sent, *body}), self._digest\n",
+        "record.changing = self._digest\n",
     ),
     Mutation(
         "remember the fields of a change that is not answered",
         BOOKING,
         "sorted({*record.sent, *body})",
         "record.sent",
+    ),
+    Mutation(
+        "wait for a change in flight",
+        BOOKING,
+        "        yield from self._let_land(record)\n",
+        "",
+    ),
+    Mutation(
+        "not wait for the same change",
+        BOOKING,
+        'if record.changing in {"", self._digest}:',
+        'if record.changing == "":',
+    ),
+    Mutation(
+        "write down each send of a change",
+        BOOKING,
+        "        if changes and isinstance(step, Request):\n            yield from before()\n",
+        "",
+    ),
+    Mutation("remember a repeated change's first send", BOOKING, "        if sends == 1:  #", "        if True:  #"),
+    Mutation(
+        "not wait for a change that is refused",
+        BOOKING,
+        '            if not error.maybe_sent:\n                record.changing = ""\n',
+        "            if not error.maybe_sent:\n                record.changing = record.changing\n",
+    ),
+    Mutation(
+        "look twice before a meeting counts as deleted",
+        BOOKING,
+        "            current = yield from self._read(record.id)\n",
+        "            current = yield from self._vendor.get(record.id)\n",
+    ),
+    Mutation(
+        "read what an update answers in part",
+        BOOKING,
+        "if not current.keys() <= meeting.keys():",
+        "if False:",
     ),
     Mutation("clear what is asked no more", BOOKING, "to_become(body, record.sent)", "to_become(body, [])"),
     Mutation(
@@ -301,13 +338,53 @@ MUTATIONS = (
         "            error.maybe_sent = False  # whatever",
     ),
     Mutation(
-        "fail on two candidates", LOOKALIKES, "        if len(candidates) == 1 and certain:\n", "        if certain:\n"
+        "fail on two candidates",
+        LOOKALIKES,
+        "        if len(candidates) == 1 and (looked",
+        "        if candidates and (looked",
     ),
     Mutation(
         "leave what was there before alone",
         LOOKALIKES,
-        'new: bool | None = str(meeting.get("id")) not in self.known',
-        "new: bool | None = True",
+        'if self.known is None or str(meeting.get("id")) not in self.known]',
+        "if True]",
+    ),
+    Mutation(
+        "not adopt what was moved here",
+        LOOKALIKES,
+        "candidates = [meeting for meeting, new in verdicts if new is not False]\n"
+        "        if len(candidates) == 1 and (looked",
+        "candidates = list(fresh)\n        if len(candidates) == 1 and (looked",
+    ),
+    Mutation(
+        "fail where all that is new was moved here",
+        LOOKALIKES,
+        "        if not candidates and looked:\n",
+        "        if False:\n",
+    ),
+    Mutation(
+        "bear with clocks that differ",
+        LOOKALIKES,
+        "since = self.first_sent - _ELDER if looked else self.first_sent",
+        "since = self.first_sent",
+    ),
+    Mutation(
+        "find a start that was cut or rounded",
+        LOOKALIKES,
+        "return Window(moment, moment + 1) if low == moment else",
+        "return Window(moment, moment + 1) if True else",
+    ),
+    Mutation(
+        "take a start that was cut or rounded for the same",
+        LOOKALIKES,
+        "return ours == theirs or any(",
+        "return ours == theirs or False and any(",
+    ),
+    Mutation(
+        "take a text that was cut for the same",
+        LOOKALIKES,
+        "return ours == theirs or (len(theirs)",
+        "return ours == theirs or False and (len(theirs)",
     ),
     Mutation(
         "compare what comes back",

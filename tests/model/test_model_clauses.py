@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import json
 
 import pytest
 from model_world import BP, FAIR, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
@@ -60,6 +61,15 @@ def dead(ti, body, kind, *writes):
     """A try that is killed when its create has gone out; the fault says what became of the create."""
     assert ti.attempt(body, Luck(kill=DEAD_AFTER_SENDING[kind.name].kill, writes=writes)) is None
     assert ti.unsettled
+
+
+def patiently(ti, body, luck=FAIR):
+    """Try it, and go on after a wait without a worker's slot, as the operator does."""
+    try:
+        return ti.attempt(body, luck)
+    except MeetingsInDoubtError as doubt:
+        ti.crm.advance(doubt.retry_after)
+        return ti.attempt(body, luck)
 
 
 # -- the ledger
@@ -332,6 +342,202 @@ def test_a_payload_with_now_in_it_is_one_meeting(kind, fault, mapped):
     check(crm, "task", body)
 
 
+def late_change(kind, crm, **options):
+    """A task instance whose try was killed while a change to variant 3 was on its way, for most of its time."""
+    ti = TaskInstance(crm, "task")
+    ti.attempt(kind.body())
+    sent = len(crm.sent)
+    for kill in range(20):
+        assert ti.attempt(kind.body(variant=3), Luck(kill=kill, writes=(Late(IN_FLIGHT - 0.1),), **options)) is None
+        if any(request.method == "POST" for request in crm.sent[sent:]):
+            return ti
+    raise AssertionError("it never sends")
+
+
+@pytest.mark.parametrize("save", [0.05, 9.0])
+def test_a_change_in_flight_does_not_undo_a_later_one(kind, crm, save):
+    """A killed try's change that arrives long after its sender died is waited for before another one is sent."""
+    ti = late_change(kind, crm, save=save)
+    if save > 1:
+        crm.advance(IN_FLIGHT - 1.0)
+    assert patiently(ti, kind.body(variant=5)).outcome == "updated"
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_a_send_that_was_repeated_does_not_undo_a_later_change(kind, crm, ti):
+    """The first send of a change is lost on the way, the second is answered: the first may come after the next try."""
+    ti.attempt(kind.body())
+    assert ti.attempt(kind.body(variant=3), Luck(writes=(Late(IN_FLIGHT - 5.0),))).outcome == "updated"
+    assert patiently(ti, kind.body(variant=5)).outcome == "updated"
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_the_same_change_again_does_not_wait(kind, crm):
+    """A retry that asks for what is on its way already need not wait for it."""
+    ti = late_change(kind, crm)
+    before = crm.now
+    assert ti.attempt(kind.body(variant=3)).outcome == "updated"
+    assert crm.now - before < 5
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=3))
+
+
+def test_a_change_in_flight_for_too_long_frees_the_slot(kind):
+    """With little `max_wait`, the doubt says for how long, and nothing is sent meanwhile."""
+    crm = kind.crm(max_wait=1.0)
+    ti = late_change(kind, crm)
+    sent = len(changes(crm))
+    with pytest.raises(MeetingsInDoubtError) as caught:
+        ti.attempt(kind.body(variant=5))
+    assert len(changes(crm)) == sent
+    crm.advance(caught.value.retry_after)
+    ti.attempt(kind.body(variant=5))
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_a_change_that_is_refused_is_not_waited_for(kind, crm, ti):
+    """A definite no: the next try may send another change at once."""
+    ti.attempt(kind.body())
+    with pytest.raises(MeetingValidationError):
+        ti.attempt(kind.body(variant=3), Luck(writes=("refused",)))
+    before = crm.now
+    assert ti.attempt(kind.body(variant=5)).outcome == "updated"
+    assert crm.now - before < 5
+    check(crm, "task", kind.body(variant=5))
+
+
+@pytest.mark.parametrize("lag", [0.5, 2.5])
+def test_a_meeting_that_is_not_seen_everywhere_yet_is_not_made_again(kind, crm, ti, monkeypatch, lag):
+    """A vendor whose copies lag behind answers 404 for a moment: the meeting is looked for once more."""
+    dead(ti, kind.body(), kind)
+    serve, until = crm.serve, crm.now + lag
+
+    def lagging(request, *, refused):
+        single = request.method == "GET" and request.path != crm.collection
+        missing = 404, json.loads(crm.complaint("NOT_FOUND"))
+        return missing if single and crm.now < until else serve(request, refused=refused)
+
+    monkeypatch.setattr(crm, "serve", lagging)
+    assert ti.attempt(kind.body()).outcome == "adopted"
+    check(crm, "task", kind.body())
+
+
+def normalising(crm, monkeypatch, *names, whole=True):
+    """A vendor that keeps some fields in a form of its own, which is no equal of what was sent."""
+    shape = crm.shape
+
+    def tidied(row):
+        stored = shape(row)
+        return stored | {name: f"~{stored[name]}~" for name in names if stored.get(name)}
+
+    monkeypatch.setattr(crm, "shape", tidied)
+    if not whole:
+        serve = crm.serve
+
+        def partly(request, *, refused):
+            status, content = serve(request, refused=refused)
+            writes = request.method == "POST" and status < 300
+            name = "item" if "item" in content else "data"
+            return status, {**content, name: {"id": content[name]["id"]}} if writes else content
+
+        monkeypatch.setattr(crm, "serve", partly)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_the_vendor_writes_its_own_way_is_changed_once_at_most(kind, crm, ti, monkeypatch, whole):
+    """A field that never comes back as it was sent does not make each try write anew, and an edit is still noticed."""
+    normalising(crm, monkeypatch, "location", whole=whole)
+    for _ in range(2):
+        ti.attempt(kind.body(variant=3))
+    written = len(changes(crm))
+    for _ in range(3):
+        assert ti.attempt(kind.body(variant=3)).outcome == "unchanged"
+    assert len(changes(crm)) == written <= 1
+    crm.touch("task", location="elsewhere")
+    assert ti.attempt(kind.body(variant=3)).outcome == "updated"
+    check(crm, "task", kind.body(variant=3))
+
+
+# -- what looks alike
+
+
+@pytest.mark.parametrize("fault", [None, "lost"])
+def test_an_older_meeting_that_was_moved_here_is_not_adopted(fault):
+    """An equal meeting that was made long before the create was only moved: it is nobody's but its owner's."""
+    crm = BP.crm()
+    row = crm.insert(BP.body() | {"startDateTime": NOON - 3_600_000}, "human")
+    crm.advance(86_400.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, BP.body(), BP, fault)
+    row["body"]["startDateTime"] = NOON
+    crm.advance(60.0)
+    if fault is None:
+        assert ti.attempt(BP.body()).outcome == "adopted"
+        check(crm, "task", BP.body())
+    else:
+        with pytest.raises(MeetingConflictError, match=f"meetings {row['id']}"):
+            ti.attempt(BP.body())
+        assert len(crm.rows) == 1
+
+
+def test_clocks_that_differ_do_not_hide_a_lost_create():
+    """The worker that settles has another clock than the one that sent: the date of creation is a second witness."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    crm.now += 300.0  # the first worker is five minutes ahead of everybody
+    crm.skew = -300.0
+    dead(ti, BP.body(), BP)
+    crm.skew = 0.0
+    crm.advance(600.0)
+    assert ti.attempt(BP.body()).outcome == "adopted"
+    check(crm, "task", BP.body())
+
+
+@pytest.mark.parametrize("unit", [1000, 60_000])
+@pytest.mark.parametrize("past", [317, 29_700, 30_317, 59_999])
+@pytest.mark.parametrize("rounds", [False, True])
+def test_a_start_that_the_vendor_keeps_to_the_second_or_minute_is_found(unit, past, rounds):
+    """A start with milliseconds, as of now(), comes back cut or rounded: the lost create is found all the same."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    body = BP.body() | {"startDateTime": NOON + past}
+    insert = crm.insert
+
+    def keep(given, owner):
+        moment = given["startDateTime"] + (unit // 2 if rounds else 0)
+        return insert(given | {"startDateTime": moment // unit * unit}, owner)
+
+    crm.insert = keep
+    dead(ti, body, BP)
+    assert ti.attempt(body).outcome == "adopted"
+    assert len(crm.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("A title  with\tspaces ", "a title with spaces"),
+        ("Smith & Sons' <roof>", "Smith &amp; Sons&#39; &lt;roof&gt;"),
+        ("Café", "Cafe\u0301"),
+        ("x" * 300, "x" * 255),
+    ],
+    ids=["tidied", "escaped", "decomposed", "cut"],
+)
+def test_a_text_that_the_vendor_keeps_its_own_way_is_found(monkeypatch, sent, stored):
+    """A title comes back tidied, escaped, in another normal form, or cut: the lost create is found all the same."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    shape = crm.shape
+    monkeypatch.setattr(crm, "shape", lambda row: shape(row) | {"title": stored})
+    body = BP.body() | {"title": sent}
+    dead(ti, body, BP)
+    assert ti.attempt(body).outcome == "adopted"
+    assert len(crm.rows) == 1
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_a_wait_in_the_same_try_does_not_forget_whose_meeting_it_is(mapped):
     """After a deferral a template is rendered anew in the same try: it is the same task instance all the same."""
@@ -375,7 +581,7 @@ def test_a_change_that_was_not_seen_to_end_is_taken_back_whole(kind, crm, ti, va
     ti.attempt(kind.body())
     with contextlib.suppress(MeetingsServerError):
         assert ti.attempt(kind.body(variant=variant), luck) is None
-    ti.attempt(kind.body())
+    patiently(ti, kind.body())
     check(crm, "task", kind.body())
 
 
@@ -443,11 +649,11 @@ def test_a_clear_of_a_task_in_any_state_ends_with_one_meeting(kind, crm, ti, luc
     """Finished, failed or running when it is cleared: the next try ends with the one meeting."""
     for variant in (0, 0, 3):
         try:
-            ti.attempt(kind.body(variant=variant), luck)
+            patiently(ti, kind.body(variant=variant), luck)
         except (MeetingValidationError, MeetingsServerError):
             crm.advance(1.0)
         ti.clear()
-    ti.attempt(kind.body(variant=5))
+    patiently(ti, kind.body(variant=5))
     check(crm, "task", kind.body(variant=5))
 
 

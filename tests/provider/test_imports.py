@@ -48,7 +48,8 @@ ROOMS = {
     "vendors": _room(6, "msgspec"),
     "changes": _room(4),  # what happened to the meetings of a window between two looks; pure
     "polling": _room(7),  # which requests answer many waiting questions; pure
-    "booking": _room(7),  # how one meeting is made exactly once; pure, like the vendors
+    "journal": _room(7),  # what outlives a try
+    "booking": _room(8),  # how one meeting is made exactly once; pure, like the vendors
     "identity": _room(8),  # which meeting is a task's: its key
     "reports": _room(6),  # what both transports say of a request
     "telemetry": _room(8, "airflow"),  # the numbers' way to Airflow
