@@ -24,8 +24,8 @@ demo-celery: $(STAMP) ## Airflow on Celery, of which one worker and the triggere
 test: lint type ## Run the whole test suite: linters, types, and every test with the system tests
 	$(BIN)/python -m pytest
 
-test-kill: $(STAMP) ## Kill tasks of a real Airflow at every step, and renew the table in docs/exactly-once.md
-	$(BIN)/python -m tests.kill
+test-kill: $(STAMP) ## Kill tasks of a real Airflow at every step (VERSIONS="3.2 2.11": of older ones), and renew docs/exactly-once.md
+	$(BIN)/python -m tests.kill $(if $(VERSIONS),--airflow $(VERSIONS))
 
 test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integration
 	$(BIN)/python -m tests.kill --slice

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.kill.grades import AT_LEAST_ONCE, EXACTLY_ONCE, FAILS_LOUDLY
+
 VENDORS = {"hiringcenter": "HiringCenter", "builderprime": "Builder Prime"}
 OPERATIONS = ("create", "update", "delete")
 KINDS = {
@@ -22,15 +24,19 @@ POINTS = {
     "before-record": "after the answer, before the ledger has it",
     "before-success": "after the ledger, before the success",
 }
-WITH_LEDGER, WITHOUT_LEDGER = "3.3", "2.11 to 3.2"
+#: And a seventh: longer than anybody waits for a lost request.
+LATE = "and the vendor acts a minute after the send"
+CHANGING = "payload changes with each try"
 
 # How long the sandbox thinks while a request is struck, and when the strike comes.
 _THINKING, _STRIKE_AFTER = 4.0, 1.0
-# Without a ledger nothing can be waited for: long enough for the retry to look before the lost request is acted on.
-_LONG_THINKING = 45.0
+_LATE_THINKING = 60.0
+# Airflow 2 takes up to half a minute to notice a death.
+_LATE_THINKING_2 = 150.0
 # What a HiringCenter owner and a Builder Prime employee are called in the sandbox.
 _OWNER, _EMPLOYEE, _KIND = f"{1:032x}", 50, 1011
 _FIRST_OPPORTUNITY, _OPPORTUNITIES = 102988, 20
+_OLDER_KINDS = {"create": ("supervisor", "raise")}
 _START = datetime(2026, 12, 7, 14, tzinfo=UTC)
 
 
@@ -48,7 +54,9 @@ class Cell:
         strikes: Where its process is struck, by whom and in which try.
         faults: What the sandbox does to its requests; ``match`` is filled in.
         outcomes: What the first success may say that it did.
-        airflow: Which Airflow it stands for.
+        ledger: Whether its tries have a task state store, as on Airflow 3.3 and newer.
+        promise: The worst grade that it may get.
+        lives_on: Its task may outlive its supervisor and be done in the first try, as on Airflow 2.
     """
 
     group: str
@@ -59,7 +67,9 @@ class Cell:
     strikes: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
     outcomes: set[str] = field(default_factory=set)
-    airflow: str = WITH_LEDGER
+    ledger: bool = True
+    promise: str = EXACTLY_ONCE
+    lives_on: bool = False
     connection: str = ""
     dag: str = ""
     changing: bool = False
@@ -75,7 +85,7 @@ class Cell:
         """One line for people."""
         where = POINTS.get(self.point, self.point)
         how = KINDS.get(self.kind, self.kind)
-        return f"{self.group}: {VENDORS[self.vendor]} {self.operation}, {how} {where}, Airflow {self.airflow}"
+        return f"{self.group}: {VENDORS[self.vendor]} {self.operation}, {how} {where}"
 
     @property
     def moment(self) -> datetime:
@@ -149,7 +159,7 @@ def _kill(when: str, kind: str) -> dict[str, Any]:
 
 def _place(cell: Cell) -> Cell:
     """Turn a point and a kind into what the process and the sandbox do."""
-    ledger = cell.operation != "update" and cell.airflow == WITH_LEDGER
+    ledger = cell.operation != "update" and cell.ledger
     during = _strike("send-during", cell.kind, seconds=_STRIKE_AFTER)
     match cell.point:
         case "before-ledger":
@@ -160,8 +170,7 @@ def _place(cell: Cell) -> Cell:
             cell.outcomes = {"created", "adopted"}
         case "before-act":
             # The strike hits while the vendor is still thinking; what it does, it does after that.
-            thinking = _THINKING if cell.airflow == WITH_LEDGER else _LONG_THINKING
-            cell.faults = [{"when": "before", "action": "delay", "seconds": thinking}]
+            cell.faults = [{"when": "before", "action": "delay", "seconds": _THINKING}]
             cell.strikes = [during]
             cell.outcomes = {"created", "adopted"}
         case "before-answer" if cell.kind == "raise":
@@ -177,15 +186,13 @@ def _place(cell: Cell) -> Cell:
         case "before-success":
             cell.strikes = [_strike("leave", cell.kind)]
             cell.outcomes = {"unchanged"}
-    if cell.airflow != WITH_LEDGER:
-        cell.outcomes = {"created", "adopted", "unchanged"}
     return cell
 
 
-def matrix() -> list[Cell]:
+def matrix(*, ledger: bool = True) -> list[Cell]:
     """Vendor x operation x point x kind, and for creates the whole worker."""
     return [
-        _place(Cell("matrix", vendor, operation, point, kind))
+        _place(Cell("matrix", vendor, operation, point, kind, ledger=ledger))
         for kind in ("supervisor", "worker", "task", "raise")
         for point in POINTS
         for operation in OPERATIONS
@@ -194,12 +201,24 @@ def matrix() -> list[Cell]:
     ]
 
 
-def lost() -> list[Cell]:
+def late(*, ledger: bool = True) -> list[Cell]:
+    """The vendor acts long after the next try has looked for what became of the last one's create."""
+    cells = []
+    for vendor, promise in (("hiringcenter", FAILS_LOUDLY), ("builderprime", AT_LEAST_ONCE)):
+        cell = Cell("the vendor acts late", vendor, "create", LATE, "task", ledger=ledger, promise=promise)
+        cell.faults = [{"when": "before", "action": "delay", "seconds": _LATE_THINKING}]
+        cell.strikes = [_strike("send-during", "task", seconds=_STRIKE_AFTER)]
+        cell.outcomes = {"created", "adopted"}
+        cells.append(cell)
+    return cells
+
+
+def lost(*, ledger: bool = True) -> list[Cell]:
     """The request is lost with the task: the vendor never acts on it."""
     cells = []
     for vendor in VENDORS:
         for operation in OPERATIONS:
-            cell = Cell("lost request", vendor, operation, "after the send, which never arrives", "task")
+            cell = Cell("lost request", vendor, operation, "after the send, which never arrives", "task", ledger=ledger)
             cell.faults, cell.outcomes = [_kill("before", "task")], {"created", "adopted"}
             cells.append(cell)
     return cells
@@ -227,13 +246,16 @@ def settling() -> list[Cell]:
     return cells
 
 
-def special() -> list[Cell]:
-    """Payloads that change with each try, twins, clears of running and failed tasks, and long waits."""
+def special(*, ledger: bool = True) -> list[Cell]:
+    """Payloads that change with each try, twins, and clears of running and failed tasks."""
     cells = []
+    # Without a ledger nothing tells what the last try asked for.
+    forgotten = {"hiringcenter": FAILS_LOUDLY, "builderprime": AT_LEAST_ONCE}
     for vendor in VENDORS:
         for point in ("before-act", "before-answer", "before-record", "before-success"):
-            cell = _place(Cell("payload changes with each try", vendor, "create", point, "task", changing=True))
+            cell = _place(Cell(CHANGING, vendor, "create", point, "task", changing=True))
             cell.outcomes = {"updated"}
+            cell.promise = EXACTLY_ONCE if ledger else forgotten[vendor]
             cells.append(cell)
         cells += [
             _place(Cell("an equal meeting was there before", vendor, "create", point, "task", twin=True))
@@ -247,6 +269,8 @@ def special() -> list[Cell]:
         cell.strikes = [_strike("send-after", "raise"), *(_strike("leave", "raise", in_try=n) for n in (2, 3, 4))]
         cell.outcomes = {"unchanged"}
         cells.append(cell)
+    for cell in cells:
+        cell.ledger = ledger
     return cells
 
 
@@ -286,19 +310,24 @@ def waits(seconds: int) -> list[Cell]:
 
 
 def without_ledger() -> list[Cell]:
-    """The same operators without a task state store, as below Airflow 3.3."""
-    cells = [
-        _place(Cell("without a ledger", vendor, operation, point, "task", airflow=WITHOUT_LEDGER))
-        for point in POINTS
-        for operation in OPERATIONS
-        for vendor in VENDORS
-    ]
-    for vendor in VENDORS:
-        cell = Cell(
-            "without a ledger", vendor, "create", "before-answer", "task", airflow=WITHOUT_LEDGER, changing=True
-        )
-        cell.group = "without a ledger, payload changes with each try"
-        cells.append(_place(cell))
+    """Tasks of this Airflow without their task state store, as below Airflow 3.3; `older` asks those themselves."""
+    placed = [cell for cell in matrix(ledger=False) if cell.kind == "task"]
+    changing = [cell for cell in special(ledger=False) if cell.changing and cell.point == "before-answer"]
+    for cell in (*placed, *changing):
+        cell.group = "without a ledger" + (f", {cell.group}" if cell.changing else "")
+    return [*placed, *changing]
+
+
+def older(airflow: str) -> list[Cell]:
+    """What an Airflow below 3.3 is asked, which has no task state store: of the matrix, what takes little time."""
+    chosen = [cell for cell in matrix(ledger=False) if cell.kind in ("task", *_OLDER_KINDS.get(cell.operation, ()))]
+    cells = [*late(ledger=False), *chosen, *lost(ledger=False), *special(ledger=False)]
+    if airflow.startswith("2."):
+        for cell in cells:
+            # There a task writes to Airflow's database by itself, and ends as if nothing had been.
+            cell.lives_on = cell.kind == "supervisor"
+            if cell.point == LATE:
+                cell.faults[0]["seconds"] = _LATE_THINKING_2
     return cells
 
 

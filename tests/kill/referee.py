@@ -6,13 +6,7 @@ from typing import Any
 import requests
 
 from tests.kill.cells import Cell
-
-EXACTLY_ONCE = "exactly once"
-FAILS_LOUDLY = "fails loudly"
-AT_LEAST_ONCE = "at least once"
-WRONG = "wrong"
-#: From the best to the worst.
-GRADES = (EXACTLY_ONCE, FAILS_LOUDLY, AT_LEAST_ONCE, WRONG)
+from tests.kill.grades import AT_LEAST_ONCE, EXACTLY_ONCE, FAILS_LOUDLY, WRONG
 
 _MARKED = {"hiringcenter": "notes", "builderprime": "title"}
 

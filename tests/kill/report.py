@@ -1,16 +1,43 @@
 """What came of it: the matrix on the terminal, and the table in the docs."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from demo.tables import table
-from tests.kill.cells import KINDS, OPERATIONS, POINTS, VENDORS, WITH_LEDGER, WITHOUT_LEDGER
-from tests.kill.referee import GRADES
+from tests.kill.cells import CHANGING, KINDS, LATE, OPERATIONS, POINTS, VENDORS
+from tests.kill.grades import GRADES
 from tests.kill.runner import Case
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exactly-once.md"
 _BEGIN, _END = "<!-- kill matrix: begin -->", "<!-- kill matrix: end -->"
+_HEAD = ["| vendor | Airflow | struck | create | update | delete |", "| --- | --- | --- | --- | --- | --- |"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run says in the docs.
+
+    Attributes:
+        airflow: The version that it was run on, in full.
+        rows: What it saw: vendor, point, and the worst grade of each operation.
+        told: Its figures.
+    """
+
+    airflow: str
+    rows: list[list[str]]
+    told: str
+
+    @property
+    def shown(self) -> str:
+        """The version as the table names it; no newer one than this has been tried."""
+        return ".".join(self.airflow.split(".")[:2])
+
+    def document(self) -> dict[str, object]:
+        """Return it as plain JSON."""
+        return asdict(self)
 
 
 def matrix(cases: Sequence[Case]) -> str:
@@ -24,11 +51,10 @@ def matrix(cases: Sequence[Case]) -> str:
                 if any(found):
                     rows.append((name, operation, words, *map(_mark, found)))
     text = table(("vendor", "operation", "struck", *KINDS.values()), rows)
-    others = {}
+    others: dict[tuple[str, str, str], list[Case]] = {}
     for case in cases:
         if case.cell.group != "matrix":
-            key = (case.cell.group, VENDORS[case.cell.vendor], case.cell.operation, case.cell.airflow)
-            others.setdefault(key, []).append(case)
+            others.setdefault((case.cell.group, VENDORS[case.cell.vendor], case.cell.operation), []).append(case)
     rows = [
         (
             *key,
@@ -38,44 +64,53 @@ def matrix(cases: Sequence[Case]) -> str:
         )
         for key, found in others.items()
     ]
-    return f"{text}\n\n{table(('group', 'vendor', 'operation', 'Airflow', 'passed', 'graded', 'longest'), rows)}"
+    return f"{text}\n\n{table(('group', 'vendor', 'operation', 'passed', 'graded', 'longest'), rows)}"
 
 
-def write_table(cases: Sequence[Case], *, seconds: float, airflow: str, seed: int) -> None:
-    """Renew the table in the docs."""
-    text = DOCUMENT.read_text()
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    lines = ["| vendor | Airflow | struck | create | update | delete |", "| --- | --- | --- | --- | --- | --- |"]
-    for version in (WITH_LEDGER, WITHOUT_LEDGER):
-        groups = {"matrix"} if version == WITH_LEDGER else {"without a ledger"}
-        for vendor, name in VENDORS.items():
-            for point, words in POINTS.items():
-                grades = [
-                    _worst(
-                        [
-                            case
-                            for case in cases
-                            if case.cell.group in groups
-                            and (case.cell.vendor, case.cell.operation, case.cell.point) == (vendor, operation, point)
-                        ]
-                    )
-                    for operation in OPERATIONS
-                ]
-                shown = "3.3 and newer" if version == WITH_LEDGER else f"{version} ¹"
-                lines.append(f"| {name} | {shown} | {words} | {' | '.join(grades)} |")
-            changing = [
-                case
-                for case in cases
-                if case.cell.changing and (case.cell.vendor, case.cell.airflow) == (vendor, version)
-            ]
-            lines.append(f"| {name} | {shown} | and the payload changes with each try | {_worst(changing)} | | |")
-    groups = Counter(case.cell.group for case in cases)
-    counted = "; ".join(f"{group}: {count}" for group, count in groups.items())
+def result(cases: Sequence[Case], *, seconds: float, airflow: str, seed: int) -> Result:
+    """Sum a whole run up for the docs."""
+    rows = []
+    for vendor, name in VENDORS.items():
+        own = [case for case in cases if case.cell.vendor == vendor]
+        for point, words in POINTS.items():
+            struck = [case for case in own if case.cell.group == "matrix" and case.cell.point == point]
+            rows.append([name, words, *(_worst([c for c in struck if c.cell.operation == op]) for op in OPERATIONS)])
+        rows.append([name, LATE, _worst([case for case in own if case.cell.point == LATE]), "", ""])
+        changing = [case for case in own if case.cell.group == CHANGING]
+        rows.append([name, f"and the {CHANGING}", _worst(changing), "", ""])
+    counted = "; ".join(f"{group}: {count}" for group, count in Counter(case.cell.group for case in cases).items())
     passed = sum(case.ok for case in cases)
-    told = f"Of {len(cases)} cells, {passed} went as they should, on Airflow {airflow}, in {seconds / 60:.0f} minutes, "
-    lines += ["", f"{told}with seed {seed}. {counted}."]
-    DOCUMENT.write_text(f"{before}{_BEGIN}\n{chr(10).join(lines)}\n{_END}{after}")
+    told = f"{passed} of {len(cases)} cells went as they should, in {seconds / 60:.0f} minutes, with seed {seed}. "
+    return Result(airflow, rows, f"{told}{counted}.")
+
+
+def renew(new: Result) -> None:
+    """Put a run's rows and figures into the docs, in the place of those of an earlier run on the same Airflow."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    old, _, after = rest.partition(_END)
+    rows = [
+        line for line in re.findall(r"^\| .*\|$", old, re.MULTILINE) if re.fullmatch(r"\d+\.\d+", _version_of(line))
+    ]
+    told = re.findall(r"^- Airflow \d.*$", old, re.MULTILINE)
+    rows = [line for line in rows if _version_of(line) != new.shown]
+    told = [line for line in told if not line.startswith(f"- Airflow {new.shown}.")]
+    rows += [f"| {vendor} | {new.shown} | {' | '.join(rest)} |" for vendor, *rest in new.rows]
+    told += [f"- Airflow {new.airflow}: {new.told}"]
+    newest = {"key": lambda line: _numbers(_version_of(line) or line), "reverse": True}
+    lines = [*_HEAD, *sorted(rows, **newest), "", *sorted(told, **newest)]
+    DOCUMENT.write_text(f"{before}{_BEGIN}\n{chr(10).join(lines)}\n{_END}{after}", encoding="utf-8")
+
+
+def _version_of(line: str) -> str:
+    """The version in a row of the table; empty for another line."""
+    return line.split("|")[2].strip() if line.startswith("|") else ""
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The first version in a text, as numbers."""
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _mark(case: Case | None) -> str:

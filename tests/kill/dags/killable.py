@@ -16,7 +16,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import requests
-from airflow.sdk import dag, task
+
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
 
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
@@ -140,8 +144,8 @@ def _watched(striker):
 class _Killable:
     """Mixed into an operator: its tries pass the striker's points."""
 
-    def execute(self, context):
-        return self._strikable(context, super().execute)
+    def execute(self, context, **sentinel):  # by which Airflow 2 knows that it is itself who calls
+        return self._strikable(context, lambda ctx: super(_Killable, self).execute(ctx, **sentinel))
 
     def execute_after_wait(self, context, event=None, waits=0):
         return self._strikable(context, lambda ctx: super(_Killable, self).execute_after_wait(ctx, event, waits))
@@ -152,9 +156,10 @@ class _Killable:
         striker = _Striker(marker, context["ti"])
         if conf.get("changing"):  # as a payload with `now()` in it
             self.meeting = json.dumps(json.loads(self.meeting) | {"location": f"Room {context['ti'].try_number}"})
-        if conf.get("store", True):
-            context["task_state_store"] = _Store(context["task_state_store"], striker)
-        else:  # as below Airflow 3.3
+        store = context.get("task_state_store")  # there is none below Airflow 3.3
+        if store is not None and conf.get("store", True):
+            context["task_state_store"] = _Store(store, striker)
+        elif store is not None:  # and here it is as if there were none
             del context["task_state_store"]
         requests.Session.send = _watched(striker)
         striker.pass_by("enter")

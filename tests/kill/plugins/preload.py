@@ -1,15 +1,22 @@
 """Lets the scheduler import once what every task would import anew: its LocalExecutor forks the tasks' processes."""
 
+import contextlib
 import importlib
 import sys
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
-NEEDED = (
+#: Where the versions of Airflow have what runs a task; each has some of them.
+AIRFLOWS = (
+    "airflow.cli.commands.task_command",
     "airflow.dag_processing.bundles.manager",
     "airflow.dag_processing.dagbag",
+    "airflow.jobs.local_task_job_runner",
+    "airflow.models.dagbag",
     "airflow.sdk.execution_time.task_runner",
+)
+OURS = (
     "airflow_provider_meetings.hooks.builderprime",
     "airflow_provider_meetings.hooks.hiringcenter",
     "airflow_provider_meetings.ledger",
@@ -22,9 +29,13 @@ NEEDED = (
 @hookimpl
 def on_starting(component):
     """Import what a task needs before there is one."""
-    if type(component).__name__ == "Job" and "scheduler" in sys.argv:
-        for name in NEEDED:
+    if type(component).__name__ != "Job" or "scheduler" not in sys.argv:
+        return
+    for name in AIRFLOWS:
+        with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
+    for name in OURS:
+        importlib.import_module(name)
 
 
 class Preload(AirflowPlugin):
