@@ -1,6 +1,7 @@
 """What a fault does to a request: on the socket, in time, or in place of the answer."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from datetime import UTC, datetime, timedelta
@@ -55,8 +56,9 @@ class Wire:
     async def reset(self) -> None:
         """Cut the connection with a TCP reset."""
         connection = self._transport.get_extra_info("socket")
-        # SO_LINGER with a time of 0 turns the close into an RST
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):  # the client has gone before, as one does that was killed
+            # SO_LINGER with a time of 0 turns the close into an RST
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
         await self._gone()
 

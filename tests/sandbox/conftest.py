@@ -127,4 +127,5 @@ def server(running):
     running.control("DELETE", "/journal")
     running.options(**DEFAULTS)
     running.control("POST", "/ratelimits/reset")
+    running.control("POST", "/idempotency/age", json={"seconds": 1e9})
     return running

@@ -49,6 +49,16 @@ def test_a_cut_connection_leaves_the_client_guessing(server, vendor, when, made,
     assert row["fault"][0]["action"] == action
 
 
+def test_a_client_that_has_gone_is_cut_off_as_well(server):
+    """Who hangs up, or is killed, before its connection is cut leaves a row that is as complete."""
+    server.options(latency=1)
+    server.fault(action="reset", when="after", match={"method": "POST"})
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(server.hc.host + "/meetings", json=INTERVIEW, headers=server.hc.headers, timeout=0.3)
+    row = the_only_row(server, lambda row: row["fault"] and "over" in row["fault"][0])
+    assert (row["acted"], row["status"], row["sent"]) == ("created", 201, None)
+
+
 @pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_proxys_error_is_html_whether_the_server_acted_or_not(server, status, when, made):
