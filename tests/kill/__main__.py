@@ -123,7 +123,7 @@ def _run(world: World, arguments: argparse.Namespace, say: Callable[[str], None]
         *plan.without_ledger(),
     ]
     stopped, killed = plan.outage("stopped"), plan.outage("killed")
-    items = plan.mapped(*((20, 5) if arguments.slice else (100, 20)), chance)
+    items = plan.mapped(*((15, 5) if arguments.slice else (100, 20)), chance)
     start = 1
     for part in (singles, stopped, killed, items):
         plan.numbered(part, start)
@@ -158,7 +158,7 @@ def _slice(cells: list[plan.Cell], chance: random.Random) -> list[plan.Cell]:
         if cell not in chosen and not (cell.group == "matrix" and cell.operation == "create"):
             rest.setdefault((cell.group, cell.operation), []).append(cell)
     for (group, _), found in rest.items():
-        chosen += chance.sample(found, min(len(found), 4 if group in {"matrix", "kill while settling"} else 1))
+        chosen += chance.sample(found, min(len(found), 3 if group in {"matrix", "kill while settling"} else 1))
     return [cell for cell in cells if cell in chosen]
 
 

@@ -84,9 +84,9 @@ def result(cases: Sequence[Case], *, seconds: float, airflow: str, seed: int) ->
     return Result(airflow, rows, f"{told}{counted}.")
 
 
-def renew(new: Result) -> None:
+def renew(new: Result, document: Path = DOCUMENT) -> None:
     """Put a run's rows and figures into the docs, in the place of those of an earlier run on the same Airflow."""
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text = document.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     old, _, after = rest.partition(_END)
     rows = [
@@ -99,7 +99,7 @@ def renew(new: Result) -> None:
     told += [f"- Airflow {new.airflow}: {new.told}"]
     newest = {"key": lambda line: _numbers(_version_of(line) or line), "reverse": True}
     lines = [*_HEAD, *sorted(rows, **newest), "", *sorted(told, **newest)]
-    DOCUMENT.write_text(f"{before}{_BEGIN}\n{chr(10).join(lines)}\n{_END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{_BEGIN}\n{chr(10).join(lines)}\n{_END}{after}", encoding="utf-8")
 
 
 def _version_of(line: str) -> str:
