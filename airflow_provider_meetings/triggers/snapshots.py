@@ -8,7 +8,8 @@ is told twice in different words.
 One value tells how far it is, and is the only one that must be written whole: the *head*. The meetings lie in *leaves*
 beside it, by their ids, packed, each small enough for the store's limit (``[state_store] max_value_storage_bytes``,
 64 kB by default). A store has no compare-and-set; a head that somebody else has written meanwhile is noticed before
-each write, so that of two triggerers that think they have the same trigger one begins anew.
+each write, and once more before the first event of changes that were stored is fired, so that of two triggerers that
+think they have the same trigger one begins anew. A head says who has written it: two may come to the same number.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import uuid
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from airflow_provider_meetings.changes import Change, Entry, Snapshot
@@ -65,6 +67,8 @@ class Journal:
         self._shelves = shelves
         self._key = key
         self._seq = 0
+        self._name = uuid.uuid4().hex  # of this process's heads
+        self._writer = ""  # of the head that is known
         self._generation = 0
         self._leaves = 1
         self._dirty: set[int] = set()
@@ -85,7 +89,7 @@ class Journal:
                 await shelf.aset(f"{self._key}/probe", 1)
             heads = [await self._head(shelf) for shelf in self._shelves]
         head = max(heads, key=lambda head: int(head.get("seq", 0)))
-        self._seq = head.get("seq", 0)
+        self._seq, self._writer = _state(head)
         if not head:
             return
         self._generation, self._leaves, self._noted_at = head["generation"], head["leaves"], head["taken_at"]
@@ -129,6 +133,7 @@ class Journal:
         }
         if self._shelves:
             await self._write_head(await asyncio.to_thread(_pack, told))
+            await self._check()  # another one may have looked, and written, in the same moment
         self._take_in(changes)
 
     def _take_in(self, changes: Collection[Change]) -> None:
@@ -189,6 +194,7 @@ class Journal:
         head = {
             "format": _FORMAT,
             "seq": self._seq + 1,
+            "by": self._name,
             "generation": self._generation,
             "leaves": self._leaves,
             "epoch": snapshot.epoch,
@@ -200,15 +206,20 @@ class Journal:
         }
         for shelf in self._shelves:
             await shelf.aset(self._key, head)
-        self._seq += 1
+        self._seq, self._writer = self._seq + 1, self._name
         self._noted_at = snapshot.taken_at
 
     async def _check(self) -> None:
         """See that nobody else has written, or cleared it, meanwhile."""
         for shelf in () if self._uneven else self._shelves:
-            seq = (await self._head(shelf)).get("seq", 0)
-            if seq != self._seq:
-                raise OvertakenError(f"the snapshot {self._key} is at {seq}, not at {self._seq}")
+            seq, writer = _state(await self._head(shelf))
+            if (seq, writer) != (self._seq, self._writer):
+                raise OvertakenError(f"the snapshot {self._key} is at {seq}, not at {self._seq}, or somebody else's")
+
+
+def _state(head: Mapping[str, Any]) -> tuple[int, str]:
+    """Return the number of a head and who has written it."""
+    return head.get("seq", 0), head.get("by", "")
 
 
 def _place(key: str, leaves: int) -> int:
