@@ -79,11 +79,14 @@ class BuilderPrimeReader:
                 "Builder Prime lists meetings of a window only: give both window_start and window_end."
             )
         # What is asked is a millisecond wider than the slice and must not be longer than allowed.
-        return self._read(window.split(self.max_window - 1), query)
+        return self._read(window.split(self.max_window - 1), query, Budget(self.patience))
 
-    def _read(self, spans: Iterator[Window], query: tuple[tuple[str, str], ...]) -> Listing:
+    def _read(self, spans: Iterator[Window], query: tuple[tuple[str, str], ...], whole: Budget) -> Listing:
         while batch := [span for _, span in zip(range(self.parallel), spans, strict=False)]:
-            pages = yield Parallel([self._page(span, query) for span in batch])
+            budgets = [whole.aside() for _ in batch]
+            calls = [self._page(span, query, budget=budget) for span, budget in zip(batch, budgets, strict=True)]
+            pages = yield Parallel(calls)
+            whole.slept = max(budget.slept for budget in budgets)
             pages.reverse()
             for span in batch:
                 items, _ = pages.pop()
@@ -94,9 +97,9 @@ class BuilderPrimeReader:
                 elif _width(span) > 1 and all(_asked(span, start) for start in starts):
                     parts = self._parts(span, starts)
                     del items
-                    yield from self._read(span.split(-(-_width(span) // parts)), query)
+                    yield from self._read(span.split(-(-_width(span) // parts)), query, whole)
                 else:
-                    items = yield from self._by_number(span, query)
+                    items = yield from self._by_number(span, query, whole)
                     yield Page(items)
 
     def _parts(self, span: Window, starts: list[int]) -> int:
@@ -105,18 +108,23 @@ class BuilderPrimeReader:
         expected = self.page_size * _width(span) / spread
         return max(2, min(_MOST_PARTS, round(expected / (_GOOD_FILL * self.page_size))))
 
-    def _by_number(self, span: Window, query: tuple[tuple[str, str], ...]) -> Call[list[dict[str, Any]]]:
+    def _by_number(
+        self, span: Window, query: tuple[tuple[str, str], ...], whole: Budget | None = None
+    ) -> Call[list[dict[str, Any]]]:
         """Turn the pages of a span until two readings agree.
 
         A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
         went away, which the next reading shows. So a reading that saw one twice does not count.
         """
+        whole = whole or Budget(self.patience)
         before: dict[str, dict[str, Any]] | None = None
         for _ in range(_MOST_READINGS):
             found: dict[str, dict[str, Any]] = {}
             seen, number = 0, 0
             while True:
-                items, _ = yield from self._page(span, query, number)
+                budget = whole.aside()
+                items, _ = yield from self._page(span, query, number, budget)
+                whole.slept = budget.slept
                 seen += len(items)
                 known = len(found)
                 found |= {str(item.get("id")): item for item in items}
@@ -176,11 +184,13 @@ class BuilderPrimeReader:
 
     def _all(self, path: str, scope: str) -> Call[list[dict[str, Any]]]:
         found: dict[str, dict[str, Any]] = {}
-        number = 0
+        number, whole = 0, Budget(self.patience)
         while True:
             params = (("limit", str(self.page_size)), ("page", str(number)))
             request = Request("GET", path, params=params, scope=scope)
-            items, response = yield from self._many(request)
+            budget = whole.aside()
+            items, response = yield from self._many(request, budget)
+            whole.slept = budget.slept
             known = len(found)
             found |= {str(item.get("id")): item for item in items}
             if len(items) < self.page_size:

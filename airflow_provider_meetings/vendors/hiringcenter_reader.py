@@ -66,8 +66,9 @@ class HiringCenterReader:
     def _by_date(self, window: Window, query: tuple[tuple[str, str], ...]) -> Listing:
         span, edge = window, frozenset[str]()  # edge: the ids already listed at the span's last millisecond
         inclusive = False  # whether the server has been seen to include the later bound
+        whole = Budget(self.patience)  # the waits of all pages are those of one call
         while True:
-            items, token, _ = yield from self._page(span, query, inclusive=inclusive)
+            items, token, _ = yield from self._page(span, query, inclusive=inclusive, whole=whole)
             dates = self._dates(items)
             fresh = _fresh(items, dates, span, edge)
             if not token:
@@ -79,7 +80,7 @@ class HiringCenterReader:
             if not items or not in_order or not _within(dates, span, inclusive=inclusive):
                 listed = edge | _ids(items)
                 del items
-                yield from self._by_token(span, query, fresh, token, listed)
+                yield from self._by_token(span, query, fresh, token, listed, whole=whole)
                 return
             last = dates[-1]
             if last == span.end:
@@ -91,7 +92,7 @@ class HiringCenterReader:
             if edge and dates[0] == last == (span.end or 0) - 1:
                 # One millisecond fills a page: only here the tokens have to be trusted, so they are checked.
                 instant = Window(last, last + 1)
-                items = yield from self._instant(instant, query)
+                items = yield from self._instant(instant, query, whole)
                 yield Page(_fresh(items, [last] * len(items), instant, edge))
                 span, edge = Window(window.start, last), frozenset()
                 if span.start is not None and last <= span.start:
@@ -111,13 +112,15 @@ class HiringCenterReader:
         fresh: list[dict[str, Any]],
         token: str,
         listed: frozenset[str],
+        *,
+        whole: Budget,
     ) -> Listing:
         """Follow the tokens from a page on; what comes and goes meanwhile cannot be told from them."""
         turned = _Turned()
         turned.check(token, frozenset())
         yield Page(fresh)
         while token:
-            items, token, _ = yield from self._page(span, query, token)
+            items, token, _ = yield from self._page(span, query, token, whole=whole)
             ids = _ids(items)
             turned.check(token, ids)
             fresh = [item for item in items if self._date(item) in span and str(item.get("id")) not in listed]
@@ -125,18 +128,21 @@ class HiringCenterReader:
             del items
             yield Page(fresh)
 
-    def _instant(self, instant: Window, query: tuple[tuple[str, str], ...]) -> Call[list[dict[str, Any]]]:
+    def _instant(
+        self, instant: Window, query: tuple[tuple[str, str], ...], whole: Budget | None = None
+    ) -> Call[list[dict[str, Any]]]:
         """Read one millisecond by tokens, until two readings agree.
 
         A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
         went away, which the next reading shows. So a reading that saw one twice does not count.
         """
+        whole = whole or Budget(self.patience)
         before: dict[str, dict[str, Any]] | None = None
         for _ in range(_MOST_READINGS):
             found: dict[str, dict[str, Any]] = {}
             seen, token, turned = 0, "", _Turned()
             while True:
-                items, token, _ = yield from self._page(instant, query, token)
+                items, token, _ = yield from self._page(instant, query, token, whole=whole)
                 turned.check(token, _ids(items))
                 seen += len(items)
                 found |= {str(item.get("id")): item for item in items}
@@ -148,7 +154,13 @@ class HiringCenterReader:
         raise _distrust(f"HiringCenter's list of {instant} was another one each time it was read.")
 
     def _page(
-        self, span: Window, query: tuple[tuple[str, str], ...], token: str = "", *, inclusive: bool = False
+        self,
+        span: Window,
+        query: tuple[tuple[str, str], ...],
+        token: str = "",
+        *,
+        inclusive: bool = False,
+        whole: Budget | None = None,
     ) -> Call[tuple[list[dict[str, Any]], str, Response]]:
         """Ask for one page.
 
@@ -164,7 +176,10 @@ class HiringCenterReader:
         if token:
             params.append(("pageToken", token))
         request = Request("GET", "/meetings", params=tuple(params), scope="meetings.read")
-        response, content = yield from self._ask(request)
+        whole = whole or Budget(self.patience)
+        budget = whole.aside()
+        response, content = yield from self._ask(request, budget)
+        whole.slept = budget.slept
         items = content.get("items")
         if not isinstance(items, list) or not set(map(type, items)) <= {dict}:
             raise self.helpdesk.broken(request, response, "there is no list of `items` in it")

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from unit_servers import FakeBuilderPrime, Shelf, check, complete_or_error, listed
-from unit_world import BASE, Line, answer, builderprime, examples
+from unit_world import BASE, Line, answer, builderprime, examples, patience
 
 from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
     MeetingsError,
     MeetingsPermissionError,
     MeetingsProtocolError,
+    MeetingsRateLimitError,
 )
 from airflow_provider_meetings.moments import DAY, Window
 
@@ -277,6 +278,38 @@ def test_an_error_in_one_slice_is_no_short_list():
     replies = iter([answer(200, {"success": True, "data": []})] * 2 + [answer(401, {"success": False})] * 9)
     with pytest.raises(MeetingsError):
         Line(lambda _: next(replies)).read(builderprime().listing(Window(BASE, BASE + 90 * DAY)))
+
+
+SLICES, CROWD = [BASE, BASE + 31 * DAY, BASE + 62 * DAY], [BASE] * 5
+
+
+@pytest.mark.parametrize("dates", [SLICES, CROWD, None], ids=["slices", "pages of one instant", "types"])
+def test_the_waits_of_all_pages_share_one_patience(dates):
+    """Each of three pages is refused once, with a wait of 20 s: `max_wait` is what may be slept in all."""
+    window = Window(BASE, BASE + (1 if dates is CROWD else 90 * DAY))
+
+    def read(max_wait):
+        refused = set()
+
+        def server(request):
+            if request.params not in refused and len(refused) < 3:
+                refused.add(request.params)
+                return answer(429, retry_after="20")
+            if dates is not None:
+                return FakeBuilderPrime(Shelf(dates))(request)
+            number = int(dict(request.params)["page"])
+            return answer(200, {"success": True, "data": [{"id": 2 * number}, {"id": 2 * number + 1}][: 3 - number]})
+
+        line = Line(server)
+        vendor = builderprime(page_size=2, parallel=1, patience=patience(max_wait=max_wait))
+        return line, lambda: line.drive(vendor.types()) if dates is None else line.read(vendor.listing(window))
+
+    line, listing = read(62)
+    assert (len(dates or range(5)), 3) == (len(listing()), len(line.pauses))
+    line, listing = read(59)
+    with pytest.raises(MeetingsRateLimitError):
+        listing()
+    assert len(line.pauses) == 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from unit_servers import FakeHiringCenter, Shelf, check, complete_or_error, listed
-from unit_world import BASE, Line, answer, examples, hiringcenter
+from unit_world import BASE, Line, answer, examples, hiringcenter, patience
 
-from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError
+from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError, MeetingsRateLimitError
 from airflow_provider_meetings.moments import Window
 
 
@@ -235,6 +235,32 @@ def test_an_endless_list_ends_in_an_error(kind):
     with pytest.raises(MeetingsProtocolError) as caught:
         Line(server).read(hiringcenter(page_size=2).listing(Window(BASE - 100, BASE + 100)))
     assert (caught.value.status, caught.value.method, caught.value.path) == (200, "GET", "/meetings")
+
+
+@pytest.mark.parametrize("ignores", [(), ("meetingDateBefore",)], ids=["by date", "by token"])
+def test_the_waits_of_all_pages_share_one_patience(ignores):
+    """Each of three pages is refused once, with a wait of 20 s: `max_wait` is what may be slept in all."""
+    shelf, window = Shelf([BASE + number for number in range(6)]), Window(BASE, BASE + 6)
+
+    def read(max_wait):
+        shop, refused = FakeHiringCenter(shelf, ignores=ignores), set()
+
+        def server(request):
+            if request.params in refused or len(refused) == 3:
+                return shop(request)
+            refused.add(request.params)
+            return answer(429, retry_after="20")
+
+        line = Line(server)
+        vendor = hiringcenter(page_size=2, patience=patience(max_wait=max_wait))
+        return line, lambda: line.read(vendor.listing(window))
+
+    line, listing = read(62)
+    assert (len(shelf.ever), 3) == (len(listing()), len(line.pauses))
+    line, listing = read(59)
+    with pytest.raises(MeetingsRateLimitError):
+        listing()
+    assert len(line.pauses) == 2
 
 
 BROKEN = {
