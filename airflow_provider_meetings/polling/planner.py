@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from airflow_provider_meetings.moments import DAY
 from airflow_provider_meetings.polling.asks import FOREVER, Ask, Dialect, Filters
 
 __all__ = ["Errand", "Planner", "Survey"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 #: Knowledge older than this many seconds is worth nothing: lists grow and shrink.
 MEMORY = 3600.0
@@ -88,7 +92,9 @@ class Planner:
     def learn(self, ask: Ask, requests: int, dates: Iterable[int], now: float) -> None:
         """Remember a list that was read to its end."""
         self.lessons += self._costs.get(ask, (0,))[0] != requests
+        self._costs.pop(ask, None)
         self._costs[ask] = (requests, now)
+        _drop_old(self._costs, now, lambda cost: cost[1])
         self._remember(ask.filters, Survey(ask.low, ask.high, sorted(dates), now))
 
     def give_up(self, ask: Ask, requests: int, dates: Sequence[int], now: float) -> None:
@@ -101,9 +107,10 @@ class Planner:
             now: When.
         """
         self.lessons += 1
-        known = self._refusals.setdefault(ask.filters, [])
-        known[:] = [old for old in known if now - old.at < MEMORY and not ask.covers(old.ask)][-_SURVEYS:]
-        known.append(_Refusal(ask, requests + 1, now))
+        known = self._refusals.pop(ask.filters, [])
+        kept = [old for old in known if now - old.at < MEMORY and not ask.covers(old.ask)][-_SURVEYS:]
+        self._refusals[ask.filters] = [*kept, _Refusal(ask, requests + 1, now)]
+        _drop_old(self._refusals, now, lambda refusals: refusals[-1].at)
         if dates and self.dialect.longest is None:  # latest first: what is later than the last one read is all known
             self._remember(ask.filters, Survey(min(dates) + 1, ask.high, sorted(dates), now))
 
@@ -125,9 +132,10 @@ class Planner:
             self._surveys.pop(ask.filters, None)
 
     def _remember(self, filters: Filters, survey: Survey) -> None:
-        known = self._surveys.setdefault(filters, [])
+        known = self._surveys.pop(filters, [])
         kept = [old for old in known if survey.low > old.low or old.high > survey.high]
-        known[:] = [survey, *kept[: _SURVEYS - 1]]
+        self._surveys[filters] = [survey, *kept[: _SURVEYS - 1]]
+        _drop_old(self._surveys, survey.at, lambda surveys: surveys[0].at)
 
     # -- estimating
 
@@ -251,6 +259,12 @@ class Planner:
             # Without gaps, the whole has no more pages than the parts; with gaps, wait until the parts are known.
             return [Errand(hull, serves, None, least)] if run.gapless else run.errands
         return [Errand(hull, serves, worst - 1, least)]
+
+
+def _drop_old(known: dict[K, V], now: float, at: Callable[[V], float]) -> None:
+    """Forget what is worth nothing any more: a window that moves asks another question each time, for ever."""
+    while now - at(known[oldest := next(iter(known))]) >= MEMORY:  # the latest is never old
+        del known[oldest]
 
 
 def _low(survey: Survey) -> tuple[int, int]:

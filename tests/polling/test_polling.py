@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,3 +137,21 @@ def test_a_narrower_list_is_found_when_the_wide_one_is_long():
 
     assert [errand.ask.filters for errand in first] == [()]
     assert {errand.ask.filters for errand in second} == {(("ownerId", "o0"),), (("ownerId", "o1"),)}
+
+
+@pytest.mark.parametrize("filters", [(), (("ownerId", "a"),)], ids=["no filters", "a filter"])
+def test_windows_that_move_leave_nothing_behind(filters):
+    """Watches whose windows move ask other questions at each look: what was learned of old ones is forgotten."""
+    planner = Planner(HC)
+    for look in range(2000):
+        now, start = look * 60.0, look * 60_000
+        owner = (("ownerId", f"owner {look}"),) if filters else ()
+        asks = [Ask(start + lag, start + lag + DAY, owner) for lag in (0, 3_600_000)]
+        for errand in planner.plan(asks, now):
+            planner.learn(errand.ask, 1, [start], now)
+        wide = Ask(start, start + 2 * DAY, owner)
+        planner.give_up(wide, 3, [start], now)
+        for ask in asks:
+            planner.forget(ask)
+
+    assert all(len(known) <= 3 * 61 for known in (planner._costs, planner._surveys, planner._refusals))
