@@ -62,7 +62,7 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
 
     def _vendor_of(self, settings: BuilderPrimeSettings) -> BuilderPrime:
         return BuilderPrime(
-            Helpdesk("Builder Prime", settings.conn_id, settings.base_url),
+            Helpdesk("Builder Prime", settings.conn_id, settings.base_url, settings.secrets),
             settings.patience,
             key_fields={scope: settings.field_of(scope) for scope in settings.FIELD_OF_SCOPE},
             max_window=int(settings.max_window_days * DAY),

@@ -37,7 +37,7 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
 
     def _vendor_of(self, settings: HiringCenterSettings) -> HiringCenter:
         return HiringCenter(
-            Helpdesk("HiringCenter", settings.conn_id, settings.base_url),
+            Helpdesk("HiringCenter", settings.conn_id, settings.base_url, settings.secrets),
             settings.patience,
             update_method=settings.update_method,
             idempotency_window=settings.idempotency_window,

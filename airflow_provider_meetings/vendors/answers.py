@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from airflow_provider_meetings.exceptions import (
@@ -25,6 +25,8 @@ __all__ = ["Complaint", "Helpdesk", "decode", "encode", "is_gone"]
 
 # Vendors' messages go to the log; a page of HTML does not.
 _LONGEST_MESSAGE = 500
+# As short as Airflow's masker goes: what is shorter is a part of words.
+_SHORTEST_SECRET = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Helpdesk:
         vendor: The vendor's name.
         conn_id: The connection's id.
         base_url: Where requests go.
+        secrets: Never repeated, should the vendor do so: "Invalid key: ...".
     """
 
     vendor: str
     conn_id: str
     base_url: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def error(  # noqa: PLR0911 - one return a kind of answer
         self,
@@ -73,6 +77,7 @@ class Helpdesk:
             status: What the answer amounts to, where that is not its HTTP status.
         """
         status = status or response.status
+        complaint = complaint and self._discreet(complaint)
         said = f": {complaint.message.rstrip('.')}" if complaint and complaint.message else ""
         head = f"{self.vendor} answered {response.status} to {request.method} {request.path}{said[:_LONGEST_MESSAGE]}"
         where: dict[str, Any] = {
@@ -129,6 +134,13 @@ class Helpdesk:
             else f"{head}. The vendor's pages do not mention this answer.",
             **where,
         )
+
+    def _discreet(self, complaint: Complaint) -> Complaint:
+        code, message = complaint.code, complaint.message
+        for secret in self.secrets:
+            if len(secret) >= _SHORTEST_SECRET:
+                code, message = code and code.replace(secret, "***"), message.replace(secret, "***")
+        return Complaint(code, message)
 
     def broken(self, request: Request, response: Response, problem: str) -> MeetingsProtocolError:
         """Make the error for a success that is none."""

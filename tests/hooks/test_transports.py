@@ -454,7 +454,10 @@ def test_an_unusable_host_is_a_typed_error(listed):
 
 def errors_of(kind, listed):
     """Provoke errors of every sort; yields each."""
-    refusals = [reply(f"{status} X", b'{"error": "x", "errors": []}') for status in (400, 401, 403, 404, 409, 429, 500)]
+    statuses = (400, 401, 403, 404, 409, 429, 500)
+    refusals = [reply(f"{status} X", b'{"error": "x", "errors": []}') for status in statuses]
+    echo = {"success": False, "error": f"no {KEY}", "message": KEY, "errors": [{"code": KEY, "message": f"no {KEY}"}]}
+    refusals += [reply(f"{status} X", json.dumps(echo).encode()) for status in (200, *statuses)]
     servers = [*CUTS.values(), silent, *(answering(refusal) for refusal in refusals), answering(reply("200 OK", b"<"))]
     for serve in servers:
         with Tiny(serve) as tiny, pytest.raises(MeetingsError) as caught:
