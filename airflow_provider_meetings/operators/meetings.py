@@ -248,18 +248,22 @@ class ListMeetingsOperator(_MeetingsOperator):
             self.log.info("Listed %d meeting(s)", len(meetings))
             report(self, context, "listed", meetings, hook=hook)
             return meetings
-        count, first = self._write(listed, self.destination)
-        self.log.info("Wrote %d meeting(s) to %s", count, self.destination)
+        destination = str(self.destination)  # an ObjectStoragePath will do
+        count, first = self._write(listed, destination)
+        self.log.info("Wrote %d meeting(s) to %s", count, destination)
         report(self, context, "listed", first, hook=hook, count=count)
-        return {"path": self.destination, "count": count}
+        return {"path": destination, "count": count}
 
     def _write(self, meetings: Iterable[dict[str, Any]], destination: str) -> tuple[int, list[dict[str, Any]]]:
         """Write them; return how many, and the first of them."""
         from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - not at parse time
 
-        if not destination.strip():
+        if destination.strip() in {"", "None"}:
             raise MeetingsConfigurationError("destination is empty: did a template come out empty?")
-        target = ObjectStoragePath(destination)
+        try:
+            target = ObjectStoragePath(destination)
+        except ValueError as error:
+            raise MeetingsConfigurationError(f"destination cannot be written to: {error}. Nothing was sent.") from None
         # A list that breaks off in the middle must not look like a file that is done: collect it first.
         with tempfile.TemporaryFile("w+b") as collected:
             count, first = 0, list[dict[str, Any]]()

@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, TaskDeferred
 from meetings_support import BUILDERPRIME, DAY, HIRINGCENTER, HOUR, KINDS, NOON
 
 from airflow_provider_meetings.exceptions import (
@@ -375,7 +375,25 @@ def test_a_list_that_breaks_off_writes_nothing(server, kind, connect, tmp_path):
     assert old.read_text() == "yesterday\n"
 
 
-@pytest.mark.parametrize("destination", ["", "  "])
+def test_a_destination_may_be_a_path_of_airflows(server, kind, connect, tmp_path):
+    """An ObjectStoragePath is as good as its URL, and what is returned is plain text for XCom."""
+    connect(kind)
+    server.insert(kind, kind.row(NOON))
+    path = ObjectStoragePath(f"file://{tmp_path}/meetings.jsonl")
+    result = run(ListMeetingsOperator(task_id="list", destination=path, **CONN), **INTERVAL)
+    assert result == {"path": f"file://{tmp_path}/meetings.jsonl", "count": 1}
+    assert len((tmp_path / "meetings.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_destination_of_an_unknown_kind_is_refused(server, kind, connect):
+    """An error of ours that names it, before anything is asked."""
+    connect(kind)
+    with pytest.raises(MeetingsConfigurationError, match=r"destination cannot be written to.*'ss3'"):
+        run(ListMeetingsOperator(task_id="list", destination="ss3://bucket/meetings.jsonl", **CONN), **INTERVAL)
+    assert server.journal() == []
+
+
+@pytest.mark.parametrize("destination", ["", "  ", "None"])
 def test_a_destination_that_came_out_empty_is_refused(kind, connect, destination):
     """It is named rather than written to the working folder."""
     connect(kind)
