@@ -22,7 +22,7 @@ class Result:
 
     Attributes:
         airflow: The version that it was run on, in full.
-        rows: What it saw: vendor, point, and the worst grade of each operation.
+        rows: Vendor, point, and for each operation the worst that it saw there, or expects.
         told: Its figures.
     """
 
@@ -118,7 +118,7 @@ def _mark(case: Case | None) -> str:
 
 
 def _worst(cases: Sequence[Case]) -> str:
-    return max((case.grade for case in cases), key=GRADES.index) if cases else "not run"
+    return max((case.safe_to_say for case in cases), key=GRADES.index) if cases else "not run"
 
 
 def _grades(cases: Sequence[Case]) -> str:
