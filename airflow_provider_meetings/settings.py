@@ -272,6 +272,8 @@ class _Form:
             self.problem("host", "must be an https:// URL")
         elif parts.username is not None or parts.password is not None or parts.query or parts.fragment:
             self.problem("host", "must be a bare URL, without user, query or fragment")
+        elif any(not 0x21 <= ord(char) <= 0x7E for char in path):  # noqa: PLR2004 - what a request's first line can carry
+            self.problem("host", "holds characters in its path that have to be written as %20 and the like")
         elif parts.scheme == "http" and not insecure and not _is_loopback(host):
             self.problem("host", "is plain http://, so the key would cross the network in the clear: use https://, "
                          "or set extra `allow_insecure` to true if that network is yours")  # fmt: skip

@@ -219,6 +219,8 @@ HOSTS = [
     "https://x:port/v2",
     "https://x:99999/v2",
     "https://[::1/v2",
+    "https://api.example.com/v 2",
+    "https://api.example.com/é/v2",
 ]
 
 
