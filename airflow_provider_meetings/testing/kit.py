@@ -211,7 +211,7 @@ def run_sandbox(
 
     Raises:
         RuntimeError: It did not start, an option is unknown, or the extra ``sandbox`` is not installed.
-        TimeoutError: It was not ready after a minute.
+        TimeoutError: It was not ready after three minutes.
     """
     with tempfile.TemporaryDirectory(prefix="meetings-sandbox-", ignore_cleanup_errors=True) as name:
         folder = Path(name)

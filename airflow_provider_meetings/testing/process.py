@@ -17,8 +17,8 @@ __all__ = ["SandboxProcess", "command", "wait_until_ready"]
 
 _MODULE = "airflow_provider_meetings.sandbox"
 _EXTRA = ("fastapi", "uvicorn", "faker")
-_START_SECONDS = 60.0
-_STOP_SECONDS = 30.0
+_START_SECONDS = 180.0
+_STOP_SECONDS = 60.0
 
 
 def command(ready_file: Path, *arguments: str) -> list[str]:
@@ -41,7 +41,7 @@ def wait_until_ready(ready_file: Path, check: Callable[[], object]) -> dict[str,
         check: Called again and again meanwhile; it raises when the process has ended.
 
     Raises:
-        TimeoutError: It is not ready after a minute.
+        TimeoutError: It is not ready after three minutes.
     """
     deadline = time.monotonic() + _START_SECONDS
     while not ready_file.exists():  # it is written in one step
@@ -64,7 +64,7 @@ class SandboxProcess:
 
     Raises:
         RuntimeError: It did not start, or the extra ``sandbox`` is not installed.
-        TimeoutError: It was not ready after a minute.
+        TimeoutError: It was not ready after three minutes.
     """
 
     def __init__(self, folder: Path, *arguments: str) -> None:
