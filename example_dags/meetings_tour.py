@@ -25,14 +25,15 @@ from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 def meetings_tour():
     # Moments may be aware datetimes, ISO 8601 strings with an offset, or epoch milliseconds.
     # They come from the run, not from the clock: a task that is tried again must ask for the same meeting.
+    # The day is far ahead, where nobody else is busy: what is made here must not be taken for a real appointment.
     @task(multiple_outputs=True)
-    def tomorrow(dag_run):
+    def a_free_day(dag_run):
         due = getattr(dag_run, "run_after", None) or dag_run.data_interval_end  # the latter is for Airflow 2
-        day = pendulum.instance(due).in_timezone("UTC").add(days=1).start_of("day")
+        day = pendulum.instance(due).in_timezone("UTC").add(weeks=10).start_of("day")
         moments = {"start": day, "ten": day.set(hour=10), "eleven": day.set(hour=11), "end": day.add(days=1)}
         return {name: moment.isoformat() for name, moment in moments.items()}
 
-    day = tomorrow()
+    day = a_free_day()
 
     def tour(vendor, meeting, changes):
         @task_group(group_id=vendor)
@@ -55,7 +56,7 @@ def meetings_tour():
 
             # 4. List a window: the start belongs to it, the end does not. Without one it is the run's data interval,
             #    which a DAG without a schedule does not have. Pages and long windows are not your business.
-            #    `destination="s3://bucket/tomorrow.jsonl"` would write a file instead of returning the list.
+            #    `destination="s3://bucket/day.jsonl"` would write a file instead of returning the list.
             list_day = ListMeetingsOperator(
                 task_id="list", window_start=day["start"], window_end=day["end"], meetings_conn_id=conn_id
             )
