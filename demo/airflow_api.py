@@ -29,7 +29,7 @@ class AirflowApi:
         result: dict[str, Any] = answer.json()
         return result
 
-    def wait_for_dags(self, dag_ids: Iterable[str], seconds: float = 120) -> None:
+    def wait_for_dags(self, dag_ids: Iterable[str], seconds: float = 300) -> None:
         """Returns when the DAG processor has stored all these DAGs; raises with the import errors otherwise."""
         wanted = set(dag_ids)
         deadline = time.monotonic() + seconds

@@ -17,7 +17,7 @@ from demo.airflow_api import AirflowApi
 from demo.processes import Processes, free_port, tail
 
 _USER = "admin"
-_BOOT_SECONDS = 180
+_BOOT_SECONDS = 360
 _COMMANDS: Mapping[str, Sequence[str]] = {
     "api-server": ("--workers", "1"),
     "scheduler": ("--skip-serve-logs",),
@@ -134,6 +134,7 @@ def _environment(folder: Path, url: str, dag_folders: Sequence[Path], connection
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",  # a machine that has other things to do takes its time
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -142,6 +143,7 @@ def _environment(folder: Path, url: str, dag_folders: Sequence[Path], connection
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # it would take a fixed port

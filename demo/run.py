@@ -21,7 +21,7 @@ from demo.vendors import Row, meetings
 
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
-_RUN_SECONDS = 420
+_RUN_SECONDS = 900
 _ROWS_SHOWN = 20
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DAGS = Path(__file__).parent / "dags"
 #: Milliseconds that an element may take to come; a busy machine draws slowly.
-PATIENCE = 60_000
+PATIENCE = 120_000
 
 
 @dataclass

@@ -15,6 +15,8 @@ WRONG_KEY = "wrong-key-canary-7c1f93"
 LINK = "{url}/docs?meeting={{id}}"
 
 expect.set_options(timeout=PATIENCE)
+# The first test waits for everything to start, and maybe for the browser to be installed.
+pytestmark = pytest.mark.timeout(1200)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def test_a_task_is_looked_at(desk, connected):
     connected(BUILDERPRIME)
     desk.api.unpause("site_visit")
     run_id = desk.api.trigger("site_visit")
-    assert desk.api.wait_for_run("site_visit", run_id, seconds=150) == "success"
+    assert desk.api.wait_for_run("site_visit", run_id, seconds=480) == "success"
     path = f"/dags/site_visit/runs/{run_id}/tasks/book"
 
     with desk.page(path, height=480) as page:

@@ -1,6 +1,8 @@
 """One sandbox and one real Airflow for all system tests: booting takes longer than most of them."""
 
 import json
+import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from demo.sandbox import start_sandbox
 from tests.security.canaries import connections as secretive_connections
 from tests.system.statsd import StatsD
 
-RUN_SECONDS = 240
+RUN_SECONDS = 480
 WRONG_KEY = "wrong-key-canary-7c1f93"
 NOBODY_LISTENS = "http://127.0.0.1:9"
 MEETING_PAGE = "https://app.example.com/meetings/{id}"
@@ -47,6 +49,18 @@ class System:
     def log(self, dag_id, task_id):
         """The log of a task in the run that the fixtures made of its DAG."""
         return self.home.task_log(dag_id, self.runs[dag_id], task_id)
+
+    def wait_until_left(self, dag_id, run_id, task_id, state="deferred"):
+        """Returns when the scheduler knows that a task has left its worker, and is in this state.
+
+        A task that comes back before is taken by Airflow for one that was killed on its worker, and fails.
+        """
+        words = f"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id}, "
+        left = re.compile(re.escape(words) + f".* state={state}, ")
+        deadline = time.monotonic() + RUN_SECONDS
+        while not left.search((self.folder / "scheduler.log").read_text(errors="replace")):
+            assert time.monotonic() < deadline, f"the scheduler has not noticed that {task_id} is {state}"
+            time.sleep(0.5)
 
     def state(self, dag_id):
         """The state of the run that the fixtures made of a DAG."""

@@ -1,9 +1,11 @@
 """Somebody who listens to the numbers that Airflow's processes send."""
 
 import contextlib
+import itertools
 import re
 import socket
 import threading
+import time
 from collections import Counter
 
 _COUNT = re.compile(r"airflow\.(?P<name>[\w.]+),(?P<tags>[^:]*):(?P<count>\d+)\|c")
@@ -16,6 +18,8 @@ class StatsD:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.settimeout(0.2)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self._markers = itertools.count(1)
         self._lines: list[str] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen)
@@ -38,6 +42,7 @@ class StatsD:
         Args:
             since: Leave out so many lines.
         """
+        self._catch_up()
         found: Counter[tuple[str, frozenset[tuple[str, str]]]] = Counter()
         for line in self._lines[since:]:
             if (match := _COUNT.fullmatch(line)) and match["name"].startswith("meetings."):
@@ -52,6 +57,7 @@ class StatsD:
 
     def mark(self) -> int:
         """Return how many lines there were so far."""
+        self._catch_up()
         return len(self._lines)
 
     def close(self) -> None:
@@ -59,6 +65,14 @@ class StatsD:
         self._over.set()
         self._thread.join()
         self._socket.close()
+
+    def _catch_up(self) -> None:
+        """Return when all is read that was sent before: a line that is sent now comes after it."""
+        marker = f"marker {next(self._markers)}"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while marker not in self._lines[-1000:]:  # the test's own timeout ends it
+                sender.sendto(marker.encode(), self._socket.getsockname())
+                time.sleep(0.05)
 
     def _listen(self) -> None:
         while not self._over.is_set():

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 
 def test_providers_list(system):

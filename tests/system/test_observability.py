@@ -7,7 +7,7 @@ import pytest
 from tests.system.conftest import RUN_SECONDS
 from tests.system.test_waiting import book_as_somebody_else
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 DAG = "observed"
 NOTES = "booked while somebody looks"
@@ -18,10 +18,11 @@ def observed(system):
     """The system after a run in which a meeting was waited for in the triggerer; and the marks in its numbers."""
     system.api.unpause(DAG)
     run_id = system.api.trigger(DAG, conf={"notes": NOTES})
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + RUN_SECONDS
     while "deferred" not in {task["state"] for task in system.api.tasks(DAG, run_id)}:
         assert time.monotonic() < deadline, system.api.tasks(DAG, run_id)
         time.sleep(0.3)
+    system.wait_until_left(DAG, run_id, "wait")
     system.marks["deferred"] = system.statsd.mark()
     system.marks["found"] = book_as_somebody_else(system, NOTES)
     assert system.api.wait_for_run(DAG, run_id, seconds=RUN_SECONDS) == "success"

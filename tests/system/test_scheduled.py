@@ -8,8 +8,9 @@ import pytest
 
 from demo.run import example_dag_ids
 from demo.vendors import meetings
+from tests.system.conftest import RUN_SECONDS
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 
 def _states(system, dag_id, run_id=None):
@@ -91,7 +92,7 @@ def test_a_second_run_books_nobody_twice(examples):
     before = _now(examples)
     runs = {dag_id: examples.api.trigger(dag_id) for dag_id in example_dag_ids()}
     for dag_id, run_id in runs.items():
-        state = examples.api.wait_for_run(dag_id, run_id, seconds=200)
+        state = examples.api.wait_for_run(dag_id, run_id, seconds=RUN_SECONDS)
 
         assert state == "success", _states(examples, dag_id, run_id)
     after = _now(examples)

@@ -8,7 +8,7 @@ from tests.security.canaries import PLANTED, secrets
 from tests.security.leaks import Search
 from tests.system.conftest import WRONG_KEY
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 DAG_ID = "secretive"
 #: The sandbox prints its keys on purpose: they open nothing else.
@@ -30,7 +30,7 @@ def ran(system, examples, failures):  # noqa: ARG001 - what they leave behind is
     system.api.wait_for_dags([DAG_ID])
     system.api.unpause(DAG_ID)
     system.runs[DAG_ID] = system.api.trigger(DAG_ID)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while True:
         states = {task["task_id"]: task["state"] for task in system.api.tasks(DAG_ID, system.runs[DAG_ID])}
         if states == STATES or time.monotonic() > deadline:

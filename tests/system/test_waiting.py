@@ -6,7 +6,9 @@ import pendulum
 import pytest
 import requests
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+from tests.system.conftest import RUN_SECONDS
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 MODES = ("poke", "reschedule", "deferrable")
 WAITING = {"poke": "running", "reschedule": "up_for_reschedule", "deferrable": "deferred"}
@@ -35,17 +37,19 @@ def test_all_modes_wait_and_return_the_same(system):
     system.api.unpause("waits")
     run_id = system.api.trigger("waits", conf={"notes": "booked while three sensors wait"})
     seen = {mode: set() for mode in MODES}
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + RUN_SECONDS
     while not all(WAITING[mode] in seen[mode] for mode in MODES) and time.monotonic() < deadline:
         assert not any("failed" in states for states in seen.values()), seen
         for task in system.api.tasks("waits", run_id):
             seen[task["task_id"]].add(task["state"])
         time.sleep(0.3)
     assert [mode for mode in MODES if WAITING[mode] not in seen[mode]] == [], seen
+    for mode in ("reschedule", "deferrable"):
+        system.wait_until_left("waits", run_id, mode, WAITING[mode])
 
     meeting_id = book_as_somebody_else(system, "booked while three sensors wait")
 
-    assert system.api.wait_for_run("waits", run_id, seconds=120) == "success"
+    assert system.api.wait_for_run("waits", run_id, seconds=RUN_SECONDS) == "success"
     found = [system.xcom("waits", mode, run_id) for mode in MODES]
     assert [[meeting_id]] * 3 == [[meeting["id"] for meeting in meetings] for meetings in found]
     assert found[0] == found[1] == found[2]
@@ -61,7 +65,7 @@ def test_it_starts_in_the_triggerer(system):
     system.api.unpause("waits_in_triggerer")
     run_id = system.api.trigger("waits_in_triggerer")
     tasks = {}
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + RUN_SECONDS
     wanted = {"found": "deferred", "on_a_worker": "deferred", "in_time": "skipped"}
     wanted |= {"wrong_key": "failed", "refused": "failed"}
     while time.monotonic() < deadline:
@@ -70,11 +74,12 @@ def test_it_starts_in_the_triggerer(system):
             break
         time.sleep(0.5)
     assert wanted == {task_id: task["state"] for task_id, task in tasks.items()}
+    system.wait_until_left("waits_in_triggerer", run_id, "on_a_worker")
     before = {task_id: _starts_of_workers(system, run_id, task_id) for task_id in tasks}
 
     meeting_id = book_as_somebody_else(system, "waits in the triggerer", pendulum.datetime(2097, 3, 4, 12))
 
-    system.api.wait_for_run("waits_in_triggerer", run_id, seconds=120)
+    system.api.wait_for_run("waits_in_triggerer", run_id, seconds=RUN_SECONDS)
     found = [system.xcom("waits_in_triggerer", task_id, run_id) for task_id in ("found", "on_a_worker")]
     assert [[meeting_id]] * 2 == [[meeting["id"] for meeting in meetings] for meetings in found]
     after = {task_id: _starts_of_workers(system, run_id, task_id) for task_id in tasks}

@@ -19,7 +19,7 @@ def observed():
         match={"notes": "{{ params.notes }}"},
         deferrable=True,
         poke_interval=5,
-        timeout=180,
+        timeout=1800,
         meetings_conn_id="hiringcenter_watched",
         outlets=[Asset("observed_found")],
     )

@@ -54,7 +54,7 @@ def secretive():
             match={"notes" if "hiring" in conn_id else "title": PLANTED},
             deferrable=True,
             poke_interval=5,
-            timeout=600,
+            timeout=3600,
             meetings_conn_id=conn_id,
         )
         wait.retries = 0

@@ -5,7 +5,7 @@ from airflow.sdk import dag
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 
 WINDOW = {"window_start": "2097-03-04T00:00:00Z", "window_end": "2097-03-05T00:00:00Z"}
-USUAL = {"deferrable": True, "poke_interval": 3, "timeout": 240, "meetings_conn_id": "hiringcenter_default"}
+USUAL = {"deferrable": True, "poke_interval": 3, "timeout": 1800, "meetings_conn_id": "hiringcenter_default"}
 
 
 @dag(schedule=None)
