@@ -6,8 +6,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 FINAL_STATES = ("success", "failed")
+
+
+def new_session() -> requests.Session:
+    """A session that asks again where a question was cut off, for a server may replace the process that answers it."""
+    session = requests.Session()
+    session.trust_env = False
+    again = Retry(total=3, connect=0, backoff_factor=0.5, allowed_methods={"GET"})
+    session.mount("http://", HTTPAdapter(max_retries=again))
+    return session
 
 
 class AirflowApi:
@@ -15,8 +26,7 @@ class AirflowApi:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = f"{url}/api/v2"
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = new_session()
         credentials = {"username": user, "password": password}
         answer = self._session.post(f"{url}/auth/token", json=credentials, timeout=30)
         answer.raise_for_status()

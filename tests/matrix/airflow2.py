@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from demo.airflow_api import AirflowApi
+from demo.airflow_api import AirflowApi, new_session
 from demo.airflow_home import AirflowHome
 from demo.clock import Clock
 from demo.processes import Processes
@@ -27,8 +27,7 @@ class Airflow2Api(AirflowApi):
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = f"{url}/api/v1"
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = new_session()
         self._session.auth = (user, password)
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
