@@ -16,8 +16,8 @@ from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select
 from yarl import URL
 
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
+from airflow_provider_meetings.exchange import LARGEST_ANSWER, origin, tell, too_large, unusable, user_agent
 from airflow_provider_meetings.metrics import Metrics
-from airflow_provider_meetings.reports import LARGEST_ANSWER, origin, tell, too_large, unusable, user_agent
 from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.wire import Call, Listing, Page, Parallel, Pause, Request, Response
 

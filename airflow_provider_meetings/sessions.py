@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_meetings.reports import user_agent
+from airflow_provider_meetings.exchange import user_agent
 from airflow_provider_meetings.settings import Settings
 
 __all__ = ["deadline", "make_session"]

@@ -16,9 +16,9 @@ from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsTransportError,
 )
+from airflow_provider_meetings.exchange import LARGEST_ANSWER, causes_of, origin, tell, too_large, unusable
 from airflow_provider_meetings.metrics import Metrics
 from airflow_provider_meetings.pacing import Courtesy
-from airflow_provider_meetings.reports import LARGEST_ANSWER, causes_of, origin, tell, too_large, unusable
 from airflow_provider_meetings.sessions import deadline, make_session
 from airflow_provider_meetings.settings import Settings
 from airflow_provider_meetings.wire import (

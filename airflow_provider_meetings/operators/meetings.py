@@ -19,7 +19,7 @@ from airflow_provider_meetings.exceptions import (
 )
 from airflow_provider_meetings.intervals import window_or_interval
 from airflow_provider_meetings.links import MeetingLink
-from airflow_provider_meetings.reporting import MOST_IDS, report
+from airflow_provider_meetings.traces import MOST_IDS, report
 from airflow_provider_meetings.version_compat import retry_policy, timer
 
 if TYPE_CHECKING:

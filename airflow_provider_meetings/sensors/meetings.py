@@ -21,8 +21,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.intervals import window_or_interval
 from airflow_provider_meetings.links import MeetingLink
-from airflow_provider_meetings.reporting import report
 from airflow_provider_meetings.sensors.starting import PerSensor, start_from_trigger, start_trigger_args
+from airflow_provider_meetings.traces import report
 
 __all__ = ["MeetingsSensor"]
 

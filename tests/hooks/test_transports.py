@@ -43,7 +43,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsServerError,
     MeetingsTransportError,
 )
-from airflow_provider_meetings.reports import LARGEST_ANSWER
+from airflow_provider_meetings.exchange import LARGEST_ANSWER
 from airflow_provider_meetings.transports import Transport
 
 WINDOW = (NOON, NOON + HOUR)

@@ -13,7 +13,7 @@ CACHE = ROOT / ".cache" / "matrix"
 TESTS = ("unit", "hooks", "operators", "sensors", "polling", "model")
 #: Tests that drive what only newer versions have inside, and what that is.
 NEWER_TESTS = {
-    "operators/test_reporting.py": ((3, 0), "the outlet events of a task of Airflow 3"),
+    "operators/test_traces.py": ((3, 0), "the outlet events of a task of Airflow 3"),
     "sensors/test_parity.py": ((3, 3), "the task runner of Airflow 3.3"),
     "sensors/test_starting.py": ((3, 3), "how Airflow 3.3 stores a task that starts in the triggerer"),
 }

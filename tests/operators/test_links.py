@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from meetings_support import HIRINGCENTER, HOUR, NOON
 from test_operators import CONN, INTERVAL, context_of, run
 
-from airflow_provider_meetings import links, reporting
+from airflow_provider_meetings import links, traces
 from airflow_provider_meetings.exceptions import MeetingNotFoundError
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
@@ -49,7 +49,7 @@ def _xcom(monkeypatch):
     def read(ti_key, key):
         return instances[ti_key.operator].pushed.get(key) if ti_key.operator in instances else None
 
-    monkeypatch.setattr(reporting, "link_to", remember)
+    monkeypatch.setattr(traces, "link_to", remember)
     monkeypatch.setattr(links, "xcom_of", read)
 
 

@@ -51,7 +51,7 @@ ROOMS = {
     "journal": _room(7),  # what outlives a try
     "booking": _room(8),  # how one meeting is made exactly once; pure, like the vendors
     "identity": _room(8),  # which meeting is a task's: its key
-    "reports": _room(6),  # what both transports say of a request
+    "exchange": _room(6),  # what both transports say of a request
     "telemetry": _room(8, "airflow"),  # the numbers' way to Airflow
     "sessions": _room(7, "requests", "urllib3"),  # under `transports`
     "transports": _room(8, "requests", "urllib3"),
@@ -60,7 +60,7 @@ ROOMS = {
     "ledger": _room(10, "airflow"),
     "waiting": _room(10, "airflow"),
     "links": _room(10, "airflow"),  # from a task to its meeting
-    "reporting": _room(11, "airflow"),  # what a task leaves behind for others to see
+    "traces": _room(11, "airflow"),  # what a task leaves behind for others to see
     "triggers": _room(11, "airflow"),
     "operators": _room(12, "airflow"),
     "sensors": _room(12, "airflow"),

@@ -18,8 +18,8 @@ from airflow_provider_meetings.operators.meetings import (
     ListMeetingsOperator,
     UpdateMeetingOperator,
 )
-from airflow_provider_meetings.reporting import MOST_IDS
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
+from airflow_provider_meetings.traces import MOST_IDS
 
 WINDOW = {"window_start": NOON, "window_end": NOON + HOUR}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "observability.md"
