@@ -35,6 +35,7 @@ class Case:
     started: float = 0.0
     seconds: float = 0.0
     tries: int = 0
+    ended: tuple[str, int] = ("", 0)
     outcome: str = ""
     first: Verdict | None = None
     last: Verdict | None = None
@@ -161,6 +162,7 @@ class World:
         verdict = judge(
             cell, evidence, ended=state, try_number=task["try_number"], meeting_id=case.meeting_id, twin=case.twin
         )
+        case.ended = (state, task["try_number"])
         self._complain(case, verdict)
         if case.phase == "cleared":
             case.last, case.phase = verdict, "done"
@@ -221,12 +223,13 @@ class World:
             before = case.last or case.first
             if before is None:
                 continue
-            task = self.airflow.api.tasks(case.cell.dag, case.cell.marker)[0]
+            # How it ended is known: Airflow 2 may tell of a death twice, and then fails a task that is done.
+            state, try_number = case.ended
             again = judge(
                 case.cell,
                 evidence,
-                ended=str(task["state"]),
-                try_number=task["try_number"],
+                ended=state,
+                try_number=try_number,
                 meeting_id=case.meeting_id,
                 twin=case.twin,
             )
