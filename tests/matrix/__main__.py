@@ -59,6 +59,7 @@ def _try(version: Version, wheel: Path, say: Callable[[str], None]) -> Trial:
         "imports": lambda: _last_line(environment.call("imports", "-m", "tests.matrix.inside", "imports", seconds=300)),
         "tests": lambda: _tests(environment),
         "example DAGs": lambda: _dags(environment),
+        "deferred sensors": lambda: _waits(environment),
         "event-driven DAGs": lambda: _events(environment),
         "connection forms": lambda: _forms(environment),
     }
@@ -123,6 +124,10 @@ def _dags(environment: Environment) -> str:
     notes = [*changed, *(f"not {dag}: {version.beyond(dag)}" for dag in missing)]
     told = f" ({'; '.join(notes)})" if notes else ""
     return f"{len(dags)} of {len(dags) + len(missing)}{told}"
+
+
+def _waits(environment: Environment) -> str:
+    return _last_line(environment.call("waits", "-W", "ignore", "-m", "tests.matrix.waiting", seconds=1500))
 
 
 def _events(environment: Environment) -> str:
