@@ -262,6 +262,7 @@ class ListMeetingsOperator(_MeetingsOperator):
             raise MeetingsConfigurationError("destination is empty: did a template come out empty?")
         try:
             target = ObjectStoragePath(destination)
+            _ = target.fs  # older Airflows look for it only when it is used
         except ValueError as error:
             raise MeetingsConfigurationError(f"destination cannot be written to: {error}. Nothing was sent.") from None
         # A list that breaks off in the middle must not look like a file that is done: collect it first.
