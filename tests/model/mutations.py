@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -449,23 +450,27 @@ def judge(mutation: Mutation, report: Path) -> None:
         del output
 
 
-def fork(mutation: Mutation, report: Path) -> tuple[str, int]:
-    """Judge a mutation in a process of its own; return the test that failed, and whether it could not be run."""
-    report.write_text("")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            judge(mutation, report)
-            status = 0
-        except SystemExit as error:
-            print(error, file=sys.stderr)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    return report.read_text(), status
+def fork(mutations: Sequence[Mutation], folder: Path) -> list[tuple[str, int]]:
+    """Judge mutations at once, each in a process of its own; return what failed, and if it could not be run."""
+    children = []
+    for number, mutation in enumerate(mutations):
+        report = folder / f"report-{number}"
+        report.write_text("")
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                judge(mutation, report)
+                status = 0
+            except SystemExit as error:
+                print(error, file=sys.stderr)
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        children.append((child, report))
+    ended = [(os.waitpid(child, 0)[1], report) for child, report in children]
+    return [(report.read_text(), status) for status, report in ended]
 
 
 def main(words: list[str]) -> int:
@@ -482,16 +487,17 @@ def main(words: list[str]) -> int:
         import pytest  # noqa: PLC0415
 
         _ = _sdk.BaseHook, _sdk.AirflowException, _sdk.AirflowFailException, _engine, _pendulum, pytest
-        report = Path(name) / "report"
-        failed, status = fork(NOTHING, report)
+        ((failed, status),) = fork([NOTHING], Path(name))
         if failed or status:
             # Also where the machine is too slow for a test's time limit: then every mutation would seem to be noticed.
             raise SystemExit(f"the tests do not pass as the code is: {failed or 'they could not be run'}")
-        for mutation in chosen:
-            killer, status = fork(mutation, report)
-            survivors += not killer
-            broken = " (it could not be run)" if status else ""
-            print(f"{mutation.name:55} -> {killer or 'SURVIVED' + broken}", flush=True)
+        at_once = os.cpu_count() or 1
+        for first in range(0, len(chosen), at_once):
+            some = chosen[first : first + at_once]
+            for mutation, (killer, status) in zip(some, fork(some, Path(name)), strict=True):
+                survivors += not killer
+                broken = " (it could not be run)" if status else ""
+                print(f"{mutation.name:55} -> {killer or 'SURVIVED' + broken}", flush=True)
     print(f"{len(chosen)} mutations, {survivors} survived, {time.monotonic() - began:.0f} s")
     return survivors
 
