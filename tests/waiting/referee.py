@@ -20,8 +20,8 @@ RESTARTED = ("second triggerer", "third triggerer")
 #: The most lists for those who wait, as a part of those that it were one by one: a list for each of them in each of its
 #: poke intervals. HiringCenter has all of them in some three pages, which is a fiftieth. Builder Prime has no more than
 #: 31 days in a list, and its lists do not tell who goes there, so each such filter is asked for by itself: that takes a
-#: dozen lists for fewer sensors, which is a quarter. How fast the machine is makes no difference to either.
-MOST = {"hiringcenter": 1 / 8, "builderprime": 1 / 2}
+#: dozen lists for fewer sensors, which is a third. How fast the machine is makes no difference to either.
+MOST = {"hiringcenter": 1 / 8, "builderprime": 2 / 3}
 # After a restart each may be asked for by itself once, until it is known what a wider list takes; and the fewer of them
 # are left, the less there is to share, so the part is larger.
 _MOST_AFTER = {"hiringcenter": 1 / 4, "builderprime": 3 / 4}
