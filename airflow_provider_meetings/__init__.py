@@ -12,6 +12,6 @@ __version__ = "0.1.0"
 
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider to Airflow: its modules, its connection types and their forms."""
-    from airflow_provider_meetings import provider_info  # noqa: PLC0415 - only Airflow asks, a DAG file does not
+    from airflow_provider_meetings.connection import provider_info  # noqa: PLC0415 - Airflow asks, no DAG file
 
     return provider_info.describe(__version__)

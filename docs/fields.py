@@ -6,7 +6,7 @@ Each stands in its page between two markers: `python docs/fields.py` puts it the
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from airflow_provider_meetings.provider_info import describe
+from airflow_provider_meetings.connection.provider_info import describe
 from airflow_provider_meetings.vendors import builderprime, hiringcenter
 from airflow_provider_meetings.vendors.fields import Field, reference
 

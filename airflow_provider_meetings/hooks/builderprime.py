@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_meetings import legacy_forms
+from airflow_provider_meetings.connection import legacy_forms
+from airflow_provider_meetings.connection.settings import BuilderPrimeSettings
+from airflow_provider_meetings.core.flow import Call
+from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
-from airflow_provider_meetings.moments import DAY
-from airflow_provider_meetings.settings import BuilderPrimeSettings
-from airflow_provider_meetings.vendors.answers import Helpdesk
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
-from airflow_provider_meetings.wire import Call
+from airflow_provider_meetings.vendors.responses import Helpdesk
 
 __all__ = ["BuilderPrimeHook"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_meetings import legacy_forms
+from airflow_provider_meetings.connection import legacy_forms
+from airflow_provider_meetings.connection.settings import HiringCenterSettings
+from airflow_provider_meetings.core.flow import Call
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
-from airflow_provider_meetings.settings import HiringCenterSettings
-from airflow_provider_meetings.vendors.answers import Helpdesk
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.wire import Call
+from airflow_provider_meetings.vendors.responses import Helpdesk
 
 __all__ = ["HiringCenterHook"]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_meetings.aiotransport import AsyncTransport
+from airflow_provider_meetings.connection.settings import Settings
+from airflow_provider_meetings.core.flow import Call
+from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
-from airflow_provider_meetings.metrics import Metrics
-from airflow_provider_meetings.moments import Window
-from airflow_provider_meetings.settings import Settings
-from airflow_provider_meetings.telemetry import metrics_of, note_lineage
-from airflow_provider_meetings.transports import Transport
+from airflow_provider_meetings.observability.airflow_stats import metrics_of, note_lineage
+from airflow_provider_meetings.observability.metrics import Metrics
+from airflow_provider_meetings.transport.aio import AsyncTransport
+from airflow_provider_meetings.transport.sync import Transport
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.version_compat import aget_connection, mask_secret, with_secrets
-from airflow_provider_meetings.wire import Call
 
 if TYPE_CHECKING:
     import requests

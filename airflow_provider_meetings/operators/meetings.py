@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
     MeetingsInDoubtError,
     MeetingsRateLimitError,
 )
-from airflow_provider_meetings.intervals import window_or_interval
-from airflow_provider_meetings.links import MeetingLink
-from airflow_provider_meetings.traces import MOST_IDS, report
+from airflow_provider_meetings.observability.link import MeetingLink
+from airflow_provider_meetings.observability.outcome import MOST_IDS, report
 from airflow_provider_meetings.version_compat import retry_policy, timer
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class _MeetingsOperator(BaseOperator):
         """Do what the operator is for; the result is the return value."""
 
     def _hook(self) -> MeetingsHook[Any, Any]:
-        from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.hooks.resolve import hook_for  # noqa: PLC0415 - not at parse time
 
         return hook_for(self.meetings_conn_id)
 
@@ -111,13 +111,13 @@ class CreateMeetingOperator(_MeetingsOperator):
         self.idempotency_key = idempotency_key
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
-        from airflow_provider_meetings.ledger import book_once  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.exactly_once.task_state import book_once  # noqa: PLC0415 - not at parse time
 
         booking = book_once(hook, self.meeting, self.idempotency_key, context)
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
-        report(self, context, booking.outcome, [booking.meeting], hook=hook)
+        report(self, context, booking.outcome, [booking.meeting], hook=lambda: hook)
         return booking.meeting
 
 
@@ -148,12 +148,12 @@ class UpdateMeetingOperator(_MeetingsOperator):
         self.idempotency_key = idempotency_key
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
-        from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.exactly_once.keys import sendable  # noqa: PLC0415 - not at parse time
 
         key = sendable(self.idempotency_key)
         meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
         self.log.info("Changed meeting %s", self.meeting_id)
-        report(self, context, "updated", [meeting], hook=hook)
+        report(self, context, "updated", [meeting], hook=lambda: hook)
         return meeting
 
 
@@ -178,14 +178,14 @@ class DeleteMeetingOperator(_MeetingsOperator):
         self.idempotency_key = idempotency_key
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
-        from airflow_provider_meetings.identity import sendable  # noqa: PLC0415 - not at parse time
-        from airflow_provider_meetings.ledger import delete_once  # noqa: PLC0415 - likewise
+        from airflow_provider_meetings.exactly_once.keys import sendable  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.exactly_once.task_state import delete_once  # noqa: PLC0415 - likewise
 
         missing_ok = _flag("missing_ok", self.missing_ok)
         key = sendable(self.idempotency_key)
         deleted = delete_once(hook, self.meeting_id, key, context, missing_ok=missing_ok)
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
-        report(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=hook)
+        report(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=lambda: hook)
         return {"id": self.meeting_id, "deleted": deleted}
 
 
@@ -205,7 +205,7 @@ class GetMeetingOperator(_MeetingsOperator):
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         meeting = hook.get_meeting(self.meeting_id)
-        report(self, context, "read", [meeting], hook=hook)
+        report(self, context, "read", [meeting], hook=lambda: hook)
         return meeting
 
 
@@ -241,17 +241,17 @@ class ListMeetingsOperator(_MeetingsOperator):
         self.destination = destination
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> list[dict[str, Any]] | dict[str, Any]:
-        start, end = window_or_interval(self.window_start, self.window_end, context)
+        start, end = window_or_data_interval(self.window_start, self.window_end, context)
         listed = hook.list_meetings(start, end, filters=self.filters)
         if self.destination is None:
             meetings = list(listed)
             self.log.info("Listed %d meeting(s)", len(meetings))
-            report(self, context, "listed", meetings, hook=hook)
+            report(self, context, "listed", meetings, hook=lambda: hook)
             return meetings
         destination = str(self.destination)  # an ObjectStoragePath will do
         count, first = self._write(listed, destination)
         self.log.info("Wrote %d meeting(s) to %s", count, destination)
-        report(self, context, "listed", first, hook=hook, count=count)
+        report(self, context, "listed", first, hook=lambda: hook, count=count)
         return {"path": destination, "count": count}
 
     def _write(self, meetings: Iterable[dict[str, Any]], destination: str) -> tuple[int, list[dict[str, Any]]]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from airflow_provider_meetings.moments import DAY
-from airflow_provider_meetings.polling.asks import FOREVER, Ask, Dialect, Filters
+from airflow_provider_meetings.core.times import DAY
+from airflow_provider_meetings.polling.query import FOREVER, Ask, Dialect, Filters
 
 __all__ = ["Errand", "Planner", "Survey"]
 

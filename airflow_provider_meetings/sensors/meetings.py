@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -18,11 +18,14 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsError
-from airflow_provider_meetings.intervals import window_or_interval
-from airflow_provider_meetings.links import MeetingLink
+from airflow_provider_meetings.observability.link import MeetingLink
+from airflow_provider_meetings.observability.outcome import report
 from airflow_provider_meetings.sensors.starting import PerSensor, start_from_trigger, start_trigger_args
-from airflow_provider_meetings.traces import report
+
+if TYPE_CHECKING:
+    from airflow_provider_meetings.hooks.meetings import MeetingsHook
 
 __all__ = ["MeetingsSensor"]
 
@@ -166,11 +169,9 @@ class MeetingsSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Ask once."""
-        from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - not at parse time
-
         question = self._question(context)
         try:
-            hook = hook_for(self.meetings_conn_id)
+            hook = self._hook()
             self._missing_since = math.inf
             listed = hook.list_meetings(question.window_start, question.window_end, filters=dict(question.filters))
             found = question.satisfied_by(listed)
@@ -183,12 +184,17 @@ class MeetingsSensor(BaseSensorOperator):
         if found is None:
             self.log.info("Still waiting for %s", question)
             return PokeReturnValue(is_done=False)
-        report(self, context, "found", found, hook=hook)
+        report(self, context, "found", found, hook=lambda: hook)
         return PokeReturnValue(is_done=True, xcom_value=found)
+
+    def _hook(self) -> MeetingsHook[Any, Any]:
+        from airflow_provider_meetings.hooks.resolve import hook_for  # noqa: PLC0415 - not at parse time
+
+        return hook_for(self.meetings_conn_id)
 
     def _is_final(self, error: MeetingsError, context: Any) -> bool:
         """Whether waiting cannot help: with the triggerer's patience for a connection that was there."""
-        from airflow_provider_meetings.waiting import (  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.polling.criteria import (  # noqa: PLC0415 - not at parse time
             FORGIVEN,
             is_elsewhere,
             is_missing,
@@ -210,13 +216,13 @@ class MeetingsSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Any, event: Any = None) -> list[dict[str, Any]]:
         """Go on after the trigger has fired."""
-        from airflow_provider_meetings.waiting import TIMED_OUT, from_event  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.polling.criteria import TIMED_OUT, from_event  # noqa: PLC0415 - not at parse time
 
         if event == TIMED_OUT:
             self._time_out()
         found = from_event(event)
         self.log.info("Success criteria met: %d meeting(s)", len(found))
-        report(self, context, "found", found)
+        report(self, context, "found", found, hook=self._hook)
         return found
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
@@ -262,7 +268,7 @@ class MeetingsSensor(BaseSensorOperator):
     # -- the question
 
     def _question(self, context: Any) -> Any:
-        from airflow_provider_meetings.waiting import Question  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.polling.criteria import Question  # noqa: PLC0415 - not at parse time
 
-        start, end = window_or_interval(self.window_start, self.window_end, context)
+        start, end = window_or_data_interval(self.window_start, self.window_end, context)
         return Question.of(start, end, self.filters, self.match, self.min_count)

@@ -74,8 +74,8 @@ def _question(sensor: Any) -> Any:
     if not all(_is_plain(value) for value in (*given, sensor.meetings_conn_id)) or _runs_code_first(sensor):
         return None
     from airflow_provider_meetings.exceptions import MeetingsConfigurationError  # noqa: PLC0415 - only where needed
+    from airflow_provider_meetings.polling.criteria import Question  # noqa: PLC0415 - likewise
     from airflow_provider_meetings.version_compat import scheduler_starts_triggers  # noqa: PLC0415 - likewise
-    from airflow_provider_meetings.waiting import Question  # noqa: PLC0415 - likewise
 
     if not scheduler_starts_triggers():
         return None

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_meetings.changes import KINDS
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.polling.criteria import Question
 from airflow_provider_meetings.version_compat import asset_stores, event_trigger_class
-from airflow_provider_meetings.waiting import Question
+from airflow_provider_meetings.watching.changes import KINDS
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
     from airflow.triggers.shared_stream import SharedStreamProducer
 
-    from airflow_provider_meetings.triggers.watching import Watch
+    from airflow_provider_meetings.watching.watcher import Watch
 else:
     BaseEventTrigger, _ = event_trigger_class()
 
 __all__ = ["MeetingsEventTrigger"]
 
-_WATCHING = "airflow_provider_meetings.triggers.watching"
+_WATCHING = "airflow_provider_meetings.watching.watcher"
 _PATH = "airflow_provider_meetings.triggers.meetings.MeetingsEventTrigger"
 
 # Airflow makes the stream of a trigger in a task that it starts from the trigger's own, and hands it nothing but the
@@ -202,8 +202,8 @@ class MeetingsEventTrigger(BaseEventTrigger):
         """Make the watch, with its memory in the asset's state store where there is one."""
         if _WATCHING not in sys.modules:  # it takes a while to load: not at parse time, and not on the event loop
             await asyncio.to_thread(importlib.import_module, _WATCHING)
-        from airflow_provider_meetings.triggers.snapshots import Journal  # noqa: PLC0415 - loaded before
-        from airflow_provider_meetings.triggers.watching import Watch, Watched  # noqa: PLC0415 - likewise
+        from airflow_provider_meetings.watching.snapshot_store import Journal  # noqa: PLC0415 - loaded before
+        from airflow_provider_meetings.watching.watcher import Watch, Watched  # noqa: PLC0415 - likewise
 
         watched = Watched(
             self.meetings_conn_id,

@@ -12,8 +12,8 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsError
+from airflow_provider_meetings.polling.criteria import TIMED_OUT, Question, as_event
 from airflow_provider_meetings.triggers.events import MeetingsEventTrigger
-from airflow_provider_meetings.waiting import TIMED_OUT, Question, as_event
 
 __all__ = ["MeetingsEventTrigger", "MeetingsTrigger"]
 
@@ -71,7 +71,7 @@ class MeetingsTrigger(BaseTrigger):
         """Wait with all others who wait on this connection, until the answer is yes or waiting cannot help."""
         event: dict[str, Any]
         await _load_pollers()
-        from airflow_provider_meetings.triggers.pollers import poller_for  # noqa: PLC0415 - loaded before
+        from airflow_provider_meetings.polling.registry import poller_for  # noqa: PLC0415 - loaded before
 
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
@@ -98,4 +98,4 @@ async def _load_pollers() -> None:
         await asyncio.to_thread(importlib.import_module, _POLLERS)
 
 
-_POLLERS = "airflow_provider_meetings.triggers.pollers"
+_POLLERS = "airflow_provider_meetings.polling.registry"

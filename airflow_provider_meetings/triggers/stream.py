@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 if TYPE_CHECKING:
-    from airflow_provider_meetings.triggers.watching import Watch
+    from airflow_provider_meetings.watching.watcher import Watch
 
 __all__ = ["Stream"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from airflow_provider_meetings.moments import Window
-from airflow_provider_meetings.retry import Patience
+from airflow_provider_meetings.core.flow import Call, Listing, Response
+from airflow_provider_meetings.core.retry import Patience
+from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.vendors.fields import Fields
-from airflow_provider_meetings.vendors.lookalikes import Intent
-from airflow_provider_meetings.wire import Call, Listing, Response
+from airflow_provider_meetings.vendors.matching import Intent
 
 __all__ = ["Vendor"]
 

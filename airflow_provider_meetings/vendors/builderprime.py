@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_meetings.core.flow import Call, Request, Response, Tell
+from airflow_provider_meetings.core.retry import Budget, attempt
+from airflow_provider_meetings.core.times import to_epoch_ms
 from airflow_provider_meetings.exceptions import (
     MeetingNotFoundError,
     MeetingsError,
     MeetingsInDoubtError,
 )
-from airflow_provider_meetings.moments import to_epoch_ms
-from airflow_provider_meetings.retry import Budget, attempt
-from airflow_provider_meetings.vendors.answers import encode
-from airflow_provider_meetings.vendors.builderprime_reader import FILTERS, MEETINGS, BuilderPrimeReader
+from airflow_provider_meetings.vendors.builderprime_read import FILTERS, MEETINGS, BuilderPrimeReader
 from airflow_provider_meetings.vendors.fields import Field, Fields, check_id, check_key
-from airflow_provider_meetings.vendors.lookalikes import (
+from airflow_provider_meetings.vendors.matching import (
     Intent,
     Likeness,
     agrees,
@@ -26,7 +26,7 @@ from airflow_provider_meetings.vendors.lookalikes import (
     same_number,
     same_text,
 )
-from airflow_provider_meetings.wire import Call, Request, Response, Tell
+from airflow_provider_meetings.vendors.responses import encode
 
 __all__ = ["FIELDS", "FILTERS", "BuilderPrime"]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_meetings.core.times import check_time_zone, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.moments import check_time_zone, to_epoch_ms
 
 __all__ = ["Field", "Fields", "check_filters", "check_id", "check_key", "refuse"]
 

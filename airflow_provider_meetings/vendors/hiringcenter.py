@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_meetings.core.flow import Call, Clock, Request, Response, Tell
+from airflow_provider_meetings.core.retry import Budget
+from airflow_provider_meetings.core.times import to_epoch_ms
 from airflow_provider_meetings.exceptions import (
     MeetingNotFoundError,
     MeetingsError,
     MeetingsInDoubtError,
     MeetingValidationError,
 )
-from airflow_provider_meetings.moments import to_epoch_ms
-from airflow_provider_meetings.retry import Budget
-from airflow_provider_meetings.vendors.answers import decode, encode
 from airflow_provider_meetings.vendors.fields import Field, Fields, check_id, check_key
-from airflow_provider_meetings.vendors.hiringcenter_reader import FILTERS, HiringCenterReader, complaint_of
-from airflow_provider_meetings.vendors.lookalikes import (
+from airflow_provider_meetings.vendors.hiringcenter_read import FILTERS, HiringCenterReader, complaint_of
+from airflow_provider_meetings.vendors.matching import (
     Intent,
     Likeness,
     agrees,
@@ -27,7 +27,7 @@ from airflow_provider_meetings.vendors.lookalikes import (
     same_moment,
     same_text,
 )
-from airflow_provider_meetings.wire import Call, Clock, Request, Response, Tell
+from airflow_provider_meetings.vendors.responses import decode, encode
 
 __all__ = ["FIELDS", "FILTERS", "HiringCenter"]
 

@@ -19,7 +19,7 @@ PRELOADED = (
     "airflow.sdk.execution_time.task_runner",
     "airflow_provider_meetings.hooks.builderprime",
     "airflow_provider_meetings.hooks.hiringcenter",
-    "airflow_provider_meetings.ledger",
+    "airflow_provider_meetings.exactly_once.task_state",
     "airflow_provider_meetings.operators.meetings",
     "airflow_provider_meetings.sensors.meetings",
     "airflow_provider_meetings.triggers.meetings",

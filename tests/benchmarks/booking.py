@@ -51,7 +51,7 @@ class Clients:
     """Three ways to make a meeting, each time another one."""
 
     def __init__(self, vendor, facts):
-        from airflow_provider_meetings.hooks.choice import hook_for  # noqa: PLC0415 - after Airflow's home is set
+        from airflow_provider_meetings.hooks.resolve import hook_for  # noqa: PLC0415 - after Airflow's home is set
 
         self.vendor = vendor
         self.hook = hook_for(f"{vendor}_default")
@@ -73,7 +73,7 @@ class Clients:
 
     def by_ledger(self):
         """What CreateMeetingOperator does: once, whatever happens to the task."""
-        from airflow_provider_meetings.ledger import book_once  # noqa: PLC0415
+        from airflow_provider_meetings.exactly_once.task_state import book_once  # noqa: PLC0415
 
         ti = SimpleNamespace(dag_id="d", run_id=str(next(self.numbers)), task_id="t", map_index=-1, try_number=1)
         book_once(self.hook, self.meeting(), None, {"ti": ti, "task_state_store": Store()})

@@ -154,7 +154,7 @@ async def measure(kind: str, count: int, seconds: float) -> dict[str, float]:
 
     # A triggerer has long imported what looks connections up, and what its first waiter had it import in a thread.
     BaseHook.get_connection("bench_hc")
-    import airflow_provider_meetings.triggers.pollers  # noqa: F401, PLC0415
+    import airflow_provider_meetings.polling.registry  # noqa: F401, PLC0415
 
     waiters = [trigger(kind, number) for number in range(count)]
     lag = Lag()

@@ -18,8 +18,8 @@ from airflow.providers.common.compat.sdk import Connection
 from docs_blocks import ROOT, each
 from packaging.requirements import Requirement
 
+from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
 from airflow_provider_meetings.sandbox.__main__ import parse
-from airflow_provider_meetings.settings import BuilderPrimeSettings, HiringCenterSettings
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BASH = shutil.which("bash")

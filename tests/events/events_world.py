@@ -7,11 +7,11 @@ import json
 
 from polling_world import HOUR, NOON, Vendor, problem, run
 
-from airflow_provider_meetings.pacing import RateBudget
-from airflow_provider_meetings.triggers.poller import Poller
-from airflow_provider_meetings.triggers.snapshots import Journal
-from airflow_provider_meetings.triggers.watching import Watch, Watched
-from airflow_provider_meetings.wire import Pause
+from airflow_provider_meetings.core.flow import Pause
+from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.polling.poller import Poller
+from airflow_provider_meetings.watching.snapshot_store import Journal
+from airflow_provider_meetings.watching.watcher import Watch, Watched
 
 __all__ = ["HOUR", "NOON", "Calendar", "Killed", "Store", "Triggerer", "run"]
 

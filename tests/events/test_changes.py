@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_meetings.changes import KINDS, Entry, Look, Shape, arrivals, departures, fields_of
-from airflow_provider_meetings.moments import Window
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.watching.changes import KINDS, Entry, Look, Shape, arrivals, departures, fields_of
 
 SHAPE = Shape("HiringCenter", "meetingDate", "createdAt")
 #: Between two looks pass ten seconds, and all that happens before the first is well before it.

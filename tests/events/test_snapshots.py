@@ -6,9 +6,9 @@ import pytest
 from events_world import Store
 from polling_world import run
 
-from airflow_provider_meetings.changes import Change, Entry, Snapshot
-from airflow_provider_meetings.moments import Window
-from airflow_provider_meetings.triggers.snapshots import Journal, OvertakenError
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.watching.changes import Change, Entry, Snapshot
+from airflow_provider_meetings.watching.snapshot_store import Journal, OvertakenError
 
 
 def change(text):

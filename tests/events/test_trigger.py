@@ -15,8 +15,8 @@ from events_world import HOUR, NOON, Calendar, Store, Triggerer, brief, run
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.triggers import events
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
-from airflow_provider_meetings.triggers.snapshots import Journal
-from airflow_provider_meetings.triggers.watching import Watch, Watched
+from airflow_provider_meetings.watching.snapshot_store import Journal
+from airflow_provider_meetings.watching.watcher import Watch, Watched
 
 DAY = timedelta(days=1)
 GIVEN = [

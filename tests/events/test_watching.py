@@ -8,7 +8,8 @@ import pytest
 from events_world import HOUR, INTERVAL, NOON, Calendar, Store, Triggerer, brief, once, run
 from polling_world import problem
 
-from airflow_provider_meetings.triggers import snapshots, watching
+from airflow_provider_meetings.watching import snapshot_store as snapshots
+from airflow_provider_meetings.watching import watcher as watching
 
 DAY = 24 * HOUR
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 
-from airflow_provider_meetings import retry
+from airflow_provider_meetings.core import retry
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
 from airflow_provider_meetings.testing import MeetingsSandbox, run_sandbox

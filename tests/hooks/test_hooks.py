@@ -28,7 +28,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsProtocolError,
     MeetingValidationError,
 )
-from airflow_provider_meetings.hooks.choice import hook_for
+from airflow_provider_meetings.hooks.resolve import hook_for
 
 WINDOW = (NOON, NOON + HOUR)
 FIRST = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)

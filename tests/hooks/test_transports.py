@@ -36,15 +36,15 @@ from meetings_support import (
 )
 
 from airflow_provider_meetings import __version__
-from airflow_provider_meetings.aiotransport import AsyncTransport
 from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsProtocolError,
     MeetingsServerError,
     MeetingsTransportError,
 )
-from airflow_provider_meetings.exchange import LARGEST_ANSWER
-from airflow_provider_meetings.transports import Transport
+from airflow_provider_meetings.transport.aio import AsyncTransport
+from airflow_provider_meetings.transport.common import LARGEST_ANSWER
+from airflow_provider_meetings.transport.sync import Transport
 
 WINDOW = (NOON, NOON + HOUR)
 ENDLESS = 30  # seconds; what is bounded ends long before, even on a busy machine

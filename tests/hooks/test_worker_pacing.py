@@ -5,8 +5,8 @@ import time
 import pytest
 from meetings_support import HIRINGCENTER, Tiny, answering, hook_to, reply
 
-from airflow_provider_meetings import transports
-from airflow_provider_meetings.wire import Request
+from airflow_provider_meetings.core.flow import Request
+from airflow_provider_meetings.transport import sync as transports
 
 NOW = 1_795_262_400.0
 

@@ -16,7 +16,7 @@ from demo.clock import Clock
 _READ = """
 import json, sys
 from airflow.hooks.base import BaseHook
-from airflow_provider_meetings.hooks.choice import hook_for
+from airflow_provider_meetings.hooks.resolve import hook_for
 settings = hook_for(sys.argv[1])._settings
 values = {name: getattr(settings, name) for name in json.loads(sys.argv[2])}
 values = {name: dict(value) if hasattr(value, "items") else value for name, value in values.items()}

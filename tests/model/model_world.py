@@ -19,13 +19,13 @@ from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
+from airflow_provider_meetings.core.flow import Clock, Parallel, Pause, Request, Response, Save, Tell
+from airflow_provider_meetings.core.retry import Patience
+from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY, book_once
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
-from airflow_provider_meetings.ledger import CREATED_KEY, book_once
-from airflow_provider_meetings.retry import Patience
-from airflow_provider_meetings.vendors.answers import Helpdesk
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.wire import Clock, Parallel, Pause, Request, Response, Save, Tell
+from airflow_provider_meetings.vendors.responses import Helpdesk
 
 #: 2026-11-21T12:00:00.317Z, in seconds.
 NOW = 1_795_262_400.317

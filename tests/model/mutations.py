@@ -39,9 +39,9 @@ class Mutation:
     new: str
 
 
-BOOKING, IDENTITY, LEDGER = "booking.py", "identity.py", "ledger.py"
+BOOKING, IDENTITY, LEDGER = "exactly_once/protocol.py", "exactly_once/keys.py", "exactly_once/task_state.py"
 HIRINGCENTER, BUILDERPRIME = "vendors/hiringcenter.py", "vendors/builderprime.py"
-LOOKALIKES = "vendors/lookalikes.py"
+LOOKALIKES = "vendors/matching.py"
 
 MUTATIONS = (
     Mutation(

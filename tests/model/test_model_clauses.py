@@ -7,6 +7,7 @@ import json
 import pytest
 from model_world import BP, FAIR, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
 
+from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
@@ -18,7 +19,6 @@ from airflow_provider_meetings.exceptions import (
     MeetingsTransportError,
     MeetingValidationError,
 )
-from airflow_provider_meetings.ledger import CREATED_KEY
 
 DEAD_AFTER_SENDING = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
 

@@ -10,8 +10,10 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from meetings_support import HIRINGCENTER, HOUR, NOON
 from test_operators import CONN, INTERVAL, context_of, run
 
-from airflow_provider_meetings import links, traces
+from airflow_provider_meetings.connection.provider_info import describe
 from airflow_provider_meetings.exceptions import MeetingNotFoundError
+from airflow_provider_meetings.observability import link as links
+from airflow_provider_meetings.observability import outcome as traces
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,
@@ -19,7 +21,6 @@ from airflow_provider_meetings.operators.meetings import (
     ListMeetingsOperator,
     UpdateMeetingOperator,
 )
-from airflow_provider_meetings.provider_info import describe
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
 

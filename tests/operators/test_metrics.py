@@ -9,9 +9,9 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from meetings_support import HIRINGCENTER, HOUR, NOON, WAYS, Tiny, answering, hook_to, reply
 from test_operators import CONN, Store, context_of, run
 
-from airflow_provider_meetings import telemetry
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
-from airflow_provider_meetings.metrics import METRICS, Metrics
+from airflow_provider_meetings.observability import airflow_stats as telemetry
+from airflow_provider_meetings.observability.metrics import METRICS, Metrics
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,

@@ -9,8 +9,9 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from meetings_support import HIRINGCENTER, HOUR, NOON
 from test_operators import CONN, Store, context_of, run
 
-from airflow_provider_meetings import telemetry
-from airflow_provider_meetings.metrics import METRICS
+from airflow_provider_meetings.observability import airflow_stats as telemetry
+from airflow_provider_meetings.observability.metrics import METRICS
+from airflow_provider_meetings.observability.outcome import MOST_IDS
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,
@@ -19,7 +20,6 @@ from airflow_provider_meetings.operators.meetings import (
     UpdateMeetingOperator,
 )
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
-from airflow_provider_meetings.traces import MOST_IDS
 
 WINDOW = {"window_start": NOON, "window_end": NOON + HOUR}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "observability.md"

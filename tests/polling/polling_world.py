@@ -6,15 +6,15 @@ import dataclasses
 import json
 import selectors
 
+from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
+from airflow_provider_meetings.core.flow import Page, Parallel, Pause, Request, Response
+from airflow_provider_meetings.core.ratelimit import RateBudget
 from airflow_provider_meetings.exceptions import MeetingsError
-from airflow_provider_meetings.pacing import RateBudget
-from airflow_provider_meetings.settings import BuilderPrimeSettings, HiringCenterSettings
-from airflow_provider_meetings.triggers.poller import Poller
-from airflow_provider_meetings.vendors.answers import Helpdesk
+from airflow_provider_meetings.polling.criteria import Question
+from airflow_provider_meetings.polling.poller import Poller
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.waiting import Question
-from airflow_provider_meetings.wire import Page, Parallel, Pause, Request, Response
+from airflow_provider_meetings.vendors.responses import Helpdesk
 
 HOUR, DAY, WEEK = 3_600_000, 86_400_000, 7 * 86_400_000
 #: 2 February 2026, 10:00 UTC, in milliseconds.

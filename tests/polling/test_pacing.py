@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_meetings.pacing import Bucket, Courtesy, RateBudget
-from airflow_provider_meetings.wire import Response
+from airflow_provider_meetings.core.flow import Response
+from airflow_provider_meetings.core.ratelimit import Bucket, Courtesy, RateBudget
 
 _counts = st.one_of(
     st.integers(-5, 1000).map(str), st.sampled_from(["", "nan", "inf", "-1", "1e9", "9" * 30, "²", "0x10", " 3 "])

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.polling import Ask, Planner, Sheet, dialect_of
-from airflow_provider_meetings.vendors.answers import Helpdesk
+from airflow_provider_meetings.polling.criteria import Question
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.waiting import Question
+from airflow_provider_meetings.vendors.responses import Helpdesk
 
 HC = dialect_of(HiringCenter(Helpdesk("HiringCenter", "hc", "https://h")))
 BP = dialect_of(BuilderPrime(Helpdesk("Builder Prime", "bp", "https://b")))

@@ -6,12 +6,12 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from polling_world import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
 
+from airflow_provider_meetings.connection.settings import HiringCenterSettings
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
 from airflow_provider_meetings.hooks.meetings import unknown_connection
-from airflow_provider_meetings.settings import HiringCenterSettings
-from airflow_provider_meetings.triggers.link import FIRST_LOOKS, RENEW
-from airflow_provider_meetings.triggers.pollers import _Shelf
-from airflow_provider_meetings.waiting import FORGIVEN
+from airflow_provider_meetings.polling.criteria import FORGIVEN
+from airflow_provider_meetings.polling.live_connection import FIRST_LOOKS, RENEW
+from airflow_provider_meetings.polling.registry import _Shelf
 
 
 def rotate(vendor):

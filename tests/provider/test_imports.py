@@ -6,7 +6,7 @@ The table below is the rule. A new module must be placed in it, or the first tes
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,55 +16,38 @@ ROOT = Path(__file__).resolve().parents[2] / PACKAGE
 
 
 @dataclass(frozen=True)
-class Room:
-    """A module, or a package with all that is in it, and what it may import."""
+class Layer:
+    """A folder of the package, or a module at its top, and what it may import."""
 
-    layer: int
     outside: frozenset[str] = frozenset()
     outside_for_typing: frozenset[str] = frozenset()
+    height: int = -1
 
 
-def _room(layer: int, *outside: str, typing: tuple[str, ...] = ()) -> Room:
-    return Room(layer, frozenset(outside), frozenset(typing))
+def _layer(*outside: str, typing: tuple[str, ...] = ()) -> Layer:
+    return Layer(frozenset(outside), frozenset(typing))
 
 
-# A room imports only rooms of a lower layer. Rooms of one layer do not know each other; the modules inside a room may.
-# `outside` names what it may import besides the standard library.
-ROOMS = {
-    "provider_info": _room(0),
-    "": _room(1),  # the package itself: the version and the door for Airflow
-    "legacy_forms": _room(1, "wtforms", "flask_appbuilder"),  # the connection forms below Airflow 3.2
-    "exceptions": _room(2, "airflow"),  # the error tree inherits Airflow's
-    "version_compat": _room(2, "airflow", "asgiref"),  # what differs between the Airflow versions
-    "assets": _room(3, "airflow"),  # meetings' addresses, and how a DAG reads their events
-    "intervals": _room(3),  # a run's data interval
-    "moments": _room(3, "pendulum"),
-    "wire": _room(3),
-    "weburls": _room(3),  # addresses in the vendors' web apps
-    "retry": _room(4),
-    "metrics": _room(4),  # what is counted, and under which names; pure
-    "settings": _room(5),  # a connection's values, among them how patient the retries are
-    "pacing": _room(5),  # how many requests a connection may make, and when; pure
-    "vendors": _room(6, "msgspec"),
-    "changes": _room(4),  # what happened to the meetings of a window between two looks; pure
-    "polling": _room(7),  # which requests answer many waiting questions; pure
-    "journal": _room(7),  # what outlives a try
-    "booking": _room(8),  # how one meeting is made exactly once; pure, like the vendors
-    "identity": _room(8),  # which meeting is a task's: its key
-    "exchange": _room(6),  # what both transports say of a request
-    "telemetry": _room(8, "airflow"),  # the numbers' way to Airflow
-    "sessions": _room(7, "requests", "urllib3"),  # under `transports`
-    "transports": _room(8, "requests", "urllib3"),
-    "aiotransport": _room(8, "aiohttp", "yarl", "requests"),  # of requests, how it reads the proxy environment
-    "hooks": _room(9, "airflow", typing=("requests", "aiohttp")),
-    "ledger": _room(10, "airflow"),
-    "waiting": _room(10, "airflow"),
-    "links": _room(10, "airflow"),  # from a task to its meeting
-    "traces": _room(11, "airflow"),  # what a task leaves behind for others to see
-    "triggers": _room(11, "airflow"),
-    "operators": _room(12, "airflow"),
-    "sensors": _room(12, "airflow"),
-    "testing": _room(13, "requests", "pytest"),  # for DAG authors; it starts the sandbox as a program
+# From top to bottom, as docs/architecture.md draws it: a folder, or a module at the top of the package, imports only
+# what stands on a lower line. Folders on one line do not know each other; the modules inside a folder may.
+# `outside` names what a folder may import besides the standard library.
+_LINES: tuple[dict[str, Layer], ...] = (
+    {"testing": _layer("requests", "pytest")},  # for DAG authors; it starts the sandbox as a program
+    {"operators": _layer("airflow"), "sensors": _layer("airflow")},
+    {"triggers": _layer("airflow")},
+    {"exactly_once": _layer("airflow"), "watching": _layer("airflow")},
+    {"polling": _layer("airflow")},
+    {"hooks": _layer("airflow", typing=("requests", "aiohttp"))},
+    {"transport": _layer("requests", "urllib3", "aiohttp", "yarl")},
+    {"observability": _layer("airflow")},
+    {"": _layer()},  # the package itself: the version and the door for Airflow
+    {"vendors": _layer("msgspec"), "connection": _layer("wtforms", "flask_appbuilder")},
+    {"core": _layer("pendulum")},
+    {"assets": _layer("airflow")},  # meetings' addresses, and how a DAG reads their events
+    {"exceptions": _layer("airflow"), "version_compat": _layer("airflow", "asgiref")},
+)
+LAYERS = {
+    name: replace(layer, height=height) for height, line in enumerate(reversed(_LINES)) for name, layer in line.items()
 }
 # The local server stands apart: it imports nothing of the rest, nothing of the rest imports it.
 SANDBOX = "sandbox"
@@ -124,29 +107,29 @@ def _imports(importer: str, source: str, known: set[str], *, is_package: bool) -
             yield Import(importer, statement.lineno, name, typing_only)
 
 
-def _room_of(module: str) -> str | None:
-    """Return the room that a module of ours belongs to, by its name inside the package."""
+def _layer_of(module: str) -> str | None:
+    """Return the layer that a module of ours belongs to, by its name inside the package."""
     top = module.partition(".")[0]
-    return top if top in ROOMS or top == SANDBOX else None
+    return top if top in LAYERS or top == SANDBOX else None
 
 
 def _complaint(found: Import) -> str | None:
     """Return what the table has against an import, or nothing."""
     top, _, inside = found.imported.partition(".")
-    importer = _room_of(found.importer)
+    importer = _layer_of(found.importer)
     objection = _objection_inside(importer, inside) if top == PACKAGE else _objection_outside(importer, top, found)
     return objection and f"{found}, {objection}"
 
 
 def _objection_inside(importer: str | None, module: str) -> str | None:
-    imported = _room_of(module)
+    imported = _layer_of(module)
     if imported is None:
         return "which has no place in the table"
     if importer == imported:
         return None
     if SANDBOX in {importer, imported}:
         return "but the sandbox stands apart"
-    if importer is not None and ROOMS[imported].layer >= ROOMS[importer].layer:
+    if importer is not None and LAYERS[imported].height >= LAYERS[importer].height:
         return "which is not below it"
     return None
 
@@ -154,9 +137,9 @@ def _objection_inside(importer: str | None, module: str) -> str | None:
 def _objection_outside(importer: str | None, top: str, found: Import) -> str | None:
     if top in sys.stdlib_module_names or importer in {None, SANDBOX}:
         return None
-    room = ROOMS[importer or ""]
-    allowed = room.outside | room.outside_for_typing if found.typing_only else room.outside
-    return None if top in allowed else "which is not this room's business"
+    layer = LAYERS[importer or ""]
+    allowed = layer.outside | layer.outside_for_typing if found.typing_only else layer.outside
+    return None if top in allowed else "which is not this layer's business"
 
 
 def _all_imports() -> list[Import]:
@@ -172,7 +155,7 @@ def _all_imports() -> list[Import]:
 
 def test_every_module_has_a_place():
     """A module that the table does not place is a decision that nobody made."""
-    assert not [name for name in _modules(ROOT) if _room_of(name) is None]
+    assert not [name for name in _modules(ROOT) if _layer_of(name) is None]
 
 
 def test_imports_point_down():
@@ -200,24 +183,35 @@ def test_no_import_cycle():
     assert not [module for module in edges if module in reached(module)]
 
 
-KNOWN = {"", "exceptions", "moments", "wire", "vendors", "vendors.fields", "hooks", "hooks.meetings", "sandbox.app"}
+KNOWN = {
+    "",
+    "exceptions",
+    "core",
+    "core.times",
+    "core.flow",
+    "vendors",
+    "vendors.fields",
+    "hooks",
+    "hooks.meetings",
+    "sandbox.app",
+}
 
 
 @pytest.mark.parametrize(
     ("importer", "source"),
     [
-        ("moments", "from airflow_provider_meetings import wire"),
-        ("moments", "from airflow_provider_meetings.wire import Request"),
-        ("moments", "import airflow_provider_meetings.hooks.meetings"),
-        ("moments", "from . import wire"),
-        ("moments", "from airflow_provider_meetings import novelty as n\nimport airflow_provider_meetings.novelty"),
-        ("wire", "def f():\n    import requests"),
-        ("wire", "try:\n    import aiohttp\nexcept ImportError:\n    pass"),
-        ("retry", "from airflow.sdk import BaseHook"),
+        ("core.times", "from airflow_provider_meetings.vendors import fields"),
+        ("core.times", "from airflow_provider_meetings.vendors.fields import Field"),
+        ("core.times", "import airflow_provider_meetings.hooks.meetings"),
+        ("core.times", "from ..vendors import fields"),
+        ("core.times", "from airflow_provider_meetings import novelty as n\nimport airflow_provider_meetings.novelty"),
+        ("core.flow", "def f():\n    import requests"),
+        ("core.flow", "try:\n    import aiohttp\nexcept ImportError:\n    pass"),
+        ("core.retry", "from airflow.sdk import BaseHook"),
         ("vendors.fields", "from ..hooks import meetings"),
         ("hooks.meetings", "import requests"),
         ("hooks.meetings", "from airflow_provider_meetings.sandbox import app"),
-        ("sandbox.app", "from airflow_provider_meetings.moments import parse"),
+        ("sandbox.app", "from airflow_provider_meetings.core.times import parse"),
         ("sandbox.app", "from airflow_provider_meetings import exceptions"),
     ],
 )
@@ -232,9 +226,9 @@ def test_a_wrong_import_is_seen(importer, source):
     ("importer", "source"),
     [
         ("exceptions", "from airflow.exceptions import AirflowException"),
-        ("moments", "import pendulum\nfrom airflow_provider_meetings.exceptions import MeetingsConfigurationError"),
-        ("wire", "from airflow_provider_meetings import __version__"),
-        ("vendors.fields", "from . import hiringcenter\nfrom ..wire import Request"),
+        ("core.times", "import pendulum\nfrom airflow_provider_meetings.exceptions import MeetingsConfigurationError"),
+        ("transport.common", "from airflow_provider_meetings import __version__"),
+        ("vendors.fields", "from . import hiringcenter\nfrom ..core.flow import Request"),
         ("hooks.meetings", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import requests"),
         ("sandbox.app", "import fastapi\nfrom . import store"),
     ],

@@ -271,7 +271,7 @@ def test_wheel_is_complete(tmp_path):
         (entry_point_file,) = (name for name in names if name.endswith(".dist-info/entry_points.txt"))
         declared = archive.read(entry_point_file).decode()
 
-    assert {"airflow_provider_meetings/py.typed", "airflow_provider_meetings/provider_info.py"} <= names
+    assert {"airflow_provider_meetings/py.typed", "airflow_provider_meetings/connection/provider_info.py"} <= names
     assert "provider_info = airflow_provider_meetings:get_provider_info" in declared
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "demo/", "example_dags/"))]

@@ -12,7 +12,7 @@ _PACKAGE = "airflow_provider_meetings"
 _IN_WHEEL = (
     f"{_PACKAGE}/__init__.py",
     f"{_PACKAGE}/py.typed",
-    f"{_PACKAGE}/provider_info.py",
+    f"{_PACKAGE}/connection/provider_info.py",
     f"{_PACKAGE}/sandbox/__main__.py",
     f"{_PACKAGE}/testing/__init__.py",
 )

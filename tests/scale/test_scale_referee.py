@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_provider_meetings.hooks.choice import hook_for
+from airflow_provider_meetings.hooks.resolve import hook_for
 from airflow_provider_meetings.operators.meetings import CreateMeetingOperator
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 from airflow_provider_meetings.testing import run_sandbox

@@ -17,7 +17,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsPermissionError,
     MeetingsProtocolError,
 )
-from airflow_provider_meetings.waiting import Question
+from airflow_provider_meetings.polling.criteria import Question
 
 MODES = pytest.mark.parametrize("mode", WAYS)
 OPTIONS = {

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from unit_servers import FakeBuilderPrime, Shelf, check, complete_or_error, listed
 from unit_world import BASE, Line, answer, builderprime, examples, patience
 
+from airflow_provider_meetings.core.times import DAY, Window
 from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
     MeetingsError,
@@ -16,7 +17,6 @@ from airflow_provider_meetings.exceptions import (
     MeetingsProtocolError,
     MeetingsRateLimitError,
 )
-from airflow_provider_meetings.moments import DAY, Window
 
 
 @st.composite

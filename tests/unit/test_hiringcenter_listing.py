@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from unit_servers import FakeHiringCenter, Shelf, check, complete_or_error, listed
 from unit_world import BASE, Line, answer, examples, hiringcenter, patience
 
+from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError, MeetingsRateLimitError
-from airflow_provider_meetings.moments import Window
 
 
 @st.composite

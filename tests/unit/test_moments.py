@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_world import BASE, examples
 
-from airflow_provider_meetings.moments import DAY, Window, check_time_zone, to_epoch_ms
+from airflow_provider_meetings.core.times import DAY, Window, check_time_zone, to_epoch_ms
 
 NEW_YORK = zoneinfo.ZoneInfo("America/New_York")
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_world import NOW, Line, answer, examples, lost, patience, script
 
+from airflow_provider_meetings.core.flow import Request, Response
+from airflow_provider_meetings.core.retry import Budget, attempt, backoff, is_transient, reset_in, retry_after
 from airflow_provider_meetings.exceptions import MeetingsTransportError
-from airflow_provider_meetings.retry import Budget, attempt, backoff, is_transient, reset_in, retry_after
-from airflow_provider_meetings.wire import Request, Response
 
 ASK = Request("GET", "/meetings")
 ONCE = Request("POST", "/meetings", repeatable=False)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.settings import BuilderPrimeSettings, HiringCenterSettings
 
 SECRET = "sk-very-secret-0123"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_provider_meetings.weburls import WebUrlTemplate
+from airflow_provider_meetings.connection.web_url import WebUrlTemplate
 
 PAGE = "https://app.example.com/meetings/{id}"
 

@@ -6,12 +6,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from airflow_provider_meetings.core.flow import Page, Parallel, Pause, Request, Response
+from airflow_provider_meetings.core.retry import Patience
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
-from airflow_provider_meetings.retry import Patience
-from airflow_provider_meetings.vendors.answers import Helpdesk
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.wire import Page, Parallel, Pause, Request, Response
+from airflow_provider_meetings.vendors.responses import Helpdesk
 
 #: 2026-11-21T12:00:00Z, in seconds.
 NOW = 1_795_262_400.0

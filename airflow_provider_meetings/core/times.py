@@ -1,0 +1,194 @@
+"""Moments and windows. Both vendors speak Unix milliseconds, so that is what everything becomes here.
+
+Errors are ``ValueError`` with a text fit for the user; who calls knows the field's name and adds it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pendulum
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+
+__all__ = ["DAY", "Window", "check_time_zone", "to_epoch_ms", "window_or_data_interval"]
+
+#: One day in milliseconds.
+DAY = 86_400_000
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# What datetime can show: the years 1 to 9999.
+_FIRST = -62_135_596_800_000
+_LAST = 253_402_300_799_999
+_DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
+
+
+def to_epoch_ms(value: Any, *, time_zone: str | None = None, round_up: bool = False) -> int:
+    """Turn a moment into Unix milliseconds.
+
+    Args:
+        value: An aware ``datetime``, an ISO 8601 string with an offset or ``Z``, or epoch milliseconds as ``int`` or
+            digits. A naive date or time is taken only with ``time_zone``.
+        time_zone: The IANA name of the zone that a naive value is local time of.
+        round_up: Microseconds are rounded up to the next millisecond instead of being cut off.
+
+    Raises:
+        ValueError: It is none of these; it is naive and there is no ``time_zone``; or it is a local time that the zone
+            skips or has twice on that day (the text names both candidates).
+    """
+    if isinstance(value, bool) or value is None:
+        raise ValueError(f"{value!r} is not a moment")
+    if isinstance(value, str):
+        value = value.strip()
+        if _DIGITS.fullmatch(value):
+            value = int(value) if len(value) <= len(str(_LAST)) + 1 else _LAST + 1
+        else:
+            value = _parse(value)
+    if isinstance(value, int):
+        return _in_range(value)
+    if not isinstance(value, dt.datetime):
+        kind = "a date without a time" if isinstance(value, dt.date) else f"a {type(value).__name__}"
+        raise ValueError(f"{kind} is not a moment: give an aware datetime, an ISO 8601 string or epoch milliseconds")
+    if value.utcoffset() is None:
+        if time_zone is None:
+            raise ValueError(
+                f"{value.isoformat()} has no UTC offset, so it is not known which moment it means: add an offset or Z"
+            )
+        value = _localise(value, time_zone)
+    # pendulum's own subtraction gives an Interval, which is slow and not a plain timedelta.
+    microseconds = dt.datetime.__sub__(value, _EPOCH) // dt.timedelta(microseconds=1)
+    return _in_range(-(-microseconds // 1000) if round_up else microseconds // 1000)
+
+
+def _in_range(milliseconds: int) -> int:
+    if not _FIRST <= milliseconds <= _LAST:
+        raise ValueError("too far away: epoch milliseconds are expected")
+    return milliseconds
+
+
+def _parse(text: str) -> dt.datetime:
+    if not text:
+        raise ValueError("it is empty: did a template come out empty?")
+    try:
+        return dt.datetime.fromisoformat(text.upper())  # RFC 3339 allows a small t and z, Python 3.11 does not
+    except ValueError:
+        raise ValueError(f"{text!r} is not an ISO 8601 date and time, nor epoch milliseconds") from None
+
+
+def _localise(naive: dt.datetime, name: str) -> dt.datetime:
+    """Give a local time its zone, or refuse it where a change of the clocks makes it no moment or two."""
+    zone = pendulum.timezone(check_time_zone(name))
+    early, late = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if early.utcoffset() == late.utcoffset():
+        return early
+    # Local times that exist survive the way to UTC and back; those inside a gap do not.
+    exists = early.astimezone(dt.UTC).astimezone(zone).replace(tzinfo=None) == naive.replace(fold=0)
+    candidates = " or ".join(
+        moment.astimezone(dt.UTC).astimezone(zone).isoformat()
+        for moment in sorted((early, late), key=lambda moment: moment.astimezone(dt.UTC))
+    )
+    problem = "is there twice" if exists else "does not exist"
+    raise ValueError(
+        f"{naive.isoformat()} {problem} in {name}, the clocks change: say which moment is meant, {candidates}"
+    )
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # "Factory", "localtime" and "posixrules" are files beside the zones, not zones.
+    return frozenset(pendulum.timezones()) - {"Factory", "localtime", "posixrules"}
+
+
+def check_time_zone(name: Any) -> str:
+    """Return the name if it is an IANA time zone's, exactly as spelled there.
+
+    Raises:
+        ValueError: It is not; the text suggests the nearest name.
+    """
+    if isinstance(name, str) and name in _zones():
+        return name
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError("must be an IANA time zone name, such as America/New_York")
+    by_lower = {zone.lower(): zone for zone in _zones()}
+    near = difflib.get_close_matches(name.strip().lower().replace(" ", "_"), by_lower, n=1)
+    hint = f", did you mean {by_lower[near[0]]}?" if near else ", such as America/New_York"
+    raise ValueError(f"{name!r} is not an IANA time zone name{hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of time, ``[start, end)``, in Unix milliseconds; None is open on that side."""
+
+    start: int | None = None
+    end: int | None = None
+
+    @classmethod
+    def of(cls, start: Any, end: Any) -> Window:
+        """Make a window of two moments, each in any form that :func:`to_epoch_ms` takes, or None.
+
+        Raises:
+            ValueError: A bound is not a moment, or the window is empty or turned round. The text names the bound.
+        """
+        bounds = {}
+        for name, value in (("window_start", start), ("window_end", end)):
+            try:
+                # A meeting lies on a whole millisecond: with m >= start <=> m >= ceil(start), bounds round up.
+                bounds[name] = None if value is None else to_epoch_ms(value, round_up=True)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        window = cls(bounds["window_start"], bounds["window_end"])
+        if window.start is not None and window.end is not None and window.start >= window.end:
+            raise ValueError(f"window_end must be after window_start, the window {start!s} to {end!s} is empty")
+        return window
+
+    def __contains__(self, moment: int) -> bool:
+        return (self.start is None or moment >= self.start) and (self.end is None or moment < self.end)
+
+    def split(self, width: int) -> Iterator[Window]:
+        """Cut a window that is bounded on both sides into adjacent ones of at most ``width`` milliseconds."""
+        if self.start is None or self.end is None:
+            raise ValueError("only a bounded window can be cut")
+        for start in range(self.start, self.end, width):
+            yield Window(start, min(start + width, self.end))
+
+    def __str__(self) -> str:
+        return f"[{_show(self.start)}, {_show(self.end)})"
+
+
+def _show(moment: int | None) -> str:
+    if moment is None:
+        return "…"
+    return (_EPOCH + dt.timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def window_or_data_interval(window_start: Any, window_end: Any, context: Any) -> tuple[Any, Any]:
+    """Return both bounds; each one that was not given is the run's data interval's.
+
+    Raises:
+        MeetingsConfigurationError: A bound was not given and the run has no data interval (in Airflow 3 a run that was
+            started by hand or by an asset has none), or an empty one.
+    """
+    given = {"window_start": window_start, "window_end": window_end}
+    missing = [name for name, value in given.items() if value is None]
+    if not missing:
+        return window_start, window_end
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start is None or end is None:
+        reason = "This run has no data interval (a run started by hand or by an asset has none)"
+    elif start >= end:
+        reason = (
+            "This run's data interval is empty (Airflow 3 gives a plain cron schedule such as @daily an empty one; "
+            'CronTriggerTimetable("@daily", timezone="UTC", interval=timedelta(days=1)) gives a day)'
+        )
+    else:
+        return (start if window_start is None else window_start), (end if window_end is None else window_end)
+    raise MeetingsConfigurationError(
+        f"{reason}, so {' and '.join(missing)} must be given, for example "
+        "window_start='{{ params.window_start }}', or a moment that an earlier task returns. Nothing was sent."
+    )

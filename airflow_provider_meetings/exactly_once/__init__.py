@@ -1,0 +1,1 @@
+"""One meeting a task instance, however often it is tried or killed."""

@@ -1,0 +1,109 @@
+"""What outlives a try: the journal of the meetings that a task instance has booked, as plain JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.vendors.matching import Intent
+
+__all__ = ["Journal", "Record", "digest", "fitting"]
+
+# Of the journal's document.
+_VERSION = 1
+# HiringCenter: "maxLength: 512".
+_LONGEST_KEY = 512
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return a fingerprint of what is sent, the same for the same fields in any order."""
+    canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def fitting(key: str) -> str:
+    """Return a key as a header can carry it: hashed where it is too long or not printable ASCII."""
+    if len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable():
+        return key
+    return "sha256-" + hashlib.sha256(key.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Record:
+    """What the journal knows of an item's meeting.
+
+    Attributes:
+        party: Whom it is with.
+        moment: When it takes place; with the party it tells a corrected item from another one.
+        generation: 1, and one more each time it has to be made again because somebody deleted it.
+        digest: Of the payload that was asked for last; ``?`` while it is not known whether it got there.
+        sent: The names of the fields that may be there because they were sent.
+        glimpse: Of the meeting as it was then.
+        changing: The digest of a change that was sent and not answered.
+        change_until: When that change can no longer be on its way, in seconds since the epoch.
+        id: Its id, once known.
+        intent: A create that was sent and not answered; it holds the payload until the id is known.
+    """
+
+    party: str = ""
+    moment: str = ""
+    generation: int = 1
+    digest: str = ""
+    sent: list[str] = field(default_factory=list)
+    glimpse: str = ""
+    changing: str = ""
+    change_until: float = 0.0
+    id: Any = None
+    intent: Intent | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Journal:
+    """What outlives a try: the records of the items that a task instance has had, and which was the last."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    last: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return {
+            "version": _VERSION,
+            "last": self.last,
+            "records": {key: _plain(rec) for key, rec in self.records.items()},
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None) -> Journal:
+        """Read what :meth:`document` returned; None is an empty journal.
+
+        Raises:
+            MeetingsConfigurationError: Another version of this provider has written it, in a form of its own.
+        """
+        if not document:
+            return cls()
+        if document.get("version") != _VERSION:
+            raise MeetingsConfigurationError(
+                f"The journal of this task is of version {document.get('version')!r}, this provider reads version "
+                f"{_VERSION}. Have the same version of airflow-provider-meetings on every worker. Nothing was sent."
+            )
+        return cls({key: _record(plain) for key, plain in document["records"].items()}, document["last"])
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    plain = asdict(replace(record, intent=None))
+    if record.intent is not None:
+        known = record.intent.known
+        plain["intent"] = asdict(record.intent) | {"known": None if known is None else sorted(known)}
+    return plain
+
+
+def _record(plain: Mapping[str, Any]) -> Record:
+    intent = plain["intent"]
+    if intent is not None:
+        known = intent["known"]
+        intent = Intent(**intent | {"known": None if known is None else frozenset(known)})
+    return Record(**{**plain, "intent": intent})

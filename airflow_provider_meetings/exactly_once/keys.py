@@ -1,0 +1,55 @@
+"""Which meeting a task instance owns, as a key that stays the same however often the task is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_meetings.exactly_once.journal import digest, fitting
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+
+__all__ = ["is_mapped", "key_of", "sendable"]
+
+
+def is_mapped(ti: Any) -> bool:
+    """Whether a task instance is one of a mapped task's."""
+    return getattr(ti, "map_index", -1) not in {None, -1}
+
+
+def key_of(ti: Any, body: Mapping[str, Any], given: Any = None) -> tuple[str, bool]:
+    """Return the key of the meeting that a task instance owns, and whether it is made of the meeting.
+
+    It is the author's own key, or made of dag, run and task. Never of ``ti.id``, which is new for each try, nor of the
+    try's number. A mapped task adds the fingerprint of its meeting, not its ``map_index``: after a clear, the same
+    index may stand for another item of a list that changed.
+
+    Args:
+        ti: The task instance.
+        body: The meeting to be sent.
+        given: The author's ``idempotency_key``.
+    """
+    own = sendable(given)
+    if own is not None:
+        return own, False
+    parts = [ti.dag_id, ti.run_id, ti.task_id]
+    by_digest = is_mapped(ti)
+    if by_digest:
+        parts.append(digest(body))
+    return str(sendable("/".join(parts))), by_digest
+
+
+def sendable(key: Any) -> str | None:
+    """Return a key as a header can carry it, hashed where it cannot; None stays None.
+
+    Raises:
+        MeetingsConfigurationError: It is not text, or blank: a template that came out empty must not become one key for
+            all meetings.
+    """
+    if key is None:
+        return None
+    text = str(key) if isinstance(key, int) and not isinstance(key, bool) else key
+    if not isinstance(text, str) or not text.strip() or text.strip() == "None":
+        raise MeetingsConfigurationError(
+            f"idempotency_key is {key!r}: did a template come out empty? Nothing was sent."
+        )
+    return fitting(text.strip())

@@ -1,0 +1,392 @@
+"""The protocol of exactly once, without a clock, a socket or Airflow: a task instance owns one meeting.
+
+Each try makes that meeting equal to what the try asks for. What is known of it stands in a journal that outlives tries:
+
+1. What the last try left unknown is settled first.
+2. The meeting that is known is read, and changed where it differs from what is asked.
+3. Only where there is none, it is made: written down before it is sent, and again when it is there.
+
+Written as a generator like the vendors' calls: a test feeds it answers and stops it between any two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from airflow_provider_meetings.core.flow import Announce, Call, Clock, Pause, Request, Save, Step, Tell
+from airflow_provider_meetings.exactly_once.journal import Journal, Record, digest, fitting
+from airflow_provider_meetings.exceptions import (
+    MeetingConflictError,
+    MeetingNotFoundError,
+    MeetingsError,
+    MeetingsInDoubtError,
+    MeetingValidationError,
+)
+from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.vendors.matching import Intent, is_replay, made_since, undecided
+
+__all__ = ["Booking", "Item", "Outcome", "book"]
+
+Outcome: TypeAlias = Literal["created", "adopted", "updated", "unchanged"]
+
+# The request leaves after the journal is written, at most so many seconds later than the moment that stands in it. A
+# journal that takes longer is written once more, with more room.
+_SLOW_SAVE = 1.0
+# No payload's digest, and not that of a meeting which was found as it should be: a change was sent and not answered.
+_UNKNOWN = "?"
+# Seconds until a meeting that is not there is looked for once more: vendors' copies of their data lag behind.
+_SECOND_LOOK = 3.0
+# How often a meeting may be deleted under our hands before we stop making it again.
+_MOST_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a try asks for.
+
+    Attributes:
+        key: Which meeting it is, the same for each try of the same item.
+        body: What the meeting should be; what the vendor's ``check_meeting`` returned.
+        by_digest: The key is made of the body, since a mapped task has nothing else that stays with an item.
+        own_key: The key is the DAG author's, who may count on it in other runs too.
+        since: When the run began, in seconds since the epoch, if meetings made by it under another map index may have
+            to be found again; None: they need not.
+    """
+
+    key: str
+    body: dict[str, Any] = field(repr=False)
+    by_digest: bool = False
+    own_key: bool = False
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What came of a try.
+
+    Attributes:
+        meeting: The meeting as the vendor returned it.
+        outcome: ``created``; ``adopted``, made by a try that did not live to see the answer, or under another map
+            index; ``updated``; or ``unchanged``.
+    """
+
+    meeting: dict[str, Any]
+    outcome: Outcome
+
+
+def book(vendor: Vendor, journal: Journal, item: Item) -> Call[Booking]:
+    """Make the meeting that a task instance owns equal to what this try asks for.
+
+    Raises:
+        MeetingsError: It could not be done. What may have happened stands in the journal for the next try.
+    """
+    return (yield from _Clerk(vendor, journal, item).book())
+
+
+class _Clerk:
+    """One try's work on one item."""
+
+    def __init__(self, vendor: Vendor, journal: Journal, item: Item) -> None:
+        self._vendor = vendor
+        self._journal = journal
+        self._item = item
+        self._key = item.key
+        self._digest = digest(item.body)
+        self._searched = False
+
+    def book(self) -> Call[Booking]:
+        adopted = yield from self._inherit()
+        missing: MeetingNotFoundError | None = None
+        for _ in range(_MOST_ROUNDS):
+            record = self._record
+            if record.intent is not None:
+                adopted = (yield from self._settle(record, record.intent)) or adopted
+            if record.id is None and (yield from self._search()):
+                adopted = True
+            if record.id is None:
+                meeting = yield from self._make(record)
+                if meeting is not None:
+                    return Booking(meeting, "created")
+                adopted = True
+            try:
+                current = yield from self._read(record.id)
+            except MeetingNotFoundError:
+                yield Tell(f"Meeting {record.id} was deleted by somebody else: it is made again.")
+                # A new generation has a new idempotency key: under the old one the vendor would replay its old answer.
+                record.id, record.generation, record.glimpse = None, record.generation + 1, ""
+                self._searched = False
+                continue
+            try:
+                return (yield from self._converge(record, current, adopted=adopted))
+            except MeetingNotFoundError as error:
+                # Deleted just now, or what is not there is something that the change speaks of: the meeting tells.
+                missing = error
+        if missing is not None:
+            raise missing
+        raise MeetingConflictError("The meeting is deleted by somebody else again and again: given up.")
+
+    @property
+    def _record(self) -> Record:
+        party, moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
+        return self._journal.records.setdefault(self._key, Record(party=party, moment=moment))
+
+    def _save(self) -> Call[None]:
+        self._journal.last = self._key
+        yield Save(self._journal.document())
+
+    # -- whose meeting is it
+
+    def _inherit(self) -> Call[bool]:
+        """Find the meeting of an item that this map index has not had before; tells whether one was adopted."""
+        item, journal = self._item, self._journal
+        own = journal.records.get(item.key)
+        if own is not None and (own.id is not None or own.intent is not None):
+            return False
+        if (yield from self._search()):
+            return True
+        last = journal.records.get(journal.last or "")
+        if not item.by_digest or last is None or (last.id is None and last.intent is None):
+            return False
+        if item.since is None or self._is_corrected(last):
+            # Nothing was cleared, so that the map index stands for the same item as before; or it is the same one to
+            # meet at the same time: the payload has changed.
+            self._key = str(journal.last)
+        elif last.party and last.party == self._vendor.party(item.body) and (yield from self._is_booked(last)):
+            raise MeetingConflictError(
+                f"This map index has booked meeting {last.id or '(its id is not known yet)'} with the same party at "
+                "another time, and was cleared since. It cannot be told whether that meeting is to be moved or belongs "
+                "to another item of the list now. Nothing was sent. Give each item an idempotency_key of its own, or "
+                "delete the meeting in the CRM and clear the task."
+            )
+        return False
+
+    def _is_corrected(self, last: Record) -> bool:
+        """Whether a payload that was never seen corrects the one before, rather than being another item's."""
+        party, moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
+        return bool(party) and (last.party, last.moment) == (party, moment)
+
+    def _is_booked(self, last: Record) -> Call[bool]:
+        if last.id is None:
+            return True  # a create of it is not settled
+        try:
+            yield from self._vendor.get(last.id)
+        except MeetingNotFoundError:
+            return False
+        return True
+
+    def _search(self) -> Call[bool]:
+        """Look for a meeting that this run made for the item under another map index; tells whether one is adopted."""
+        item, journal = self._item, self._journal
+        if item.since is None or self._searched:
+            return False
+        self._searched = True
+        found, response = yield from self._vendor.lookalikes(item.body)
+        own = {str(record.id) for record in journal.records.values() if record.id is not None}
+        verdicts = [
+            (meeting, made_since(item.since, meeting.get(self._vendor.created_field), response))
+            for meeting in found
+            if str(meeting.get("id")) not in own
+        ]
+        candidates = [meeting for meeting, new in verdicts if new is not False]
+        if len(candidates) > 1 or (candidates and None in {new for _, new in verdicts}):
+            raise undecided(candidates)
+        if not candidates:
+            return False
+        meeting = candidates[0]
+        yield Tell(f"Meeting {meeting['id']} was made for this item earlier in the run: it is adopted.")
+        self._remember(self._record, meeting)
+        yield from self._save()
+        return True
+
+    # -- 1. what the last try left unknown
+
+    def _settle(self, record: Record, intent: Intent) -> Call[bool]:
+        """Settle it; tells whether there is a meeting now."""
+        yield Tell("An earlier try sent a create and did not see the answer: finding out what became of it.")
+        meeting = None
+        try:
+            meeting = yield from self._vendor.settle(intent)
+        except (MeetingValidationError, MeetingNotFoundError) as refusal:
+            yield Tell(f"It did not happen, and the vendor refuses it now: {refusal}")
+        if meeting is None:
+            yield Tell("It did not happen, and cannot any more: it is forgotten.", event="settled")
+            record.intent = None
+            record.generation += 1
+        else:
+            yield Tell(f"It made meeting {meeting['id']}, which is adopted.", event="settled")
+            record.digest, record.sent = digest(intent.body), sorted(intent.body)
+            self._remember(record, meeting)
+        yield from self._save()
+        return meeting is not None
+
+    # -- 2. the meeting that is known
+
+    def _read(self, meeting_id: Any) -> Call[dict[str, Any]]:
+        """Read it; twice where it is not there, since one that was made just now need not be seen everywhere yet."""
+        try:
+            return (yield from self._vendor.get(meeting_id))
+        except MeetingNotFoundError:
+            yield Pause(_SECOND_LOOK, f"meeting {meeting_id} is not there; it is looked for once more")
+            return (yield from self._vendor.get(meeting_id))
+
+    def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Call[Booking]:
+        body = self._item.body
+        untouched = self._vendor.equal(body, current) or self._vendor.glimpse(current) == record.glimpse
+        if record.digest in {self._digest, ""} and untouched:
+            yield Tell(f"Meeting {record.id} is as this try asks for: nothing is written.")
+            self._remember(record, current)
+            record.digest, record.sent = self._digest, sorted(body)
+            yield from self._save()
+            return Booking(current, "adopted" if adopted else "unchanged")
+        if self._vendor.party(body) != record.party and not self._vendor.party_can_change:
+            raise MeetingConflictError(
+                f"This task instance has booked meeting {record.id} already, with somebody else, and whom a meeting is "
+                "with cannot be changed. Delete that meeting in the CRM and clear the task, or give each meeting an "
+                "idempotency_key of its own."
+            )
+        yield from self._let_land(record)
+        yield Tell(f"Meeting {record.id} differs from what this try asks for: it is changed.")
+        changes = self._vendor.fields.to_become(body, record.sent)
+        # Written ahead, too: a change that is not answered may have left any of these fields there, seen or not.
+        record.digest, record.sent, record.changing = _UNKNOWN, sorted({*record.sent, *body}), self._digest
+
+        sends = 0
+
+        def note(_now: float, until: float) -> None:
+            record.change_until = until
+
+        def before() -> Call[None]:
+            nonlocal sends
+            sends += 1
+            yield from self._write_ahead(note)
+
+        try:
+            meeting = yield from _announced(self._vendor.update(record.id, changes), before, changes=True)
+            if not current.keys() <= meeting.keys():
+                # An answer that is only a part of the meeting would not tell later whether somebody has changed it.
+                meeting = yield from self._vendor.get(record.id)
+        except MeetingsError as error:
+            if not error.maybe_sent:
+                record.changing = ""
+                yield from self._save()
+            raise
+        if sends == 1:  # else an earlier send, which was not answered, may arrive after this one still
+            record.changing = ""
+        record.digest, record.sent = self._digest, sorted(body)
+        record.party, record.moment = self._vendor.party(body), self._vendor.moment(body)
+        self._remember(record, meeting)
+        yield from self._save()
+        return Booking(meeting, "updated")
+
+    def _let_land(self, record: Record) -> Call[None]:
+        """Wait while another change than this try's may still arrive: it would undo this one.
+
+        Raises:
+            MeetingsInDoubtError: That is longer than a worker may wait.
+        """
+        if record.changing in {"", self._digest}:
+            return
+        remaining = record.change_until - (yield Clock())
+        if remaining <= 0:
+            return
+        if remaining > self._vendor.patience.max_wait:
+            raise MeetingsInDoubtError(
+                f"An earlier change of meeting {record.id} was not answered and may still arrive for another "
+                f"{remaining:.0f} s, longer than `max_wait` of the connection allows to wait. It would undo what this "
+                "try asks for. Nothing was sent.",
+                maybe_sent=False,
+                retry_after=remaining,
+            )
+        yield Pause(remaining, f"an earlier change of meeting {record.id} was not answered and may still arrive")
+
+    # -- 3. there is none yet
+
+    def _make(self, record: Record) -> Call[dict[str, Any] | None]:
+        """Make it. None: under its key the vendor has replayed what it made long before, which may be gone by now."""
+        known = None
+        if self._vendor.looks_before_create:
+            found, _ = yield from self._vendor.lookalikes(self._item.body)
+            known = frozenset(str(meeting.get("id")) for meeting in found)
+        record.party, record.moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
+        key = self._key if record.generation == 1 else fitting(f"{self._key}/{record.generation}")
+        call = self._vendor.book(self._item.body, key, known)
+
+        def note(now: float, until: float) -> None:
+            first = record.intent.first_sent if record.intent else now
+            record.intent = Intent(self._item.body, key, first, until, known)
+
+        try:
+            meeting = yield from _announced(call, lambda: self._write_ahead(note))
+        except MeetingsError as error:
+            if not error.maybe_sent:
+                # A definite refusal must not pin its payload onto the next try, nor its key, which the vendor may
+                # keep with it. The author's own key is left as it is: other runs may count on it. So is a key that
+                # the vendor says is in use: a new one would make a second meeting.
+                record.intent = None
+                refused = isinstance(error, MeetingValidationError | MeetingNotFoundError)
+                record.generation += refused and not self._item.own_key
+                yield from self._save()
+            raise
+        sent_at = record.intent.first_sent if record.intent else 0.0
+        record.digest, record.sent = self._digest, sorted(self._item.body)
+        self._remember(record, meeting)
+        yield from self._save()
+        if is_replay(meeting.get(self._vendor.created_field), sent_at) or not (yield from self._is_there(meeting)):
+            yield Tell(f"The vendor has made meeting {record.id} under this key before: it is read.")
+            return None
+        return meeting
+
+    def _is_there(self, meeting: dict[str, Any]) -> Call[bool]:
+        """Whether what answered a create is a meeting as it is now.
+
+        After a clear, the answer may be a replay of what another map index made a moment ago, which no clock tells.
+        """
+        if self._item.since is None or self._vendor.looks_before_create:
+            return True
+        try:
+            current = yield from self._vendor.get(meeting["id"])
+        except MeetingNotFoundError:
+            return False
+        return self._vendor.equal(self._item.body, current)
+
+    def _write_ahead(self, note: Callable[[float, float], None]) -> Call[None]:
+        """Write down that something is sent now, and until when it may be on its way."""
+        in_flight, slow = self._vendor.patience.in_flight, _SLOW_SAVE
+        while True:
+            now = yield Clock()
+            note(now, now + slow + in_flight)
+            yield from self._save()
+            spent = (yield Clock()) - now
+            if spent <= slow:
+                return
+            slow = 2 * spent
+
+    def _remember(self, record: Record, meeting: dict[str, Any]) -> None:
+        record.id, record.intent = meeting["id"], None
+        record.glimpse = self._vendor.glimpse(meeting)
+
+
+def _announced(
+    call: Call[dict[str, Any]], before: Callable[[], Call[None]], *, changes: bool = False
+) -> Generator[Step, Any, dict[str, Any]]:
+    """Pass a call's steps on, and do something before each send of a create, or of a change."""
+    answer: Any = None
+    failure: MeetingsError | None = None
+    while True:
+        try:
+            step = call.send(answer) if failure is None else call.throw(failure)
+        except StopIteration as done:
+            result: dict[str, Any] = done.value
+            return result
+        answer = failure = None
+        if isinstance(step, Announce):
+            yield from before()
+            continue
+        if changes and isinstance(step, Request):
+            yield from before()
+        try:
+            answer = yield step
+        except MeetingsError as error:
+            failure = error

@@ -1,0 +1,118 @@
+"""Exactly once, on Airflow: the journal's place, and what identifies a task instance's meeting.
+
+The journal lives in the task state store (Airflow 3.3+), which survives retries, kills, clears and deferrals and goes
+with the DAG run. The protocol is :mod:`.booking`'s. Below Airflow 3.3 nothing survives a try: there the meeting is made
+under the same key each time (HiringCenter), or looked for among those made since the run began (Builder Prime).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_meetings.core.flow import Call, Clock
+from airflow_provider_meetings.exactly_once.journal import Journal, Record
+from airflow_provider_meetings.exactly_once.keys import is_mapped, key_of, sendable
+from airflow_provider_meetings.exactly_once.protocol import Booking, Item, book
+from airflow_provider_meetings.exceptions import MeetingsError
+from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.vendors.matching import Intent
+from airflow_provider_meetings.version_compat import never_expire
+
+if TYPE_CHECKING:
+    from airflow_provider_meetings.hooks.meetings import MeetingsHook
+
+__all__ = ["CREATED_KEY", "DELETED_KEY", "book_once", "delete_once"]
+
+#: Where in the task state store the journal of creates lies.
+CREATED_KEY = "meetings_journal"
+#: Where the id of the meeting lies that a task is deleting.
+DELETED_KEY = "meetings_deleting"
+
+
+def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, context: Any) -> Booking:
+    """Make the meeting that the running task instance owns equal to ``meeting``.
+
+    Raises:
+        MeetingsError: It could not be done; what may have happened is known to the next try.
+    """
+    body = hook.check_meeting(meeting)
+    ti, store = context.get("ti"), context.get("task_state_store")
+    if ti is None:
+        # Called by hand, outside a run: there is no task instance that could own the meeting.
+        return Booking(hook.create_meeting(meeting, idempotency_key=sendable(given_key)), "created")
+    key, by_digest = key_of(ti, body, given_key)
+    item = Item(key, body, by_digest=by_digest, own_key=given_key is not None, since=_since(context))
+    if store is None:
+        return hook.drive(lambda vendor: _book_without_a_store(vendor, item, ti))
+    journal = Journal.of(store.get(CREATED_KEY))
+    return hook.drive(
+        lambda vendor: book(vendor, journal, item),
+        save=lambda document: store.set(CREATED_KEY, document, retention=never_expire()),
+    )
+
+
+def _book_without_a_store(vendor: Vendor, item: Item, ti: Any) -> Call[Booking]:
+    """Book below Airflow 3.3, where no journal outlives a try: with the journal that is the safest to assume.
+
+    HiringCenter's stable key is enough. On Builder Prime an earlier try may have sent a create just before it ended.
+    """
+    journal = Journal()
+    if vendor.looks_before_create and ti.try_number > 1:
+        begun = item.since if item.since is not None else 0.0
+        now = yield Clock()
+        intent = Intent(item.body, item.key, begun, now + vendor.patience.in_flight)
+        journal.records[item.key] = Record(vendor.party(item.body), intent=intent)
+    return (yield from book(vendor, journal, replace(item, since=None)))
+
+
+def delete_once(
+    hook: MeetingsHook[Any, Any], meeting_id: Any, given_key: str | None, context: Any, *, missing_ok: bool
+) -> bool:
+    """Delete a meeting; one that an earlier try of this task instance was deleting counts as deleted by it.
+
+    Returns:
+        False: it was gone before.
+    """
+    store, ti = context.get("task_state_store"), context.get("ti")
+    if store is None:
+        begun = ti is not None and ti.try_number > 1
+        return hook.delete_meeting(meeting_id, idempotency_key=given_key, missing_ok=missing_ok or begun)
+    begun = store.get(DELETED_KEY) == str(meeting_id)
+    if not begun:
+        store.set(DELETED_KEY, str(meeting_id), retention=never_expire())
+    try:
+        deleted = hook.delete_meeting(meeting_id, idempotency_key=given_key, missing_ok=missing_ok or begun)
+    except MeetingsError as error:
+        if not (begun or error.maybe_sent):
+            _forget_deletion(store)
+        raise
+    if not (begun or deleted):
+        _forget_deletion(store)
+    return deleted or begun
+
+
+def _forget_deletion(store: Any) -> None:
+    """A definite no: this task has deleted nothing, and its next try must not take a 404 for its own doing."""
+    store.set(DELETED_KEY, "", retention=never_expire())
+
+
+def _since(context: Any) -> float | None:
+    """From when on a meeting may be one that this run has made; None: nothing was cleared or tried before.
+
+    With a journal this matters after a clear only, when another map index may have made it.
+    """
+    ti, run = context["ti"], context.get("dag_run")
+    durable = context.get("task_state_store") is not None
+    again = bool(getattr(run, "clear_number", 0)) and is_mapped(ti) if durable else ti.try_number > 1
+    if not again:
+        return None
+    begun = _told(run, "queued_at", "start_date")
+    if getattr(run, "clear_number", 0) or not begun:
+        # A clear gives the run a new start; when it was due stays. Its logical date may be of any age.
+        begun += _told(run, "run_after") or _told(run, "data_interval_end") or _told(run, "logical_date")
+    return min(begun, default=0.0)
+
+
+def _told(run: Any, *names: str) -> list[float]:
+    return [moment.timestamp() for name in names if (moment := getattr(run, name, None)) is not None]

@@ -1,0 +1,186 @@
+"""The connection that a poller keeps: looked up, renewed when it changes, and the sockets that go with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from airflow_provider_meetings.connection.settings import Settings
+from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.core.retry import backoff
+from airflow_provider_meetings.observability.airflow_stats import metrics_of
+from airflow_provider_meetings.polling import Dialect, dialect_of
+from airflow_provider_meetings.polling.criteria import FORGIVEN, is_missing, is_permanent
+from airflow_provider_meetings.polling.limiter import BudgetGate
+from airflow_provider_meetings.transport.aio import AsyncTransport
+from airflow_provider_meetings.vendors import Vendor
+
+__all__ = ["PARALLEL", "Line", "Link"]
+
+#: A connection that was looked up: its settings, the vendor's rules, and the sockets that it may open.
+Line: TypeAlias = tuple[Settings, Vendor, int]
+
+#: Seconds after which the connection is looked up anew, in case that somebody has changed it.
+RENEW = 60.0
+#: Seconds for which a connection is looked for that was never there.
+FIRST_LOOKS = 10.0
+#: Lists that are read at once.
+PARALLEL = 4
+
+_log = logging.getLogger(__name__)
+
+
+class Link:
+    """One connection within one event loop.
+
+    Args:
+        meetings_conn_id: The connection.
+        budget: Returns the rate budget for the connection's settings.
+        look_up: Looks the connection up.
+        transport: Makes the transport.
+        clock: Tells the time in seconds.
+        random: Jitter, between 0 and 1.
+
+    Attributes:
+        settings: What the connection says; None: it was not looked up yet.
+        vendor: The vendor's rules, with a poll's patience.
+        dialect: What a plan has to know of the vendor.
+        transport: The way to the vendor.
+        rate: The rate budget.
+        generation: Goes up with each look-up.
+        reached: Whether the vendor has answered at that address.
+    """
+
+    def __init__(
+        self,
+        meetings_conn_id: str,
+        budget: Callable[[Settings], RateBudget],
+        *,
+        look_up: Callable[[str], Awaitable[Line]],
+        transport: Callable[..., Any] = AsyncTransport,
+        clock: Callable[[], float],
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.meetings_conn_id = meetings_conn_id
+        self.settings: Settings | None = None
+        self.vendor: Any = None
+        self.dialect: Dialect | None = None
+        self.transport: Any = None
+        self.rate = RateBudget()
+        self.generation = 0
+        self.reached = False
+        self._budget = budget
+        self._look_up = look_up
+        self._make_transport = transport
+        self._clock = clock
+        self._random = random
+        self._lost = 0  # look-ups in a row that have failed
+        self._missing_since = math.inf
+        self._looked_up = -math.inf
+        self._gate: BudgetGate | None = None
+        self._retired: list[Any] = []  # somebody may still be reading over them
+        self._doubted = -1  # the generation whose key was refused
+        self._renewing = asyncio.Lock()
+
+    @property
+    def fresh_for(self) -> float:
+        """Seconds until it is to be looked up anew; none or less: now."""
+        return self._looked_up + RENEW - self._clock()
+
+    def doubt(self, seconds: float = 0.0) -> None:
+        """Have it looked up anew after so many seconds."""
+        self._looked_up = self._clock() - RENEW + seconds
+
+    async def renew(self) -> bool:
+        """Look the connection up where that is due; return whether it has changed.
+
+        Where Airflow cannot tell, it is looked up again after a moment, and what is known of it stays.
+
+        Raises:
+            MeetingsError: There is no such connection, or it cannot be right.
+        """
+        async with self._renewing:
+            if self.fresh_for > 0:
+                return False
+            try:
+                return await self._renew()
+            except Exception as error:  # noqa: BLE001 - whatever Airflow's own services may raise
+                self._put_up_with(error)
+                return False
+
+    def _put_up_with(self, error: Exception) -> None:
+        """Have another look later, after an error that waiting may mend; raise any other."""
+        if is_permanent(error):
+            self._missing_since = min(self._missing_since, self._clock())
+            forgiven = FORGIVEN if self.settings is not None else FIRST_LOOKS
+            if not is_missing(error) or self._clock() - self._missing_since >= forgiven:
+                raise error
+        self._lost += 1
+        wait = 1.0 + backoff(self._lost, self._random)
+        _log.warning(
+            "Connection %r cannot be looked up, trying again in %.0f s: %s", self.meetings_conn_id, wait, error
+        )
+        self.doubt(wait)
+
+    async def _renew(self) -> bool:
+        settings, vendor, sockets = await self._look_up(self.meetings_conn_id)
+        self._looked_up = self._clock()
+        self._lost, self._missing_since = 0, math.inf
+        self.generation += 1
+        if settings == self.settings:
+            return False
+        # A poll has patience of its own: it is repeated anyway.
+        patience = replace(vendor.patience, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
+        self.rate = self._budget(settings)
+        gate = BudgetGate(self.rate, self._clock)
+        wide = max(PARALLEL, sockets)
+        transport = self._make_transport(settings, _log, sockets=wide, gate=gate, metrics=metrics_of(settings))
+        await transport.__aenter__()
+        if self._gate is not None:
+            self._gate.close()  # who is held back there need not wait for what the old account has to say
+            self._retired.append(self.transport)
+        self._gate, self.transport = gate, transport
+        rules: Any = vendor
+        self.settings, self.vendor = settings, replace(rules, patience=patience)
+        self.dialect = dialect_of(self.vendor)
+        self.reached = False
+        return True
+
+    async def new_key(self, generation: int) -> bool:
+        """Look for a new key, or address, after one was refused; False: this is the one that was found then.
+
+        Args:
+            generation: The link's when the key was used.
+        """
+        async with self._renewing:
+            if generation < self.generation:
+                return True
+            if self._doubted == generation:
+                return False
+            changed = False
+            with contextlib.suppress(Exception):
+                changed = await self._renew()
+            self._doubted = self.generation
+            return changed
+
+    def trust(self) -> None:
+        """Take note that the vendor has answered, and accepts the key."""
+        self.reached = True
+        self._doubted = -1
+
+    async def close_retired(self) -> None:
+        """Close the sockets of earlier settings: nobody is reading over them any more."""
+        while self._retired:
+            await self._retired.pop().__aexit__(None, None, None)
+
+    async def close(self) -> None:
+        """Close all sockets."""
+        await self.close_retired()
+        if self.transport is not None:
+            await self.transport.__aexit__(None, None, None)

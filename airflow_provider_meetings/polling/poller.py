@@ -1,0 +1,417 @@
+"""The poller: in rounds it asks the vendor what those who wait on a connection want to know.
+
+A trigger joins with its question and leaves with the answer. The poller never ends because of an error that waiting can
+mend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import logging
+import math
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_meetings.connection.settings import Settings
+from airflow_provider_meetings.core.flow import Listing
+from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.core.retry import backoff
+from airflow_provider_meetings.exceptions import (
+    MeetingsAuthError,
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsPermissionError,
+)
+from airflow_provider_meetings.polling import Ask, Dialect, Errand, Planner
+from airflow_provider_meetings.polling.criteria import Question, is_elsewhere, is_permanent
+from airflow_provider_meetings.polling.limiter import Meter, Moved, TooCostly, meter
+from airflow_provider_meetings.polling.live_connection import PARALLEL, Line, Link
+from airflow_provider_meetings.polling.subscriptions import Crowd, Meetings
+from airflow_provider_meetings.transport.aio import AsyncTransport
+
+__all__ = ["Poller"]
+
+#: A round does not take longer than this before those who came meanwhile are planned in.
+ROUND = 15.0
+#: Seconds after which a plan is made anew although nothing has changed: knowledge grows old.
+REPLAN = 300.0
+# What is wrong with the connection, whatever was asked.
+_CONNECTION = (MeetingsAuthError, MeetingsPermissionError, MeetingsConfigurationError)
+# Failures in a row after which it is not the question but the vendor.
+_OUTAGE = 2
+# So many questions are sorted in a few milliseconds.
+_FEW = 100
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Round:
+    """One poll while it goes on."""
+
+    planner: Planner
+    todo: deque[Errand]
+    until: float
+    problems: list[MeetingsError] = field(default_factory=list)
+    requests: int = 0
+    streak: int = 0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Planned:
+    """A plan, and what it was made from."""
+
+    planner: Planner
+    lessons: int
+    asks: tuple[Ask, ...]
+    errands: list[Errand]
+    at: float
+
+    def fails(self, planner: Planner, asks: tuple[Ask, ...], now: float) -> bool:
+        """Whether another plan is needed."""
+        same = self.planner is planner and self.lessons == planner.lessons and self.asks == asks
+        return not same or now - self.at > REPLAN
+
+
+class Poller:
+    """Asks for all who wait on one connection, within one event loop.
+
+    Args:
+        meetings_conn_id: The connection.
+        budget: Returns the rate budget for the connection's settings; it outlives the poller.
+        look_up: Looks the connection up.
+        transport: Makes the transport.
+        random: Jitter, between 0 and 1.
+
+    Attributes:
+        members: How many use it; for who shares it among them.
+    """
+
+    def __init__(
+        self,
+        meetings_conn_id: str,
+        budget: Callable[[Settings], RateBudget],
+        *,
+        look_up: Callable[[str], Awaitable[Line]],
+        transport: Callable[..., Any] = AsyncTransport,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.meetings_conn_id = meetings_conn_id
+        self.members = 0
+        self._random = random
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time
+        self._link = Link(
+            meetings_conn_id, budget, look_up=look_up, transport=transport, clock=self._clock, random=random
+        )
+        self._crowd = Crowd(self._forget)
+        self._readings: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._planner: Planner | None = None
+        self._planned: _Planned | None = None
+        # How it goes.
+        self._failures = 0
+        self._not_before = -math.inf
+        self._last_poll = -math.inf
+        self._last_cost = 0
+        # In a context of its own: its log lines are about all who wait, not about the one who came first.
+        self._task = loop.create_task(
+            self._run(), name=f"meetings-poller-{meetings_conn_id}", context=contextvars.Context()
+        )
+
+    # -- for those who wait
+
+    async def answer(self, question: Question, interval: float, *, first: bool = False) -> Meetings:
+        """Wait until the question is answered with yes; return the meetings found.
+
+        Args:
+            question: What is waited for.
+            interval: Seconds that an answer may be old.
+            first: Nobody has asked this before, on a worker say: an answer of somebody else than the vendor is no
+                trouble on the way then, but a wrong address.
+
+        Raises:
+            MeetingsError: Waiting cannot help.
+        """
+        if self.ended:
+            raise RuntimeError("the poller has ended") from _why(self._task)
+        waiter = self._crowd.join(question, interval, first=first)
+        try:
+            return await waiter
+        finally:
+            self._crowd.leave(waiter)
+
+    async def read(self, meeting_id: Any) -> dict[str, Any]:
+        """Read one meeting, out of the same budget; those who want the same one at once share the request.
+
+        Only after an answer: before, nobody knows whom to ask.
+
+        Args:
+            meeting_id: The meeting.
+
+        Raises:
+            MeetingNotFoundError: There is no such meeting.
+            MeetingsError: It cannot be told.
+        """
+        reading = self._readings.get(str(meeting_id))
+        if reading is None:
+            call = self._link.transport.drive(self._link.vendor.get(meeting_id))
+            reading = self._readings[str(meeting_id)] = asyncio.ensure_future(call)
+            reading.add_done_callback(functools.partial(self._has_read, str(meeting_id)))
+        return dict(await asyncio.shield(reading))
+
+    def _has_read(self, key: str, reading: asyncio.Future[dict[str, Any]]) -> None:
+        del self._readings[key]
+        if not reading.cancelled():
+            reading.exception()  # whoever still waits for it will see it
+
+    @property
+    def vendor(self) -> Any:
+        """The vendor's rules, as of the last answer."""
+        return self._link.vendor
+
+    @property
+    def dialect(self) -> Dialect:
+        """What a plan has to know of the vendor, as of the last answer."""
+        assert self._link.dialect is not None  # noqa: S101 - looked up before
+        return self._link.dialect
+
+    @property
+    def ended(self) -> bool:
+        """Whether it polls no more."""
+        return self._task.done()
+
+    async def close(self) -> None:
+        """End the polling and close the session."""
+        for reading in self._readings.values():
+            reading.cancel()
+        self._task.cancel()
+        ending: set[asyncio.Future[Any]] = {self._task, *self._readings.values()}
+        await asyncio.wait(ending)
+
+    # -- the work
+
+    async def _run(self) -> None:
+        watch = asyncio.create_task(self._watch())
+        try:
+            while True:
+                await self._turn()
+        except BaseException as error:
+            # Nobody is left waiting for a poller that is no more.
+            self._crowd.fail_all(error if isinstance(error, Exception) else RuntimeError("the poller was stopped"))
+            raise
+        finally:
+            watch.cancel()
+            try:
+                await asyncio.wait({watch})
+            finally:
+                await self._link.close()
+
+    async def _turn(self) -> None:
+        """Poll if somebody is due, else wait until somebody is."""
+        wake = self._crowd.wake
+        wake.clear()
+        if (pause := await self._open()) == math.inf:
+            await wake.wait()
+            return
+        if pause:
+            await asyncio.sleep(pause)
+            return
+        await self._crowd.admit(self._link.dialect, self._link.vendor, self._soonest_for)
+        now = self._clock()
+        # While the vendor wants no requests, it is better to wait here, where others can come in, than at the gate.
+        wait = max(self._crowd.soonest - now, self._not_before - now, self._link.rate.wait(now))
+        if wait > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), wait if wait < math.inf else None)
+        else:
+            await self._poll()
+
+    def _soonest_for(self, interval: float) -> float:
+        # A poll that has just been costs nothing for who came too late; a costly one is not repeated for everybody.
+        return self._last_poll + min(interval / 2, 1.0 * self._last_cost)
+
+    def _forget(self, ask: Ask) -> None:
+        if self._planner is not None:
+            self._planner.forget(ask)
+
+    # -- the connection
+
+    async def _watch(self) -> None:
+        """Notice a changed connection also while nothing is asked: for a long interval, in an outage, held back."""
+        while True:
+            await asyncio.sleep(max(1.0, self._link.fresh_for))
+            if len(self._crowd):
+                await self._open()
+
+    async def _open(self) -> float:
+        """Look the connection up when that is due.
+
+        Returns:
+            0: it is there. Otherwise the seconds after which to look again; infinite: there is nobody left to look for.
+        """
+        if self._link.fresh_for > 0:
+            return 0.0
+        try:
+            changed = await self._link.renew()
+        except MeetingsError as error:
+            self._crowd.fail_all(error)
+            return math.inf
+        if changed:
+            self._follow()
+        return 0.0 if self._link.settings is not None else max(0.0, self._link.fresh_for)
+
+    def _follow(self) -> None:
+        """Begin anew with a connection that has changed."""
+        dialect = self._link.dialect
+        assert dialect is not None  # noqa: S101 - looked up before
+        if self._planner is not None:
+            _log.info("Connection %r has changed, asking anew", self.meetings_conn_id)
+        if self._planner is None or self._planner.dialect != dialect:
+            self._planner = Planner(dialect)
+            self._crowd.begin_anew()
+        self._failures = 0
+        self._not_before = -math.inf
+        self._crowd.hurry()
+
+    # -- a poll
+
+    async def _poll(self) -> None:
+        planner, transport, now = self._planner, self._link.transport, self._clock()
+        assert planner is not None  # noqa: S101 - looked up before
+        due = self._crowd.due()
+        shortest = min(entry.interval for entry in due)
+        self._last_poll = now
+        todo = deque(await self._plan(planner, tuple([entry.ask for entry in due])))
+        rnd = _Round(planner, todo, now + ROUND)
+        if self._failures and todo:
+            await self._errand(rnd, todo.popleft())  # one alone finds out whether the trouble is over
+        if len(rnd.todo) == 1:
+            await self._work(rnd)
+        elif rnd.todo and not rnd.over:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(PARALLEL, len(rnd.todo))):
+                    group.create_task(self._work(rnd))
+        self._last_cost = rnd.requests
+        await self._link.close_retired()
+        if rnd.over and self._link.transport is transport:  # else it went wrong on a way that is left now
+            self._failures += 1
+            wait = shortest + backoff(self._failures, self._random)
+            self._not_before = self._clock() + wait
+            self._link.doubt()  # it may have been given another host
+            _log.warning(
+                "%d waiting on connection %r were not answered, asking again in %.0f s: %s",
+                len(self._crowd),
+                self.meetings_conn_id,
+                wait,
+                rnd.problems[-1],
+            )
+        elif rnd.problems:
+            _log.warning(
+                "%d question(s) to connection %r were not answered, asking again later: %s",
+                len(rnd.problems),
+                self.meetings_conn_id,
+                rnd.problems[-1],
+            )
+
+    async def _plan(self, planner: Planner, asks: tuple[Ask, ...]) -> list[Errand]:
+        """Plan a poll, or take the last plan again when nothing has changed since."""
+        now = self._clock()
+        if self._planned is None or self._planned.fails(planner, asks, now):
+            lessons = planner.lessons
+            # Some hundred questions take a while to sort: not on the event loop.
+            few = len(asks) <= _FEW
+            errands = planner.plan(asks, now) if few else await asyncio.to_thread(planner.plan, asks, now)
+            self._planned = _Planned(planner, lessons, asks, errands, now)
+        return self._planned.errands
+
+    async def _work(self, rnd: _Round) -> None:
+        while rnd.todo and not rnd.over and self._clock() < rnd.until:
+            await self._errand(rnd, rnd.todo.popleft())
+
+    async def _errand(self, rnd: _Round, errand: Errand) -> None:
+        """Read one list, and answer those who are waiting for it."""
+        planner, transport, generation = rnd.planner, self._link.transport, self._link.generation
+        if planner is not self._planner or not any(ask in self._crowd.entries for ask in errand.serves):
+            return
+        count, started, meetings = Meter(errand.limit), self._clock(), list[dict[str, Any]]()
+        problem: MeetingsError | None = None
+        token = meter.set(count)
+        try:
+            listing: Listing = self._link.vendor.listing(errand.ask.window, dict(errand.ask.filters))
+            async for page in transport.pages(listing):
+                meetings += page.items
+        except MeetingsError as error:
+            problem = error
+        finally:
+            meter.reset(token)
+            rnd.requests += count.count
+        if isinstance(problem, Moved) or self._link.transport is not transport:
+            rnd.todo.appendleft(errand)
+            return
+        if isinstance(problem, TooCostly):
+            dates = [planner.dialect.date(meeting) for meeting in meetings]
+            planner.give_up(errand.ask, count.count, dates, self._clock())
+            rnd.todo.extendleft(reversed(planner.plan(errand.serves, self._clock())))
+        elif problem is not None:
+            await self._trouble(rnd, errand, problem, generation)
+        else:
+            if self._failures:
+                self._link.rate.calm(self._clock())  # the vendor has just come back: no crowd at its door
+            rnd.streak = self._failures = 0
+            self._link.trust()
+            await self._crowd.serve(errand, meetings, planner, requests=count.count, started=started)
+        if errand.speaks_for:
+            # Not refused, then: those who are still there ask for themselves.
+            rnd.todo.extend(Errand(ask, [ask]) for ask in errand.speaks_for if ask in self._crowd.entries)
+
+    async def _trouble(self, rnd: _Round, errand: Errand, error: MeetingsError, generation: int) -> None:
+        """Tell an error that waiting can mend from one that it cannot, and whom it concerns."""
+        if isinstance(error, MeetingsAuthError) and await self._link.new_key(generation):
+            self._follow()
+            rnd.todo.appendleft(errand)
+            return
+        if isinstance(error, _CONNECTION):
+            rnd.todo.clear()
+            self._crowd.fail_all(error)
+            return
+        if is_permanent(error):
+            self._refused(rnd, errand, error)
+            return
+        if is_elsewhere(error) and not self._link.reached:
+            self._crowd.fail_firsts(error)
+        now = self._clock()
+        entries = [self._crowd.entries[ask] for ask in errand.serves if ask in self._crowd.entries]
+        for entry in entries:
+            entry.failures += 1
+        wait = max((backoff(entry.failures, self._random) for entry in entries[:1]), default=0.0)
+        for entry in entries:
+            entry.due = now + entry.interval + wait
+        rnd.problems.append(error)
+        rnd.streak += 1
+        # One list that fails is its own trouble; several in a row, or the only one, are the vendor's.
+        rnd.over = rnd.streak >= _OUTAGE or self._failures > 0 or error.status == 429 or not rnd.todo  # noqa: PLR2004
+
+    def _refused(self, rnd: _Round, errand: Errand, error: MeetingsError) -> None:
+        if errand.serves == [errand.ask]:
+            for ask in (errand.ask, *errand.speaks_for):
+                self._crowd.refuse(ask, error)
+            return
+        # It was our own question: nobody is to blame for it. But where one of them is refused as well, with the same
+        # window, it is the window, and nobody else with it has to ask.
+        rnd.planner.give_up(errand.ask, len(errand.serves) + 1_000_000, (), self._clock())
+        same = [ask for ask in errand.serves if ask.window == errand.ask.window]
+        rest = [ask for ask in errand.serves if ask.window != errand.ask.window]
+        if same:
+            rnd.todo.appendleft(Errand(same[0], [same[0]], speaks_for=tuple(same[1:])))
+        rnd.todo.extend(Errand(ask, [ask]) for ask in rest)
+
+
+def _why(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()

@@ -1,0 +1,66 @@
+"""One poller for all who wait on a connection in one triggerer: who shares which.
+
+It is there from the first who joins until the last has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Hashable
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from airflow_provider_meetings.connection.settings import HiringCenterSettings, Settings
+from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.hooks.resolve import ahook_for
+from airflow_provider_meetings.polling.live_connection import Line
+from airflow_provider_meetings.polling.poller import Poller
+
+__all__ = ["poller_for"]
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """What one event loop has."""
+
+    pollers: dict[str, Poller] = field(default_factory=dict)
+    budgets: dict[tuple[Hashable, ...], RateBudget] = field(default_factory=dict)
+
+    def budget(self, settings: Settings) -> RateBudget:
+        """Return the budget of a connection's account: the vendors count by API key.
+
+        It stays when the poller goes: the vendor does not forget either.
+        """
+        limits: tuple[tuple[int, float], ...] = ()
+        if isinstance(settings, HiringCenterSettings):
+            limits = ((settings.rate_limit_per_minute, 60.0), (settings.rate_limit_per_hour, 3600.0))
+        account = (settings.base_url, hash(settings.secrets), limits)
+        return self.budgets.setdefault(account, RateBudget(limits))
+
+
+_shelves: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shelf] = WeakKeyDictionary()
+
+
+async def _look_up(conn_id: str) -> Line:
+    hook = await ahook_for(conn_id)
+    line: Line = await hook.aparts()
+    return line
+
+
+@contextlib.asynccontextmanager
+async def poller_for(meetings_conn_id: str) -> AsyncIterator[Poller]:
+    """Join those who wait on a connection in this event loop; the last to leave ends the polling."""
+    shelf = _shelves.setdefault(asyncio.get_running_loop(), _Shelf())
+    poller = shelf.pollers.get(meetings_conn_id)
+    if poller is None or poller.ended:
+        poller = shelf.pollers[meetings_conn_id] = Poller(meetings_conn_id, shelf.budget, look_up=_look_up)
+    poller.members += 1
+    try:
+        yield poller
+    finally:
+        poller.members -= 1
+        if not poller.members:
+            if shelf.pollers.get(meetings_conn_id) is poller:
+                del shelf.pollers[meetings_conn_id]
+            await poller.close()

@@ -1,0 +1,327 @@
+"""How Builder Prime is read: its lists, its reference data, its envelopes, its errors."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_meetings.core.flow import Call, Listing, Page, Parallel, Request, Response
+from airflow_provider_meetings.core.retry import Budget, Patience, attempt
+from airflow_provider_meetings.core.times import DAY, Window, to_epoch_ms
+from airflow_provider_meetings.exceptions import (
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsPermissionError,
+    MeetingsProtocolError,
+)
+from airflow_provider_meetings.vendors.fields import check_filters, check_id
+from airflow_provider_meetings.vendors.responses import Complaint, Helpdesk, decode, is_gone
+
+__all__ = ["FILTERS", "MEETINGS", "BuilderPrimeReader"]
+
+#: The list's filters. Its window and its pages are this module's business.
+FILTERS: Mapping[str, str] = {"opportunity-id": "number", "employee-id": "number"}
+
+#: "limit: … The maximum is 100."
+PAGE_SIZE = 100
+
+MEETINGS = "/meetings/v1"
+
+# A full page tells at least how dense the meetings lie: ask next for spans that should fill this much of a page.
+_GOOD_FILL = 0.7
+_MOST_PARTS = 64
+_MOST_READINGS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderPrimeReader:
+    """Reads from Builder Prime.
+
+    Attributes:
+        helpdesk: Makes the errors.
+        patience: How long a call may try.
+        key_fields: In which field of the connection the key for a scope stands, for messages.
+        max_window: The longest window that the vendor takes, in milliseconds (public clients slice at 30 days, the
+            server refuses more than 31).
+        parallel: Requests at once while a list is read.
+        page_size: Meetings a page.
+    """
+
+    helpdesk: Helpdesk
+    patience: Patience = field(default_factory=Patience)
+    key_fields: Mapping[str, str] = field(default_factory=dict)
+    max_window: int = 31 * DAY
+    parallel: int = 4
+    page_size: int = PAGE_SIZE
+
+    def get(self, meeting_id: Any) -> Call[dict[str, Any]]:
+        """Retrieving a Single Meeting Record."""
+        return (yield from self._one(MEETINGS, check_id(meeting_id), "meetings.read"))
+
+    def listing(self, window: Window, filters: Any = None) -> Listing:
+        """Listing Multiple Meeting Records, of a window that is bounded on both sides, earliest slice first.
+
+        The vendor has page numbers, no order, no total: while pages are turned, a meeting that goes pulls another one
+        across the boundary between two of them, unseen. So pages are not turned. A window that fills a page is cut into
+        smaller ones until each fits on one page, and each answer is complete in itself. Pages are turned only where
+        that cannot work, inside one millisecond or on a server that does not keep the bounds, and then until two
+        readings agree.
+
+        Raises:
+            MeetingsConfigurationError: The window is open on a side ("Required: start-date-from, start-date-to").
+        """
+        query = check_filters("Builder Prime", FILTERS, filters)
+        if window.start is None or window.end is None:
+            raise MeetingsConfigurationError(
+                "Builder Prime lists meetings of a window only: give both window_start and window_end."
+            )
+        # What is asked is a millisecond wider than the slice and must not be longer than allowed.
+        return self._read(window.split(self.max_window - 1), query, Budget(self.patience))
+
+    def _read(self, spans: Iterator[Window], query: tuple[tuple[str, str], ...], whole: Budget) -> Listing:
+        while batch := [span for _, span in zip(range(self.parallel), spans, strict=False)]:
+            budgets = [whole.aside() for _ in batch]
+            calls = [self._page(span, query, budget=budget) for span, budget in zip(batch, budgets, strict=True)]
+            pages = yield Parallel(calls)
+            whole.slept = max(budget.slept for budget in budgets)
+            pages.reverse()
+            for span in batch:
+                items, _ = pages.pop()
+                starts = [self._start(item) for item in items]
+                if len(items) < self.page_size:
+                    items = [item for item, start in zip(items, starts, strict=True) if start in span]
+                    yield Page(items)
+                elif _width(span) > 1 and all(_asked(span, start) for start in starts):
+                    parts = self._parts(span, starts)
+                    del items
+                    yield from self._read(span.split(-(-_width(span) // parts)), query, whole)
+                else:
+                    items = yield from self._by_number(span, query, whole)
+                    yield Page(items)
+
+    def _parts(self, span: Window, starts: list[int]) -> int:
+        """Guess into how many parts to cut a span that fills a page; only the number of requests hangs on it."""
+        spread = max(1, max(starts) - min(starts))
+        expected = self.page_size * _width(span) / spread
+        return max(2, min(_MOST_PARTS, round(expected / (_GOOD_FILL * self.page_size))))
+
+    def _by_number(
+        self, span: Window, query: tuple[tuple[str, str], ...], whole: Budget | None = None
+    ) -> Call[list[dict[str, Any]]]:
+        """Turn the pages of a span until two readings agree.
+
+        A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
+        went away, which the next reading shows. So a reading that saw one twice does not count.
+        """
+        whole = whole or Budget(self.patience)
+        before: dict[str, dict[str, Any]] | None = None
+        for _ in range(_MOST_READINGS):
+            found: dict[str, dict[str, Any]] = {}
+            seen, number = 0, 0
+            while True:
+                budget = whole.aside()
+                items, _ = yield from self._page(span, query, number, budget)
+                whole.slept = budget.slept
+                seen += len(items)
+                known = len(found)
+                found |= {str(item.get("id")): item for item in items}
+                if len(items) < self.page_size:
+                    break
+                if len(found) == known:
+                    raise _distrust("Builder Prime repeats a full page: its list has no end.")
+                number += 1
+            if before is not None and before.keys() == found.keys():
+                return [item for item in found.values() if self._start(item) in span]
+            before = found if seen == len(found) else None
+        raise _distrust(f"Builder Prime's list of {span} was another one each time it was read.")
+
+    def _page(
+        self, span: Window, query: tuple[tuple[str, str], ...], number: int = 0, budget: Budget | None = None
+    ) -> Call[tuple[list[dict[str, Any]], Response]]:
+        """Ask for a page of a span.
+
+        Whether the vendor's bounds are inclusive is not known: the span is asked for with a millisecond more before it,
+        and what is not in it is left out by the caller.
+        """
+        assert span.start is not None  # noqa: S101 - slices are bounded
+        params = (
+            *query,
+            ("start-date-from", str(span.start - 1)),
+            ("start-date-to", str(span.end)),
+            ("limit", str(self.page_size)),
+            ("page", str(number)),
+        )
+        request = Request("GET", MEETINGS, params=params, scope="meetings.read")
+        return (yield from self._many(request, budget))
+
+    def _start(self, item: Mapping[str, Any]) -> int:
+        try:
+            return to_epoch_ms(item.get("startDateTime"))
+        except ValueError as error:
+            raise _distrust(
+                f"Builder Prime lists a meeting (id {item.get('id')}) whose startDateTime cannot be read: {error}"
+            ) from None
+
+    def types(self) -> Call[list[dict[str, Any]]]:
+        """Listing Meeting Types."""
+        return (yield from self._all("/meeting-types/v1", "meetingtypes.read"))
+
+    def type(self, type_id: Any) -> Call[dict[str, Any]]:
+        """Retrieving a Single Meeting Type."""
+        return (yield from self._one("/meeting-types/v1", check_id(type_id, "meeting_type_id"), "meetingtypes.read"))
+
+    def results(self) -> Call[list[dict[str, Any]]]:
+        """Listing Meeting Results."""
+        return (yield from self._all("/meeting-results/v1", "meetingresults.read"))
+
+    def result(self, result_id: Any) -> Call[dict[str, Any]]:
+        """Retrieving a Single Meeting Result."""
+        path = "/meeting-results/v1"
+        return (yield from self._one(path, check_id(result_id, "meeting_result_id"), "meetingresults.read"))
+
+    def _all(self, path: str, scope: str) -> Call[list[dict[str, Any]]]:
+        found: dict[str, dict[str, Any]] = {}
+        number, whole = 0, Budget(self.patience)
+        while True:
+            params = (("limit", str(self.page_size)), ("page", str(number)))
+            request = Request("GET", path, params=params, scope=scope)
+            budget = whole.aside()
+            items, response = yield from self._many(request, budget)
+            whole.slept = budget.slept
+            known = len(found)
+            found |= {str(item.get("id")): item for item in items}
+            if len(items) < self.page_size:
+                return list(found.values())
+            if len(found) == known:
+                if len(items) > self.page_size:
+                    return list(found.values())  # neither the limit nor the page has an effect: it was all of them
+                raise self.helpdesk.broken(request, response, "it repeats a full page: what is on the next is not told")
+            number += 1
+
+    # -- envelopes
+
+    def _one(self, path: str, record_id: str, scope: str) -> Call[dict[str, Any]]:
+        return (yield from self._expect(Request("GET", f"{path}/{record_id}", scope=scope), record_id))
+
+    def _expect(self, request: Request, record_id: str) -> Call[dict[str, Any]]:
+        """Ask for one record by its id."""
+        budget = Budget(self.patience)
+        response = yield from attempt(request, budget)
+        try:
+            data = self._content(request, response).get("data")
+        except MeetingsError as error:
+            error.maybe_sent = error.maybe_sent or budget.unsettled
+            raise
+        if not isinstance(data, dict):
+            raise self.helpdesk.broken(request, response, "there is no record in `data`")
+        if str(data.get("id", record_id)) != record_id:
+            raise self.helpdesk.broken(
+                request, response, f"it speaks of record {data['id']} where {record_id} was asked for"
+            )
+        return data
+
+    def _many(self, request: Request, budget: Budget | None = None) -> Call[tuple[list[dict[str, Any]], Response]]:
+        response = yield from attempt(request, budget or Budget(self.patience))
+        data = self._content(request, response).get("data")
+        if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+            raise self.helpdesk.broken(request, response, "there is no list in `data`")
+        if any(item.get("id") in (None, "") for item in data):
+            raise self.helpdesk.broken(request, response, "a record in it has no id")  # it cannot be told from others
+        return data, response
+
+    def _content(self, request: Request, response: Response) -> dict[str, Any]:
+        """Open the envelope. A failure can come with a 2xx status: always look at `success`."""
+        content = {"success": True} if is_gone(request, response) else decode(response.body)
+        fine = 200 <= response.status < 300
+        if fine and content is None:
+            raise self.helpdesk.broken(request, response, "it is not a JSON object")
+        if fine and content and content.get("success") is True:
+            return content
+        complaint = _complaint(content)
+        if fine and complaint is None:
+            raise self.helpdesk.broken(request, response, "`success` is not true in it, and no error explains why")
+        status = _meant(complaint) if fine else response.status
+        field_name = self.key_fields.get(request.scope, "password")
+        raise self.helpdesk.error(request, response, complaint, key_field=field_name, status=status)
+
+    def check(self, own_keys: Sequence[str] = ()) -> Call[str]:
+        """Make the cheapest read with each key of the connection.
+
+        What a key may write cannot be tried without writing: of those keys it is only told that the vendor knows them.
+
+        Args:
+            own_keys: The writing scopes for which the connection has a key of their own.
+
+        Raises:
+            MeetingsError: A key is not accepted, or meetings.read is missing.
+        """
+        day = (("start-date-from", "1740000000000"), ("start-date-to", "1740086400000"))
+        first = (("limit", "1"), ("page", "0"))
+        yield from self._many(Request("GET", MEETINGS, params=day + first, scope="meetings.read"))
+        granted, missing = ["meetings.read"], []
+        for path, scope in (("/meeting-types/v1", "meetingtypes.read"), ("/meeting-results/v1", "meetingresults.read")):
+            try:
+                yield from self._many(Request("GET", path, params=first, scope=scope))
+                granted.append(scope)
+            except MeetingsPermissionError:
+                missing.append(scope)
+        for scope in own_keys:
+            # A refusal for want of a scope is fine here: the vendor knows the key, it is not meant for reading.
+            with contextlib.suppress(MeetingsPermissionError):
+                yield from self._many(Request("GET", MEETINGS, params=day + first, scope=scope))
+        lacking = f". Missing scopes: {', '.join(missing)}" if missing else ""
+        known = f". It knows the keys for {', '.join(own_keys)}; what they may write is not tried" if own_keys else ""
+        return f"Builder Prime granted {', '.join(granted)}{lacking}{known}"
+
+
+def _distrust(problem: str) -> MeetingsProtocolError:
+    """Make the error for pages that are fine each by itself, and no list together."""
+    return MeetingsProtocolError(problem, status=200, method="GET", path=MEETINGS)
+
+
+def _width(span: Window) -> int:
+    assert span.start is not None  # noqa: S101 - slices are bounded
+    assert span.end is not None  # noqa: S101
+    return span.end - span.start
+
+
+def _asked(span: Window, start: int) -> bool:
+    """Whether a meeting lies in the bounds that were asked for, both included."""
+    assert span.start is not None  # noqa: S101 - slices are bounded
+    assert span.end is not None  # noqa: S101
+    return span.start - 1 <= start <= span.end
+
+
+def _complaint(content: Mapping[str, Any] | None) -> Complaint | None:
+    """Read ``{"success": false, "errors": [{"code": "...", "message": "..."}]}``."""
+    if not content or content.get("success") is not False:
+        return None
+    errors = content.get("errors")
+    if not isinstance(errors, list) or not errors:
+        return None
+    rows = [error if isinstance(error, Mapping) else {"message": error} for error in errors]
+    code = rows[0].get("code")
+    texts = [" ".join(str(row[name]) for name in ("code", "message") if row.get(name)) for row in rows]
+    return Complaint(None if code is None else str(code), "; ".join(text for text in texts if text))
+
+
+#: Words of error codes and the status that they amount to, where a failure comes with a 2xx status.
+_MEANINGS = (
+    (("UNAUTHORIZED", "UNAUTHENTICATED", "INVALID_API_KEY", "INVALID_KEY"), 401),
+    (("FORBIDDEN", "PERMISSION", "SCOPE"), 403),
+    (("NOT_FOUND", "NOTFOUND"), 404),
+    (("CONFLICT",), 409),
+    (("RATE_LIMIT", "TOO_MANY"), 429),
+    (("INTERNAL", "SERVER_ERROR", "UNAVAILABLE", "TIMEOUT"), 500),
+)
+
+
+def _meant(complaint: Complaint | None) -> int:
+    """The HTTP status that an error code amounts to; 400 where it says nothing else."""
+    code = re.sub(r"[^A-Z0-9]+", "_", (complaint.code or "").upper()) if complaint else ""
+    if code.isdigit() and 400 <= int(code) < 600:
+        return int(code)
+    return next((status for words, status in _MEANINGS if any(word in code for word in words)), 400)

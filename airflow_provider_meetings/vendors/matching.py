@@ -1,0 +1,168 @@
+"""Telling the meeting that a lost request made from those that only look like it.
+
+A create that was not answered either happened or did not. Where the vendor cannot be asked by key, it is looked for: a
+meeting that equals the one sent, in every field that both shapes have, and that was not there before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from airflow_provider_meetings.core.flow import Response
+from airflow_provider_meetings.core.retry import server_time
+from airflow_provider_meetings.core.times import Window, to_epoch_ms
+from airflow_provider_meetings.exceptions import MeetingConflictError
+
+__all__ = ["Intent", "Likeness", "agrees", "around", "glimpse", "is_replay", "same_moment", "same_number", "same_text"]
+
+# A vendor's clock is told in whole seconds, and the request took a moment to arrive.
+_SLACK = 5_000
+# Where only the day of the creation is told, or the vendor's clock is not, a date this near says nothing.
+_BLUR = 36 * 3_600_000
+_MINUTE = 60_000
+_SECOND = 1000
+# Of a meeting that was not among the look-alikes before, a date of creation so many seconds before says that it was
+# moved there. It is only a second witness: clocks of two workers may differ.
+_ELDER = 600.0
+# Vendors cut texts that are too long for them, at this many characters or more.
+_CUT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A create that was sent and whose outcome is not known.
+
+    Attributes:
+        body: What was sent.
+        key: The idempotency key that it was sent under.
+        first_sent: When it was first sent, in seconds since the epoch.
+        in_flight_until: When the last send of it can no longer be on its way, likewise.
+        known: Ids of the meetings that looked alike before the first send; None: nobody looked, so that only their
+            creation dates can tell.
+    """
+
+    body: Mapping[str, Any] = field(repr=False)
+    key: str
+    first_sent: float
+    in_flight_until: float
+    known: frozenset[str] | None = None
+
+    def choose(self, found: Sequence[dict[str, Any]], response: Response, created_field: str) -> dict[str, Any] | None:
+        """Pick the meeting that the create made out of those that look like it; None: it is not among them.
+
+        Args:
+            found: The meetings that look like it.
+            response: The answer that listed them; it tells the vendor's clock.
+            created_field: Where a meeting says when it was made.
+
+        Raises:
+            MeetingConflictError: Several could be it, or one that cannot be told from an older one. All are named.
+        """
+        looked = self.known is not None
+        fresh = [meeting for meeting in found if self.known is None or str(meeting.get("id")) not in self.known]
+        since = self.first_sent - _ELDER if looked else self.first_sent
+        verdicts = [(meeting, made_since(since, meeting.get(created_field), response)) for meeting in fresh]
+        candidates = [meeting for meeting, new in verdicts if new is not False]
+        if len(candidates) == 1 and (looked or all(new is not None for _, new in verdicts)):
+            return candidates[0]
+        if not candidates and looked:
+            candidates = fresh  # each was made before and moved here since; or the vendor's dates mislead
+        if not candidates:
+            return None
+        raise undecided(candidates)
+
+
+def undecided(candidates: Sequence[Mapping[str, Any]]) -> MeetingConflictError:
+    """Make the error for meetings that cannot be told apart."""
+    ids = ", ".join(str(meeting.get("id")) for meeting in candidates)
+    return MeetingConflictError(
+        "It cannot be told which meeting is this task's own: equal to it in all that can be compared are the meetings "
+        f"{ids}. Look at them in the CRM, delete what is too many, and clear the task."
+    )
+
+
+def made_since(since: float, created: Any, response: Response) -> bool | None:
+    """Whether a meeting was made after a moment of our clock; None: it cannot be told.
+
+    Args:
+        since: The moment, in seconds since the epoch.
+        created: When it was made, as the vendor says.
+        response: The answer that says so; it tells the vendor's clock.
+    """
+    try:
+        made = to_epoch_ms(created)
+    except ValueError:
+        return None
+    told, clock = server_time(response)
+    threshold = round((since + clock - response.received_at) * 1000) - _SLACK
+    if made >= threshold:
+        return True
+    exact = told and made % _MINUTE != 0
+    return False if exact or made < threshold - _BLUR else None
+
+
+def is_replay(created: Any, sent_at: float) -> bool:
+    """Whether a meeting that answers a create is older than the create: the vendor replayed an earlier answer."""
+    try:
+        return to_epoch_ms(created) < sent_at * 1000 - _MINUTE
+    except ValueError:
+        return False
+
+
+#: Fields of the shape that create takes; the names that stand for each in the shapes that come back; how they compare.
+Likeness: TypeAlias = Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]]
+
+_ABSENT = object()
+
+
+def agrees(sent: Mapping[str, Any], stored: Mapping[str, Any], likeness: Likeness) -> bool:
+    """Whether a meeting equals what was sent, in every field that can be compared."""
+    for name, (stored_names, same) in likeness.items():
+        value = next((stored[stored_name] for stored_name in stored_names if stored_name in stored), _ABSENT)
+        if name in sent and value is not _ABSENT and not same(sent[name], value):
+            return False
+    return True
+
+
+def glimpse(stored: Mapping[str, Any], *likenesses: Likeness) -> str:
+    """Return a fingerprint of a meeting's comparable fields, to notice later that somebody changed them."""
+    names = sorted({name for likeness in likenesses for names, _ in likeness.values() for name in names})
+    seen = {name: stored[name] for name in names if name in stored}
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+
+
+def same_text(sent: Any, stored: Any) -> bool:
+    """Whether two texts are one but for white space, case, escapes and a lost end: what vendors do to texts."""
+    ours, theirs = _tidy(sent), _tidy(stored)
+    return ours == theirs or (len(theirs) >= _CUT and ours.startswith(theirs))
+
+
+def _tidy(value: Any) -> str:
+    text = unicodedata.normalize("NFC", html.unescape(str(value or "")))
+    return " ".join(text.split()).casefold()
+
+
+def same_number(sent: Any, stored: Any) -> bool:
+    """Whether two ids are one, be they numbers or digits."""
+    return str(sent) == str(stored)
+
+
+def same_moment(sent: Any, stored: Any) -> bool:
+    """Whether two moments are one, however they are written, and be it to the second or the minute only."""
+    try:
+        ours, theirs = to_epoch_ms(sent), to_epoch_ms(stored)
+    except ValueError:
+        return False
+    return ours == theirs or any(theirs % unit == 0 and abs(theirs - ours) < unit for unit in (_SECOND, _MINUTE))
+
+
+def around(moment: int) -> Window:
+    """Return where a meeting at a moment is found, also where the vendor keeps the second or the minute only."""
+    low = moment // _MINUTE * _MINUTE
+    return Window(moment, moment + 1) if low == moment else Window(low, low + _MINUTE + 1)

@@ -1,0 +1,1 @@
+"""From two looks at a window of meetings to the events between them."""

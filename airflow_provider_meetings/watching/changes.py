@@ -1,0 +1,305 @@
+"""What happened to the meetings of a window between two looks at it: pure, no clock, no socket.
+
+A snapshot is what was known after the last look: for each meeting in the window its fields and a revision that goes up
+with every change that is told of it. Comparing it with a new look gives changes; applying these to the snapshot gives
+the next one. A change carries the event that tells of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from airflow_provider_meetings.core.times import DAY, Window, to_epoch_ms
+
+__all__ = ["KINDS", "Change", "Entry", "Listed", "Look", "Shape", "Snapshot", "arrivals", "departures", "fields_of"]
+
+KINDS = ("created", "changed", "moved_in", "moved_out", "gone")
+
+Event: TypeAlias = dict[str, Any]
+
+#: Fields that say when somebody touched a meeting. That alone is no change; what was changed is.
+TOUCHED = frozenset({"updatedAt", "updatedDate", "modifiedAt", "modifiedDate", "lastModified", "lastModifiedDate"})
+# Longer values are kept, compared and told as their beginning and a digest, so that an event fits into a row.
+_LONG = 500
+_PREVIEW = 120
+# Where a meeting has so many fields that they are more than this, each is kept shorter.
+_LARGE = 8_000
+_SHORT = 60
+# The vendor's clock and ours.
+_SLACK = 5_000
+# Where only the day of the creation is told, in whatever time zone.
+_MINUTE = 60_000
+_BLUR = DAY + DAY // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What has to be known of a vendor's meetings.
+
+    Attributes:
+        vendor: The vendor's name.
+        date_field: When a meeting begins.
+        created_field: When it was made.
+    """
+
+    vendor: str
+    date_field: str
+    created_field: str
+
+    def date(self, meeting: Mapping[str, Any]) -> int:
+        """When a meeting begins, in Unix milliseconds."""
+        return to_epoch_ms(meeting.get(self.date_field))
+
+    def created(self, meeting: Mapping[str, Any]) -> int | None:
+        """When a meeting was made, in Unix milliseconds; None: it does not say."""
+        try:
+            return to_epoch_ms(meeting.get(self.created_field))
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is kept of a meeting: its fields, bounded, and the revision that they are of."""
+
+    rev: int
+    fields: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What was known after the last look.
+
+    Attributes:
+        window: What was looked at.
+        taken_at: When that was, in Unix milliseconds.
+        epoch: When the first look was; it keeps the ids of events apart from those of an earlier life.
+        floor: The highest revision that any meeting had that has left.
+        settled: Whether the first look has been told, or needs not be.
+        entries: The meetings in the window, by their ids as text.
+    """
+
+    window: Window
+    taken_at: int
+    epoch: int
+    floor: int = 0
+    settled: bool = True
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Take changes in."""
+        for change in changes:
+            if change.entry is not None:
+                self.entries[change.key] = change.entry
+            elif (old := self.entries.pop(change.key, None)) is not None:
+                self.floor = max(self.floor, old.rev)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A meeting as it was listed."""
+
+    date: int
+    fields: dict[str, Any]
+    made_at: int | None
+    untouched: bool
+
+    @classmethod
+    def of(cls, meeting: Mapping[str, Any], shape: Shape) -> Listed:
+        """Take what is needed of a meeting."""
+        made = meeting.get(shape.created_field)
+        touched = [meeting[name] for name in TOUCHED if meeting.get(name) is not None]
+        untouched = made is not None and bool(touched) and all(moment == made for moment in touched)
+        return cls(shape.date(meeting), fields_of(meeting), shape.created(meeting), untouched)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at a window.
+
+    Attributes:
+        shape: Whose meetings they are.
+        scope: What is watched, as a digest; it goes into the ids of events.
+        connection: The connection, for the events.
+        window: Which dates count.
+        taken_at: When it was, in Unix milliseconds.
+        listed: Every meeting that is in this window or in that of the last look, by its id as text.
+    """
+
+    shape: Shape
+    scope: str
+    connection: str
+    window: Window
+    taken_at: int
+    listed: Mapping[str, Listed]
+
+    @classmethod
+    def of(cls, meetings: Iterable[Mapping[str, Any]], **known: Any) -> Look:
+        """Take what was listed; a meeting that was moved meanwhile may be there twice, and its last place counts."""
+        shape: Shape = known["shape"]
+        listed: dict[str, Listed] = {}
+        latest: dict[str, str] = {}
+        for meeting in meetings:
+            if meeting.get("id") in (None, ""):
+                continue  # it could not be told from the next one like it
+            key = str(meeting["id"])
+            touched = max((str(meeting[name]) for name in TOUCHED if meeting.get(name) is not None), default="")
+            if key not in listed or touched >= latest[key]:
+                listed[key], latest[key] = Listed.of(meeting, shape), touched
+        return cls(**known, listed=listed)
+
+    def snapshot(self, *, empty: bool = False) -> Snapshot:
+        """Make the first snapshot of it; an empty one has everything told yet."""
+        inside = {} if empty else {k: Entry(1, one.fields) for k, one in self.listed.items() if one.date in self.window}
+        return Snapshot(self.window, self.taken_at, self.taken_at, settled=not empty, entries=inside)
+
+    def missing(self, snapshot: Snapshot) -> list[str]:
+        """Return the ids of those that are known and were not listed."""
+        return sorted(key for key in snapshot.entries if key not in self.listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to a meeting.
+
+    Attributes:
+        key: The meeting's id as text.
+        entry: What is known of it now; None: it is in the window no more.
+        event: What tells of it.
+    """
+
+    key: str
+    entry: Entry | None
+    event: Event
+
+
+def arrivals(snapshot: Snapshot, look: Look) -> list[Change]:
+    """Compare the meetings that were listed with the snapshot; earliest meeting first."""
+    found: list[tuple[int, Change]] = []
+    for key, listed in look.listed.items():
+        old, inside = snapshot.entries.get(key), listed.date in look.window
+        if old is None and inside:
+            found.append((listed.date, _entered(snapshot, look, key, listed)))
+        elif old is not None and not inside:
+            before, after = _differences(old.fields, listed.fields)
+            found.append((listed.date, _left(snapshot, look, key, after, listed.date)))
+        elif old is not None and old.fields != listed.fields:
+            before, after = _differences(old.fields, listed.fields)
+            entry = Entry(old.rev + 1, listed.fields)
+            event = _event(snapshot, look, key, kind="changed", before=before, after=after, rev=entry.rev)
+            found.append((listed.date, Change(key, entry, event)))
+    return [change for _, change in sorted(found, key=lambda pair: (pair[0], pair[1].key))]
+
+
+def departures(snapshot: Snapshot, look: Look, verdicts: Mapping[str, Mapping[str, Any] | None]) -> list[Change]:
+    """Tell of meetings that were not listed any more.
+
+    Args:
+        snapshot: What was known.
+        look: What was listed.
+        verdicts: What became of each: the meeting as it is now, elsewhere; or None, there is no such meeting.
+    """
+    return [_departure(snapshot, look, key, meeting) for key, meeting in sorted(verdicts.items())]
+
+
+def _departure(snapshot: Snapshot, look: Look, key: str, meeting: Mapping[str, Any] | None) -> Change:
+    old = snapshot.entries[key]
+    if meeting is not None:
+        # One that was read by itself may have other fields than one that was listed: what both have is compared.
+        now = fields_of(meeting)
+        _, after = _differences(*({n: f[n] for n in old.fields if n in now} for f in (old.fields, now)))
+        return _left(snapshot, look, key, after, look.shape.date(meeting))
+    return Change(key, None, _event(snapshot, look, key, kind="gone", before=old.fields, rev=old.rev))
+
+
+def _entered(snapshot: Snapshot, look: Look, key: str, listed: Listed) -> Change:
+    seen_before = listed.date in snapshot.window  # had it been there, the last look would have shown it
+    kind = "moved_in"
+    reason: str | None = "edit" if seen_before else "time"
+    if not snapshot.settled:
+        reason = "initial"
+    elif _is_new(listed, snapshot, seen_before=seen_before):
+        kind, reason = "created", None
+    entry = Entry(snapshot.floor + 1, listed.fields)
+    event = _event(snapshot, look, key, kind=kind, reason=reason, after=listed.fields, rev=entry.rev)
+    return Change(key, entry, event)
+
+
+def _is_new(listed: Listed, snapshot: Snapshot, *, seen_before: bool) -> bool:
+    """Whether a meeting was made since the last look."""
+    if seen_before and listed.untouched:
+        return True  # nobody has moved it, so it would have been there
+    if listed.made_at is None:
+        return seen_before
+    if listed.made_at % _MINUTE == 0:  # a day rather than a moment
+        return listed.made_at >= snapshot.taken_at - _BLUR
+    return listed.made_at >= snapshot.taken_at - _SLACK
+
+
+def _left(snapshot: Snapshot, look: Look, key: str, after: dict[str, Any], date: int) -> Change:
+    old = snapshot.entries[key]
+    edited = look.shape.date_field in after or date in look.window  # in the window: it is the filters that it left
+    reason = "edit" if edited else "time"
+    event = _event(snapshot, look, key, kind="moved_out", reason=reason, before=old.fields, after=after, rev=old.rev)
+    return Change(key, None, event)
+
+
+def _event(
+    snapshot: Snapshot,
+    look: Look,
+    key: str,
+    *,
+    kind: str,
+    rev: int,
+    reason: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> Event:
+    identity = json.dumps([look.scope, snapshot.epoch, key, kind, rev, before, after], sort_keys=True)
+    known = snapshot.entries.get(key)
+    fields = known.fields if known else after or {}
+    return {
+        "event_id": hashlib.sha256(identity.encode()).hexdigest()[:32],
+        "kind": kind,
+        "reason": reason,
+        "id": fields.get("id", key),
+        "vendor": look.shape.vendor,
+        "connection": look.connection,
+        "before": before if before is None else dict(before),
+        "after": after if after is None else dict(after),
+        "window": [look.window.start, look.window.end],
+        "seen_at": look.taken_at,
+    }
+
+
+def fields_of(meeting: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a meeting: no nulls, not when it was touched last, and long values cut short."""
+    kept = {name: value for name, value in meeting.items() if value is not None and name not in TOUCHED}
+    fields = {name: _bounded(kept[name], _LONG, _PREVIEW) for name in sorted(kept)}
+    if sum(map(len, _texts(fields))) > _LARGE:
+        return {name: _bounded(kept[name], _SHORT, _SHORT // 2) for name in fields}
+    return fields
+
+
+def _texts(fields: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in fields.items():
+        yield name
+        yield value if isinstance(value, str) else json.dumps(value)
+
+
+def _bounded(value: Any, most: int, preview: int) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    if len(text) <= most:
+        return value
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{text[:preview]}… ({len(text)} characters, sha256 {digest}…)"
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what differs, as it was and as it is; None: there is no such field."""
+    names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    return {name: before.get(name) for name in names}, {name: after.get(name) for name in names}

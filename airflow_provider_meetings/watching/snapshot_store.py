@@ -1,0 +1,247 @@
+"""Where a watch keeps what it knows: a snapshot that survives the triggerer, in Airflow's asset state store.
+
+Written ahead: changes are stored together with their events before the first of them is fired, and the snapshot takes
+them in for good when Airflow has stored every one. Whoever finds changes that are still on their way fires their events
+again, the very same ones, before it looks at anything new. So no kill, wherever it hits, loses an event, and no change
+is told twice in different words.
+
+One value tells how far it is, and is the only one that must be written whole: the *head*. The meetings lie in *leaves*
+beside it, by their ids, packed, each small enough for the store's limit (``[state_store] max_value_storage_bytes``,
+64 kB by default). A store has no compare-and-set; a head that somebody else has written meanwhile is noticed before
+each write, and once more before the first event of changes that were stored is fired, so that of two triggerers that
+think they have the same trigger one begins anew. A head says who has written it: two may come to the same number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import uuid
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.watching.changes import Change, Entry, Snapshot
+
+__all__ = ["Journal", "OvertakenError", "Shelf"]
+
+#: Characters of a value in the store; its default limit is 65,535.
+ROOM = 48_000
+_FORMAT = 1
+
+
+class Shelf(Protocol):
+    """Keys and JSON values that survive: the state store of one asset."""
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        """Return a value, or the default."""
+
+    async def aset(self, key: str, value: Any) -> None:
+        """Store a value; it is there for good when this returns."""
+
+    async def adelete(self, key: str) -> None:
+        """Forget a value."""
+
+
+class OvertakenError(Exception):
+    """Somebody else writes the same snapshot: another triggerer has the trigger, or has had it for a moment."""
+
+
+class Journal:
+    """A snapshot, and the changes to it that are being told.
+
+    Args:
+        shelves: Where it is kept, in each of them whole. None at all: in memory.
+        key: The name under which it is kept.
+
+    Attributes:
+        snapshot: What is known, the changes that are being told included; None: nothing yet.
+        pending: The events that are being told.
+    """
+
+    def __init__(self, shelves: Sequence[Shelf] = (), key: str = "") -> None:
+        self.snapshot: Snapshot | None = None
+        self.pending: list[dict[str, Any]] = []
+        self._shelves = shelves
+        self._key = key
+        self._seq = 0
+        self._name = uuid.uuid4().hex  # of this process's heads
+        self._writer = ""  # of the head that is known
+        self._generation = 0
+        self._leaves = 1
+        self._dirty: set[int] = set()
+        self._noted_at = 0
+        self._uneven = False  # the shelves do not hold the same
+
+    # -- reading
+
+    async def load(self) -> None:
+        """Read what was known last; what is kept in memory only is there already."""
+        if not self._shelves:
+            return
+        self.snapshot, self.pending, self._dirty = None, [], set()
+        heads = [await self._head(shelf) for shelf in self._shelves]
+        if not any(heads):
+            # A store that cannot be reached for a moment looks like an empty one, until something is written to it.
+            for shelf in self._shelves:
+                await shelf.aset(f"{self._key}/probe", 1)
+            heads = [await self._head(shelf) for shelf in self._shelves]
+        head = max(heads, key=lambda head: int(head.get("seq", 0)))
+        self._seq, self._writer = _state(head)
+        if not head:
+            return
+        self._generation, self._leaves, self._noted_at = head["generation"], head["leaves"], head["taken_at"]
+        shelf = self._shelves[heads.index(head)]
+        entries: dict[str, Entry] = {}
+        for number in range(self._leaves):
+            leaf = await asyncio.to_thread(_unpack, await shelf.aget(self._leaf(number)))
+            entries |= {key: Entry(*entry) for key, entry in leaf.items()}
+        window = Window(*head["window"])
+        self.snapshot = Snapshot(window, head["taken_at"], head["epoch"], head["floor"], head["settled"], entries)
+        if head["pending"]:
+            told = await asyncio.to_thread(_unpack, head["pending"])
+            self._take_in([Change(key, entry and Entry(*entry), event) for key, entry, event in told["changes"]])
+            self.snapshot.floor = told["floor"]
+        # An asset was added since, or not every store has got the last write.
+        self._uneven = any(other != head for other in heads)
+        if self._uneven and not self.pending:
+            await self._rebuild()
+
+    async def _head(self, shelf: Shelf) -> dict[str, Any]:
+        head = await shelf.aget(self._key)
+        return head if isinstance(head, dict) and head.get("format") == _FORMAT else {}
+
+    def _leaf(self, number: int) -> str:
+        return f"{self._key}/{self._generation}/{number}"
+
+    # -- writing
+
+    async def begin(self, snapshot: Snapshot) -> None:
+        """Store the first snapshot."""
+        self.snapshot, self.pending = snapshot, []
+        await self._rebuild()
+
+    async def announce(self, changes: Sequence[Change]) -> None:
+        """Store changes together with their events; when this returns, they will be told, whatever happens."""
+        assert self.snapshot is not None  # noqa: S101 - loaded or begun before
+        left = [self.snapshot.entries[change.key].rev for change in changes if change.entry is None]
+        told = {
+            "floor": max([self.snapshot.floor, *left]),
+            "changes": [[change.key, _plain(change.entry), change.event] for change in changes],
+        }
+        if self._shelves:
+            await self._write_head(await asyncio.to_thread(_pack, told))
+            await self._check()  # another one may have looked, and written, in the same moment
+        self._take_in(changes)
+
+    def _take_in(self, changes: Collection[Change]) -> None:
+        assert self.snapshot is not None  # noqa: S101 - loaded or begun before
+        self.snapshot.apply(changes)
+        self.pending = [change.event for change in changes]
+        self._dirty |= {_place(change.key, self._leaves) for change in changes}
+
+    async def settle(self) -> None:
+        """Take the changes in for good: every event of theirs is safe."""
+        await self._check()
+        if self._uneven or not await self._write_leaves(self._dirty):
+            await self._rebuild()
+        else:
+            self._dirty = set()
+            await self._write_head()
+        self.pending = []
+
+    async def note(self) -> None:
+        """Store when the last look was, and at what."""
+        await self._write_head()
+
+    def is_stale(self, seconds: float) -> bool:
+        """Whether the last look that is stored is older than the last one by more than so many seconds."""
+        return self.snapshot is not None and self.snapshot.taken_at - self._noted_at > seconds * 1000
+
+    async def _rebuild(self) -> None:
+        """Store everything anew, in as many leaves as it needs, beside what is there; nothing is being told."""
+        await self._check()
+        old = [self._leaf(number) for number in range(self._leaves)]
+        self._generation += 1
+        while not await self._write_leaves(range(self._leaves)):
+            self._leaves *= 2
+        self._dirty = set()
+        await self._write_head()
+        self._uneven = False
+        for shelf in self._shelves:
+            for key in old:
+                await shelf.adelete(key)
+
+    async def _write_leaves(self, numbers: Collection[int]) -> bool:
+        """Write leaves; False: one has grown too large."""
+        if not self._shelves:
+            return True
+        assert self.snapshot is not None  # noqa: S101 - loaded or begun before
+        packed = await asyncio.to_thread(_leaves, self.snapshot.entries, self._leaves, numbers)
+        if any(len(text) > ROOM for text in packed.values()) and self._leaves < len(self.snapshot.entries):
+            return False
+        for shelf in self._shelves:
+            for number, text in packed.items():
+                await shelf.aset(self._leaf(number), text)
+        return True
+
+    async def _write_head(self, pending: str = "") -> None:
+        assert self.snapshot is not None  # noqa: S101 - loaded or begun before
+        await self._check()
+        snapshot = self.snapshot
+        head = {
+            "format": _FORMAT,
+            "seq": self._seq + 1,
+            "by": self._name,
+            "generation": self._generation,
+            "leaves": self._leaves,
+            "epoch": snapshot.epoch,
+            "floor": snapshot.floor,
+            "settled": snapshot.settled,
+            "taken_at": snapshot.taken_at,
+            "window": [snapshot.window.start, snapshot.window.end],
+            "pending": pending,
+        }
+        for shelf in self._shelves:
+            await shelf.aset(self._key, head)
+        self._seq, self._writer = self._seq + 1, self._name
+        self._noted_at = snapshot.taken_at
+
+    async def _check(self) -> None:
+        """See that nobody else has written, or cleared it, meanwhile."""
+        for shelf in () if self._uneven else self._shelves:
+            seq, writer = _state(await self._head(shelf))
+            if (seq, writer) != (self._seq, self._writer):
+                raise OvertakenError(f"the snapshot {self._key} is at {seq}, not at {self._seq}, or somebody else's")
+
+
+def _state(head: Mapping[str, Any]) -> tuple[int, str]:
+    """Return the number of a head and who has written it."""
+    return head.get("seq", 0), head.get("by", "")
+
+
+def _place(key: str, leaves: int) -> int:
+    return zlib.crc32(key.encode()) % leaves
+
+
+def _plain(entry: Entry | None) -> list[Any] | None:
+    return None if entry is None else [entry.rev, entry.fields]
+
+
+def _leaves(entries: dict[str, Entry], leaves: int, numbers: Collection[int]) -> dict[int, str]:
+    wanted: dict[int, dict[str, Any]] = {number: {} for number in numbers}
+    for key, entry in entries.items():
+        leaf = wanted.get(_place(key, leaves))
+        if leaf is not None:
+            leaf[key] = _plain(entry)
+    return {number: _pack(leaf) for number, leaf in wanted.items()}
+
+
+def _pack(value: Any) -> str:
+    return base64.b85encode(zlib.compress(json.dumps(value, separators=(",", ":")).encode())).decode()
+
+
+def _unpack(text: str) -> Any:
+    return json.loads(zlib.decompress(base64.b85decode(text)))

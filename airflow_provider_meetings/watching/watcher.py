@@ -1,0 +1,322 @@
+"""The watch over the meetings of a window: looks again and again, and hands out the events of what has changed.
+
+It asks through the poller that all who wait on the connection share. Watches look at the same instants, multiples of
+their interval, so that equal ones ask one question, and others overlapping ones.
+
+A window that moves with time is asked for together with the one of the last look. So whoever has merely got too old for
+it is still listed, and is told from one that somebody deleted or moved without being asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsError
+from airflow_provider_meetings.polling.criteria import Question, is_permanent
+from airflow_provider_meetings.polling.poller import Poller
+from airflow_provider_meetings.polling.registry import poller_for
+from airflow_provider_meetings.watching.changes import Change, Look, Shape, arrivals, departures
+from airflow_provider_meetings.watching.snapshot_store import Journal, OvertakenError
+
+__all__ = ["Watch", "Watched"]
+
+Event = dict[str, Any]
+
+#: Changes that are stored, fired and settled together.
+STEP = 50
+#: Characters of JSON in these.
+STEP_SIZE = 100_000
+#: Seconds after which a look that brought nothing new is stored as well.
+NOTE = 300.0
+#: Seconds of quiet after several events, after which the last of them is fired once more. Airflow gives a run the
+#: events up to the moment at which the first of them was queued, and leaves those that came before it made the run
+#: lying until there is another one: this one takes them along, and says of itself that it is a repeat.
+NUDGE = 15.0
+#: Events that are so many seconds apart may still be such: as long as a busy scheduler may take to make a run.
+CLOSE = 15.0
+#: Seconds between tries after an error that waiting does not mend: somebody has to.
+LONGEST_WAIT = 300.0
+# Looks at which a meeting is missing, although it should be there, before it counts as out of the filters' reach.
+_PATIENCE = 2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is watched.
+
+    Attributes:
+        connection: The connection's id.
+        window_start: Unix milliseconds, or None.
+        window_end: Unix milliseconds, or None.
+        past: Seconds before now at which a window that moves with time begins; None: it does not move.
+        ahead: Seconds after now at which it ends.
+        filters: The vendor's own query parameters.
+        match: Values that a meeting must have, by field.
+    """
+
+    connection: str
+    window_start: int | None = None
+    window_end: int | None = None
+    past: float | None = None
+    ahead: float | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    match: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> str:
+        """A digest of all of it: equal ones have one."""
+        parts = [self.connection, self.window_start, self.window_end, self.past, self.ahead, self.filters, self.match]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+    def window(self, now: float) -> Window:
+        """Return the window at a time."""
+        if self.past is None or self.ahead is None:
+            return Window(self.window_start, self.window_end)
+        return Window(round((now - self.past) * 1000), round((now + self.ahead) * 1000))
+
+
+class Watch:
+    """Looks at a window, and tells what has changed.
+
+    Args:
+        watched: What to look at.
+        journal: Where what is known is kept.
+        interval: Seconds between two looks.
+        tell_first: Whether the meetings that are there at the very first look are told.
+        kinds: Which kinds of events are told; None: all.
+        join: Joins the poller of a connection.
+        clock: Tells the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        watched: Watched,
+        journal: Journal,
+        *,
+        interval: float,
+        tell_first: bool = False,
+        kinds: Sequence[str] | None = None,
+        join: Callable[[str], AbstractAsyncContextManager[Poller]] = poller_for,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._watched = watched
+        self._journal = journal
+        self._interval = interval
+        self._tell_first = tell_first
+        self._kinds = kinds
+        self._join = join
+        self._clock = clock
+        self._offset = crc32(watched.connection.encode()) % 1000 / 1000 * interval
+        self._missed: dict[str, int] = {}
+        self._troubles = 0
+        self._fired_at = -math.inf
+
+    async def steps(self) -> AsyncGenerator[list[Event], None]:
+        """Yield the events of one step after the other, for ever; who asks for the next says that these are safe.
+
+        No error ends it: what waiting does not mend is logged, and tried again after a while.
+        """
+        while True:
+            try:
+                async with aclosing(self._watch()) as steps:
+                    async for events in steps:
+                        yield events
+            except OvertakenError as error:
+                _log.info("Beginning anew where somebody else has gone on: %s", error)
+                await asyncio.sleep(self._interval)
+            except Exception as error:  # noqa: BLE001 - a watch that ends is one that misses something
+                self._troubles += 1
+                wait = min(LONGEST_WAIT, self._interval * 2 ** min(self._troubles, 10))
+                _log.log(
+                    logging.ERROR if isinstance(error, MeetingsError) and is_permanent(error) else logging.WARNING,
+                    "The meetings of connection %r cannot be watched, trying again in %.0f s: %s",
+                    self._watched.connection,
+                    wait,
+                    error if isinstance(error, MeetingsError) else repr(error),
+                )
+                await asyncio.sleep(wait)
+
+    async def _watch(self) -> AsyncGenerator[list[Event], None]:
+        journal, connection = self._journal, self._watched.connection
+        await journal.load()
+        if journal.pending:
+            async for events in self._fire(self._wanted(journal.pending), is_last=True):
+                yield events
+            await journal.settle()
+        if journal.snapshot is not None:
+            # Whoever misses an event looks for these two: from when on is it watched?
+            since = _readable(journal.snapshot.taken_at)
+            _log.info("Watching the meetings of connection %r: what has changed since %s is told", connection, since)
+        async with self._join(connection) as poller:
+            while True:
+                now = self._tick(self._clock())
+                look = await self._look(poller, now)
+                if journal.snapshot is None:
+                    await journal.begin(look.snapshot(empty=self._tell_first))
+                    since = _readable(look.taken_at)
+                    _log.info(
+                        "Watching the meetings of connection %r: what changes after %s is told", connection, since
+                    )
+                async for events in self._tell(poller, look):
+                    yield events
+                await self._finish(look)
+                self._troubles = 0
+                await asyncio.sleep(max(0.0, self._tick(self._clock()) + self._interval - self._clock()))
+
+    async def _tell(self, poller: Poller, look: Look) -> AsyncGenerator[list[Event], None]:
+        """Store, and yield, what has changed."""
+        journal = self._journal
+        async for changes, is_last in _with_end(self._changes(poller, look)):
+            await journal.announce(changes)
+            async for events in self._fire(self._wanted(journal.pending), is_last=is_last):
+                yield events
+            await journal.settle()
+
+    async def _fire(self, events: list[Event], *, is_last: bool) -> AsyncGenerator[list[Event], None]:
+        if events:
+            now = self._clock()
+            crowded = len(events) > 1 or now - self._fired_at < CLOSE
+            yield events
+            self._fired_at = self._clock()
+            if is_last and crowded:
+                await asyncio.sleep(NUDGE)
+                yield [events[-1] | {"repeat": True}]
+                self._fired_at = self._clock()
+
+    def _wanted(self, events: list[Event]) -> list[Event]:
+        return [event for event in events if self._kinds is None or event["kind"] in self._kinds]
+
+    def _tick(self, now: float) -> float:
+        """Return the last instant at which every watch with this interval looks."""
+        return (now - self._offset) // self._interval * self._interval + self._offset
+
+    # -- one look
+
+    async def _look(self, poller: Poller, now: float) -> Look:
+        watched, snapshot = self._watched, self._journal.snapshot
+        window = watched.window(now)
+        asked = window if snapshot is None else _hull(snapshot.window, window)
+        taken_at = round(self._clock() * 1000)
+        question = Question(asked.start, asked.end, watched.filters, watched.match, min_count=0)
+        meetings = await poller.answer(question, self._interval)
+        return await asyncio.to_thread(
+            Look.of,
+            meetings,
+            shape=_shape(poller),
+            scope=watched.scope,
+            connection=watched.connection,
+            window=window,
+            taken_at=taken_at,
+        )
+
+    async def _changes(self, poller: Poller, look: Look) -> AsyncGenerator[list[Change], None]:
+        """Yield what has changed since the last look, a few at a time; each is compared with what then is known."""
+        snapshot = self._journal.snapshot
+        assert snapshot is not None  # noqa: S101 - begun before
+        for step in _parts(await asyncio.to_thread(arrivals, snapshot, look)):
+            yield step
+        missing = look.missing(snapshot)
+        self._missed = {key: self._missed.get(key, 0) + 1 for key in missing}
+        for start in range(0, len(missing), STEP):
+            verdicts = await self._look_for(poller, look, missing[start : start + STEP])
+            for step in _parts(departures(snapshot, look, verdicts)):
+                yield step
+
+    async def _look_for(self, poller: Poller, look: Look, keys: list[str]) -> dict[str, dict[str, Any] | None]:
+        """Ask for meetings by their ids, to tell those that are gone from those that are elsewhere.
+
+        Where it cannot be told, the meeting stays as it is until the next look.
+        """
+        verdicts: dict[str, dict[str, Any] | None] = {}
+        for key in keys:
+            try:
+                meeting = await poller.read(key)
+                if not self._is_listed(poller, look, meeting) or self._missed[key] > _PATIENCE:
+                    verdicts[key] = meeting
+            except MeetingNotFoundError:
+                verdicts[key] = None
+            except (MeetingsError, ValueError) as error:
+                if isinstance(error, MeetingsError) and is_permanent(error):
+                    raise
+                _log.warning("It cannot be told yet what became of meeting %s: %s", key, error)
+        return verdicts
+
+    def _is_listed(self, poller: Poller, look: Look, meeting: Mapping[str, Any]) -> bool:
+        """Whether a list should have had this meeting, as far as can be told from it."""
+        fields = poller.dialect.comparable
+        match = {name: value for name, value in self._watched.match.items() if name in meeting}
+        return (
+            look.shape.date(meeting) in look.window
+            and bool(Question(match=match).satisfied_by([meeting]))
+            and all(
+                name not in fields or str(meeting.get(fields[name])) == str(value)
+                for name, value in self._watched.filters.items()
+            )
+        )
+
+    async def _finish(self, look: Look) -> None:
+        """Take note of a look that has been told whole."""
+        snapshot = self._journal.snapshot
+        assert snapshot is not None  # noqa: S101 - begun before
+        first = not snapshot.settled
+        snapshot.window, snapshot.taken_at, snapshot.settled = look.window, look.taken_at, True
+        if first or self._journal.is_stale(NOTE):
+            await self._journal.note()
+
+
+def _readable(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+async def _with_end(steps: AsyncGenerator[list[Change], None]) -> AsyncGenerator[tuple[list[Change], bool], None]:
+    """Yield each step, and whether it is the last."""
+    held: list[Change] | None = None
+    async with aclosing(steps):
+        async for step in steps:
+            if held is not None:
+                yield held, False
+            held = step
+        if held is not None:
+            yield held, True
+
+
+def _hull(one: Window, other: Window) -> Window:
+    starts = [window.start for window in (one, other)]
+    ends = [window.end for window in (one, other)]
+    return Window(
+        None if None in starts else min(start for start in starts if start is not None),
+        None if None in ends else max(end for end in ends if end is not None),
+    )
+
+
+def _shape(poller: Poller) -> Shape:
+    dialect = poller.dialect
+    return Shape(dialect.vendor, dialect.date_field, poller.vendor.created_field)
+
+
+def _parts(changes: list[Change]) -> Iterator[list[Change]]:
+    """Cut into steps of a bounded number and size."""
+    part: list[Change] = []
+    size = 0
+    for change in changes:
+        size += len(json.dumps([change.event, change.entry and change.entry.fields]))
+        if part and (len(part) >= STEP or size > STEP_SIZE):
+            yield part
+            part, size = [], len(json.dumps(change.event))
+        part.append(change)
+    if part:
+        yield part
