@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow_provider_meetings.connection.web_url import WebUrlTemplate
-from airflow_provider_meetings.core.retry import Patience
+from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
 __all__ = ["BuilderPrimeSettings", "HiringCenterSettings", "Settings"]
@@ -55,9 +55,9 @@ class Settings(ABC):
     web_url_template: WebUrlTemplate | None = None
 
     @property
-    def patience(self) -> Patience:
+    def retry_limits(self) -> RetryLimits:
         """The part that the retry rules look at."""
-        return Patience(max_attempts=self.max_attempts, max_wait=self.max_wait, timeout=self.timeout)
+        return RetryLimits(max_attempts=self.max_attempts, max_wait=self.max_wait, timeout=self.timeout)
 
     @abstractmethod
     def credentials(self, scope: str) -> Mapping[str, str]:
@@ -86,13 +86,13 @@ class HiringCenterSettings(Settings):
     rate_limit_per_hour: int = 10_000
 
     @classmethod
-    def of(cls, conn: Any) -> HiringCenterSettings:
+    def from_connection(cls, conn: Any) -> HiringCenterSettings:
         """Read an Airflow connection.
 
         Raises:
             MeetingsConfigurationError: Something in it is wrong; all problems are named at once.
         """
-        form = _Form(conn)
+        form = _ConnectionReader(conn)
         host = form.host or HIRINGCENTER_URL
         if not form.password:
             form.problem("password", "is empty: it holds the API key")
@@ -141,13 +141,13 @@ class BuilderPrimeSettings(Settings):
     }
 
     @classmethod
-    def of(cls, conn: Any) -> BuilderPrimeSettings:
+    def from_connection(cls, conn: Any) -> BuilderPrimeSettings:
         """Read an Airflow connection.
 
         Raises:
             MeetingsConfigurationError: Something in it is wrong; all problems are named at once.
         """
-        form = _Form(conn)
+        form = _ConnectionReader(conn)
         insecure = form.take("allow_insecure", _flag, default=False)
         keys = {name: form.take(name, _text, "") for name in sorted(set(cls.FIELD_OF_SCOPE.values()))}
         if not form.password and not any(keys.values()):
@@ -164,7 +164,7 @@ class BuilderPrimeSettings(Settings):
         return cls(**values)
 
     @staticmethod
-    def _address(form: _Form) -> str:
+    def _address(form: _ConnectionReader) -> str:
         if "://" in form.host:
             return form.host
         if not form.host:
@@ -199,7 +199,7 @@ class BuilderPrimeSettings(Settings):
         return tuple(key for key in (self.api_key, *self.keys.values()) if key)
 
 
-class _Form:
+class _ConnectionReader:
     """Reads a connection's fields and collects what is wrong with them, to be told at once."""
 
     def __init__(self, conn: Any) -> None:
@@ -256,7 +256,7 @@ class _Form:
             "max_wait": self.take("max_wait", _not_negative, 60.0),
             "verify": self.take("verify", _verify, default=True),
             "proxies": self.take("proxies", _proxies, {}),
-            "web_url_template": self.take("web_url_template", WebUrlTemplate.of, None),
+            "web_url_template": self.take("web_url_template", WebUrlTemplate.parse, None),
         }
 
     def url(self, url: str, *, insecure: bool, suffix: str = "") -> str:

@@ -26,7 +26,7 @@ class WebUrlTemplate:
     parts: tuple[tuple[str, str | None], ...]
 
     @classmethod
-    def of(cls, value: Any) -> WebUrlTemplate:
+    def parse(cls, value: Any) -> WebUrlTemplate:
         """Read what a connection says.
 
         Raises:

@@ -19,18 +19,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 __all__ = [
-    "Announce",
-    "Call",
-    "Clock",
-    "Listing",
+    "BeforeSend",
+    "Command",
+    "Flow",
+    "Gather",
+    "Log",
+    "Now",
     "Page",
-    "Parallel",
-    "Pause",
+    "PageFlow",
     "Request",
     "Response",
-    "Save",
-    "Step",
-    "Tell",
+    "SaveJournal",
+    "Sleep",
 ]
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Request:
         scope: What the key must be allowed to do; it chooses the key where a connection has several.
         repeatable: Whether sending it twice is as good as once. Not a property of the method: Builder Prime updates
             with a POST that may be repeated and creates with a POST that must not be.
-        creates: It makes a meeting: an :class:`Announce` goes before each send of it.
+        creates: It makes a meeting: an :class:`BeforeSend` goes before each send of it.
         attempt: Counts the sends of the same request, from 1; for the log.
     """
 
@@ -84,7 +84,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Sleep:
     """Wait before going on.
 
     Attributes:
@@ -97,31 +97,31 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Parallel:
+class Gather:
     """Calls that do not depend on each other; the answer is the list of their results, in order."""
 
-    calls: Sequence[Call[Any]]
+    calls: Sequence[Flow[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
-    """A request that makes a meeting is sent next. A transport ignores it; the ledger writes it down first."""
+class BeforeSend:
+    """A request that makes a meeting is sent next. A transport ignores it; the journal writes it down first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class Now:
     """Tell the time; the answer is in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
-    """Write the ledger, durably, before going on."""
+class SaveJournal:
+    """Write the journal, durably, before going on."""
 
     document: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Log:
     """A line of the story for the task log.
 
     Attributes:
@@ -140,8 +140,8 @@ class Page:
     items: list[dict[str, Any]]
 
 
-Step: TypeAlias = Request | Pause | Parallel | Announce | Clock | Save | Tell
+Command: TypeAlias = Request | Sleep | Gather | BeforeSend | Now | SaveJournal | Log
 #: A conversation with one result.
-Call: TypeAlias = Generator[Step, Any, T]
+Flow: TypeAlias = Generator[Command, Any, T]
 #: A conversation that hands over meetings page by page.
-Listing: TypeAlias = Generator[Step | Page, Any, None]
+PageFlow: TypeAlias = Generator[Command | Page, Any, None]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from airflow_provider_meetings.core.flow import Response
 from airflow_provider_meetings.core.retry import reset_in, retry_after
 
-__all__ = ["Bucket", "Courtesy", "RateBudget"]
+__all__ = ["RateLimiter", "TokenBucket", "WorkerThrottle"]
 
 #: The triggerer's part of each limit; the rest is left to the workers.
 SHARE = 0.8
@@ -33,7 +33,7 @@ _ROUNDING = 1e-6
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """Lets at most ``limit`` requests through in any ``seconds``.
 
     It holds ``burst`` tokens and gets the rest of the limit evenly over the span: so at most
@@ -82,7 +82,7 @@ class Bucket:
         self.at = max(self.at, until)
 
 
-class RateBudget:
+class RateLimiter:
     """The requests of one connection in one process.
 
     Args:
@@ -98,7 +98,7 @@ class RateBudget:
         share: float = SHARE,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self._buckets = [Bucket(max(1, int(limit * share)), seconds) for limit, seconds in limits]
+        self._buckets = [TokenBucket(max(1, int(limit * share)), seconds) for limit, seconds in limits]
         self._share = share
         self._random = random
         self._held_until = float("-inf")
@@ -148,16 +148,16 @@ class RateBudget:
         """Let nothing through for that long, and little at once afterwards."""
         spread = self._random() * _SPREAD
         self._held_until = max(self._held_until, now + min(seconds, LONGEST_HOLD) + spread)
-        self.calm(self._held_until)
+        self.drop_burst(self._held_until)
 
-    def calm(self, now: float) -> None:
+    def drop_burst(self, now: float) -> None:
         """Begin anew without a burst: after trouble, who comes back comes back slowly."""
         for bucket in self._buckets:
             bucket.drain(1.0, now)
 
 
 @dataclass(slots=True)
-class Courtesy:
+class WorkerThrottle:
     """A worker's manners: when an answer says that nothing is left, the next request waits until the window is over.
 
     Attributes:
@@ -174,10 +174,10 @@ class Courtesy:
         else:
             self.until = 0.0
 
-    def wait(self, now: float, patience: float) -> float:
-        """Seconds to wait before the next request; 0 also where the patience does not reach that far."""
+    def wait(self, now: float, longest: float) -> float:
+        """Seconds to wait before the next request; 0 also where that is longer than ``longest``."""
         wait = self.until - now
-        return wait if 0 < wait <= patience else 0.0
+        return wait if 0 < wait <= longest else 0.0
 
 
 def _count(value: str | None) -> int | None:

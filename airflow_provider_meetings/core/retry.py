@@ -21,10 +21,19 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_meetings.core.flow import Announce, Pause, Request, Response, Step
+from airflow_provider_meetings.core.flow import BeforeSend, Command, Request, Response, Sleep
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 
-__all__ = ["Budget", "Patience", "attempt", "backoff", "is_transient", "reset_in", "retry_after", "server_time"]
+__all__ = [
+    "RetryLimits",
+    "RetryState",
+    "backoff",
+    "is_transient",
+    "reset_in",
+    "retry_after",
+    "send_with_retries",
+    "server_time",
+]
 
 #: Backoff: full jitter below BASE * 2**(attempt - 1) seconds, at most CAP.
 BASE = 0.5
@@ -36,7 +45,7 @@ _TIMESTAMP_MS = 100_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryLimits:
     """How long a connection may try.
 
     Attributes:
@@ -59,46 +68,46 @@ class Patience:
 
 
 @dataclass(slots=True)
-class Budget:
+class RetryState:
     """What is left of a connection's patience within one call of a hook."""
 
-    patience: Patience
+    retry_limits: RetryLimits
     random: Callable[[], float] = field(default=random.random, repr=False)
     attempts: int = 0
     slept: float = 0.0
     #: Whether any send so far may have been acted on without our knowing.
-    unsettled: bool = False
+    outcome_unknown: bool = False
     #: When the request was first and last sent, in seconds since the epoch; 0: not yet.
     first_sent: float = 0.0
     last_sent: float = 0.0
 
-    def aside(self) -> Budget:
+    def child(self) -> RetryState:
         """Make the budget of another request within the same call: its own attempts, the same patience for waits."""
-        return Budget(self.patience, self.random, slept=self.slept)
+        return RetryState(self.retry_limits, self.random, slept=self.slept)
 
-    def note(self, sent_at: float) -> None:
+    def record_send(self, sent_at: float) -> None:
         """Remember when the request was sent."""
         self.first_sent = self.first_sent or sent_at
         self.last_sent = sent_at
 
-    def pause(self, seconds: float, reason: str) -> Pause | None:
+    def pause(self, seconds: float, reason: str) -> Sleep | None:
         """Take a wait out of the budget; None where it holds no such wait."""
-        if self.slept + seconds > self.patience.max_wait:
+        if self.slept + seconds > self.retry_limits.max_wait:
             return None
         self.slept += seconds
-        return Pause(seconds, reason)
+        return Sleep(seconds, reason)
 
-    def next_try(self, what: str, asked: float | None) -> Pause | None:
+    def next_try(self, what: str, asked: float | None) -> Sleep | None:
         """Decide on another attempt after a failure; None: give up.
 
         Args:
             what: The failure, for the log.
             asked: The seconds that the server asked to wait, None where it did not.
         """
-        if self.attempts >= self.patience.max_attempts:
+        if self.attempts >= self.retry_limits.max_attempts:
             return None
         jitter = backoff(self.attempts, self.random)
-        reason = f"{what}; attempt {self.attempts + 1} of {self.patience.max_attempts} follows"
+        reason = f"{what}; attempt {self.attempts + 1} of {self.retry_limits.max_attempts} follows"
         if asked is None:
             return self.pause(jitter, reason)
         # The jitter comes on top, so that those who were told the same do not come back at the same instant.
@@ -188,14 +197,14 @@ def _body_field(body: bytes, name: str) -> Any:
     return decoded.get(name) if isinstance(decoded, dict) else None
 
 
-def attempt(
-    request: Request, budget: Budget, *, again: Callable[[Response], bool] | None = None
-) -> Generator[Step, Any, Response]:
+def send_with_retries(
+    request: Request, retry_state: RetryState, *, again: Callable[[Response], bool] | None = None
+) -> Generator[Command, Any, Response]:
     """Send a request until it is answered for good or the budget is spent.
 
     Args:
         request: What to send.
-        budget: What is left of the connection's patience.
+        retry_state: What is left of the connection's patience.
         again: Tells of an answer that looks final whether it is worth another attempt, for a vendor's own rules.
 
     Returns:
@@ -206,33 +215,33 @@ def attempt(
         MeetingsTransportError: There was no answer, and there are no attempts left or the request is not repeatable.
     """
     while True:
-        budget.attempts += 1
+        retry_state.attempts += 1
         if request.creates:
-            yield Announce()
+            yield BeforeSend()
         failure: MeetingsTransportError | None = None
         response: Response | None = None
         try:
-            response = yield replace(request, attempt=budget.attempts)
+            response = yield replace(request, attempt=retry_state.attempts)
         except MeetingsTransportError as error:
             failure = error
             unknown, asked = error.maybe_sent, None
             what = error.message
             sent_at = error.sent_at
         except MeetingsError as error:  # an answer that cannot be read at all
-            budget.note(error.sent_at)
+            retry_state.record_send(error.sent_at)
             raise
         else:
             assert response is not None  # noqa: S101 - what a transport sends
             sent_at = response.sent_at
             if not is_transient(response.status) and not (again and again(response)):
-                budget.note(response.sent_at)
+                retry_state.record_send(response.sent_at)
                 return response
             unknown = response.status != 429 and is_transient(response.status)
             asked = retry_after(response)
             what = f"{request.method} {request.path} was answered {response.status}"
-        budget.note(sent_at)
-        budget.unsettled = budget.unsettled or unknown
-        pause = None if unknown and not request.repeatable else budget.next_try(what, asked)
+        retry_state.record_send(sent_at)
+        retry_state.outcome_unknown = retry_state.outcome_unknown or unknown
+        pause = None if unknown and not request.repeatable else retry_state.next_try(what, asked)
         if pause is None:
             if failure is not None:
                 raise failure

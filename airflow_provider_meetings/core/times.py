@@ -129,7 +129,7 @@ class Window:
     end: int | None = None
 
     @classmethod
-    def of(cls, start: Any, end: Any) -> Window:
+    def parse(cls, start: Any, end: Any) -> Window:
         """Make a window of two moments, each in any form that :func:`to_epoch_ms` takes, or None.
 
         Raises:

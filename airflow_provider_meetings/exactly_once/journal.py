@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.vendors.matching import Intent
+from airflow_provider_meetings.vendors.matching import PendingCreate
 
-__all__ = ["Journal", "Record", "digest", "fitting"]
+__all__ = ["Journal", "Record", "digest", "header_safe"]
 
 # Of the journal's document.
-_VERSION = 1
+_VERSION = 2
 # HiringCenter: "maxLength: 512".
 _LONGEST_KEY = 512
 
@@ -25,7 +25,7 @@ def digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def fitting(key: str) -> str:
+def header_safe(key: str) -> str:
     """Return a key as a header can carry it: hashed where it is too long or not printable ASCII."""
     if len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable():
         return key
@@ -37,28 +37,28 @@ class Record:
     """What the journal knows of an item's meeting.
 
     Attributes:
-        party: Whom it is with.
-        moment: When it takes place; with the party it tells a corrected item from another one.
+        counterpart: Whom it is with.
+        starts_at: When it takes place; with the party it tells a corrected item from another one.
         generation: 1, and one more each time it has to be made again because somebody deleted it.
         digest: Of the payload that was asked for last; ``?`` while it is not known whether it got there.
-        sent: The names of the fields that may be there because they were sent.
-        glimpse: Of the meeting as it was then.
-        changing: The digest of a change that was sent and not answered.
-        change_until: When that change can no longer be on its way, in seconds since the epoch.
+        sent_fields: The names of the fields that may be there because they were sent.
+        fingerprint: Of the meeting as it was then.
+        pending_update: The digest of a change that was sent and not answered.
+        pending_until: When that change can no longer be on its way, in seconds since the epoch.
         id: Its id, once known.
-        intent: A create that was sent and not answered; it holds the payload until the id is known.
+        pending_create: A create that was sent and not answered; it holds the payload until the id is known.
     """
 
-    party: str = ""
-    moment: str = ""
+    counterpart: str = ""
+    starts_at: str = ""
     generation: int = 1
     digest: str = ""
-    sent: list[str] = field(default_factory=list)
-    glimpse: str = ""
-    changing: str = ""
-    change_until: float = 0.0
+    sent_fields: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+    pending_update: str = ""
+    pending_until: float = 0.0
     id: Any = None
-    intent: Intent | None = field(default=None, repr=False)
+    pending_create: PendingCreate | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Journal:
         }
 
     @classmethod
-    def of(cls, document: Mapping[str, Any] | None) -> Journal:
+    def from_json(cls, document: Mapping[str, Any] | None) -> Journal:
         """Read what :meth:`document` returned; None is an empty journal.
 
         Raises:
@@ -94,16 +94,16 @@ class Journal:
 
 
 def _plain(record: Record) -> dict[str, Any]:
-    plain = asdict(replace(record, intent=None))
-    if record.intent is not None:
-        known = record.intent.known
-        plain["intent"] = asdict(record.intent) | {"known": None if known is None else sorted(known)}
+    plain = asdict(replace(record, pending_create=None))
+    if record.pending_create is not None:
+        known = record.pending_create.known
+        plain["pending_create"] = asdict(record.pending_create) | {"known": None if known is None else sorted(known)}
     return plain
 
 
 def _record(plain: Mapping[str, Any]) -> Record:
-    intent = plain["intent"]
-    if intent is not None:
-        known = intent["known"]
-        intent = Intent(**intent | {"known": None if known is None else frozenset(known)})
-    return Record(**{**plain, "intent": intent})
+    pending_create = plain["pending_create"]
+    if pending_create is not None:
+        known = pending_create["known"]
+        pending_create = PendingCreate(**pending_create | {"known": None if known is None else frozenset(known)})
+    return Record(**{**plain, "pending_create": pending_create})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_meetings.exactly_once.journal import digest, fitting
+from airflow_provider_meetings.exactly_once.journal import digest, header_safe
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
-__all__ = ["is_mapped", "key_of", "sendable"]
+__all__ = ["is_mapped", "key_for", "normalize_key"]
 
 
 def is_mapped(ti: Any) -> bool:
@@ -16,7 +16,7 @@ def is_mapped(ti: Any) -> bool:
     return getattr(ti, "map_index", -1) not in {None, -1}
 
 
-def key_of(ti: Any, body: Mapping[str, Any], given: Any = None) -> tuple[str, bool]:
+def key_for(ti: Any, body: Mapping[str, Any], given: Any = None) -> tuple[str, bool]:
     """Return the key of the meeting that a task instance owns, and whether it is made of the meeting.
 
     It is the author's own key, or made of dag, run and task. Never of ``ti.id``, which is new for each try, nor of the
@@ -28,17 +28,17 @@ def key_of(ti: Any, body: Mapping[str, Any], given: Any = None) -> tuple[str, bo
         body: The meeting to be sent.
         given: The author's ``idempotency_key``.
     """
-    own = sendable(given)
+    own = normalize_key(given)
     if own is not None:
         return own, False
     parts = [ti.dag_id, ti.run_id, ti.task_id]
     by_digest = is_mapped(ti)
     if by_digest:
         parts.append(digest(body))
-    return str(sendable("/".join(parts))), by_digest
+    return str(normalize_key("/".join(parts))), by_digest
 
 
-def sendable(key: Any) -> str | None:
+def normalize_key(key: Any) -> str | None:
     """Return a key as a header can carry it, hashed where it cannot; None stays None.
 
     Raises:
@@ -52,4 +52,4 @@ def sendable(key: Any) -> str | None:
         raise MeetingsConfigurationError(
             f"idempotency_key is {key!r}: did a template come out empty? Nothing was sent."
         )
-    return fitting(text.strip())
+    return header_safe(text.strip())

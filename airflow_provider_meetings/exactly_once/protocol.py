@@ -15,8 +15,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from airflow_provider_meetings.core.flow import Announce, Call, Clock, Pause, Request, Save, Step, Tell
-from airflow_provider_meetings.exactly_once.journal import Journal, Record, digest, fitting
+from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Log, Now, Request, SaveJournal, Sleep
+from airflow_provider_meetings.exactly_once.journal import Journal, Record, digest, header_safe
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
@@ -25,9 +25,9 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 from airflow_provider_meetings.vendors import Vendor
-from airflow_provider_meetings.vendors.matching import Intent, is_replay, made_since, undecided
+from airflow_provider_meetings.vendors.matching import PendingCreate, ambiguous_match, is_replay, made_since
 
-__all__ = ["Booking", "Item", "Outcome", "book"]
+__all__ = ["BookingResult", "DesiredMeeting", "Outcome", "book"]
 
 Outcome: TypeAlias = Literal["created", "adopted", "updated", "unchanged"]
 
@@ -43,7 +43,7 @@ _MOST_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DesiredMeeting:
     """What a try asks for.
 
     Attributes:
@@ -63,7 +63,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class BookingResult:
     """What came of a try.
 
     Attributes:
@@ -76,19 +76,19 @@ class Booking:
     outcome: Outcome
 
 
-def book(vendor: Vendor, journal: Journal, item: Item) -> Call[Booking]:
+def book(vendor: Vendor, journal: Journal, item: DesiredMeeting) -> Flow[BookingResult]:
     """Make the meeting that a task instance owns equal to what this try asks for.
 
     Raises:
         MeetingsError: It could not be done. What may have happened stands in the journal for the next try.
     """
-    return (yield from _Clerk(vendor, journal, item).book())
+    return (yield from _Attempt(vendor, journal, item).book())
 
 
-class _Clerk:
+class _Attempt:
     """One try's work on one item."""
 
-    def __init__(self, vendor: Vendor, journal: Journal, item: Item) -> None:
+    def __init__(self, vendor: Vendor, journal: Journal, item: DesiredMeeting) -> None:
         self._vendor = vendor
         self._journal = journal
         self._item = item
@@ -96,26 +96,26 @@ class _Clerk:
         self._digest = digest(item.body)
         self._searched = False
 
-    def book(self) -> Call[Booking]:
-        adopted = yield from self._inherit()
+    def book(self) -> Flow[BookingResult]:
+        adopted = yield from self._find_previous_record()
         missing: MeetingNotFoundError | None = None
         for _ in range(_MOST_ROUNDS):
             record = self._record
-            if record.intent is not None:
-                adopted = (yield from self._settle(record, record.intent)) or adopted
+            if record.pending_create is not None:
+                adopted = (yield from self._resolve_pending_create(record, record.pending_create)) or adopted
             if record.id is None and (yield from self._search()):
                 adopted = True
             if record.id is None:
-                meeting = yield from self._make(record)
+                meeting = yield from self._create(record)
                 if meeting is not None:
-                    return Booking(meeting, "created")
+                    return BookingResult(meeting, "created")
                 adopted = True
             try:
                 current = yield from self._read(record.id)
             except MeetingNotFoundError:
-                yield Tell(f"Meeting {record.id} was deleted by somebody else: it is made again.")
+                yield Log(f"Meeting {record.id} was deleted by somebody else: it is made again.")
                 # A new generation has a new idempotency key: under the old one the vendor would replay its old answer.
-                record.id, record.generation, record.glimpse = None, record.generation + 1, ""
+                record.id, record.generation, record.fingerprint = None, record.generation + 1, ""
                 self._searched = False
                 continue
             try:
@@ -129,31 +129,31 @@ class _Clerk:
 
     @property
     def _record(self) -> Record:
-        party, moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
-        return self._journal.records.setdefault(self._key, Record(party=party, moment=moment))
+        counterpart, starts_at = self._vendor.counterpart(self._item.body), self._vendor.starts_at(self._item.body)
+        return self._journal.records.setdefault(self._key, Record(counterpart=counterpart, starts_at=starts_at))
 
-    def _save(self) -> Call[None]:
+    def _save(self) -> Flow[None]:
         self._journal.last = self._key
-        yield Save(self._journal.document())
+        yield SaveJournal(self._journal.document())
 
     # -- whose meeting is it
 
-    def _inherit(self) -> Call[bool]:
+    def _find_previous_record(self) -> Flow[bool]:
         """Find the meeting of an item that this map index has not had before; tells whether one was adopted."""
         item, journal = self._item, self._journal
         own = journal.records.get(item.key)
-        if own is not None and (own.id is not None or own.intent is not None):
+        if own is not None and (own.id is not None or own.pending_create is not None):
             return False
         if (yield from self._search()):
             return True
         last = journal.records.get(journal.last or "")
-        if not item.by_digest or last is None or (last.id is None and last.intent is None):
+        if not item.by_digest or last is None or (last.id is None and last.pending_create is None):
             return False
         if item.since is None or self._is_corrected(last):
             # Nothing was cleared, so that the map index stands for the same item as before; or it is the same one to
             # meet at the same time: the payload has changed.
             self._key = str(journal.last)
-        elif last.party and last.party == self._vendor.party(item.body) and (yield from self._is_booked(last)):
+        elif self._is_with_the_same(last) and (yield from self._is_booked(last)):
             raise MeetingConflictError(
                 f"This map index has booked meeting {last.id or '(its id is not known yet)'} with the same party at "
                 "another time, and was cleared since. It cannot be told whether that meeting is to be moved or belongs "
@@ -164,10 +164,13 @@ class _Clerk:
 
     def _is_corrected(self, last: Record) -> bool:
         """Whether a payload that was never seen corrects the one before, rather than being another item's."""
-        party, moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
-        return bool(party) and (last.party, last.moment) == (party, moment)
+        counterpart, starts_at = self._vendor.counterpart(self._item.body), self._vendor.starts_at(self._item.body)
+        return bool(counterpart) and (last.counterpart, last.starts_at) == (counterpart, starts_at)
 
-    def _is_booked(self, last: Record) -> Call[bool]:
+    def _is_with_the_same(self, last: Record) -> bool:
+        return bool(last.counterpart) and last.counterpart == self._vendor.counterpart(self._item.body)
+
+    def _is_booked(self, last: Record) -> Flow[bool]:
         if last.id is None:
             return True  # a create of it is not settled
         try:
@@ -176,7 +179,7 @@ class _Clerk:
             return False
         return True
 
-    def _search(self) -> Call[bool]:
+    def _search(self) -> Flow[bool]:
         """Look for a meeting that this run made for the item under another map index; tells whether one is adopted."""
         item, journal = self._item, self._journal
         if item.since is None or self._searched:
@@ -191,107 +194,108 @@ class _Clerk:
         ]
         candidates = [meeting for meeting, new in verdicts if new is not False]
         if len(candidates) > 1 or (candidates and None in {new for _, new in verdicts}):
-            raise undecided(candidates)
+            raise ambiguous_match(candidates)
         if not candidates:
             return False
         meeting = candidates[0]
-        yield Tell(f"Meeting {meeting['id']} was made for this item earlier in the run: it is adopted.")
+        yield Log(f"Meeting {meeting['id']} was made for this item earlier in the run: it is adopted.")
         self._remember(self._record, meeting)
         yield from self._save()
         return True
 
     # -- 1. what the last try left unknown
 
-    def _settle(self, record: Record, intent: Intent) -> Call[bool]:
+    def _resolve_pending_create(self, record: Record, pending_create: PendingCreate) -> Flow[bool]:
         """Settle it; tells whether there is a meeting now."""
-        yield Tell("An earlier try sent a create and did not see the answer: finding out what became of it.")
+        yield Log("An earlier try sent a create and did not see the answer: finding out what became of it.")
         meeting = None
         try:
-            meeting = yield from self._vendor.settle(intent)
+            meeting = yield from self._vendor.resolve_create(pending_create)
         except (MeetingValidationError, MeetingNotFoundError) as refusal:
-            yield Tell(f"It did not happen, and the vendor refuses it now: {refusal}")
+            yield Log(f"It did not happen, and the vendor refuses it now: {refusal}")
         if meeting is None:
-            yield Tell("It did not happen, and cannot any more: it is forgotten.", event="settled")
-            record.intent = None
+            yield Log("It did not happen, and cannot any more: it is forgotten.", event="settled")
+            record.pending_create = None
             record.generation += 1
         else:
-            yield Tell(f"It made meeting {meeting['id']}, which is adopted.", event="settled")
-            record.digest, record.sent = digest(intent.body), sorted(intent.body)
+            yield Log(f"It made meeting {meeting['id']}, which is adopted.", event="settled")
+            record.digest, record.sent_fields = digest(pending_create.body), sorted(pending_create.body)
             self._remember(record, meeting)
         yield from self._save()
         return meeting is not None
 
     # -- 2. the meeting that is known
 
-    def _read(self, meeting_id: Any) -> Call[dict[str, Any]]:
+    def _read(self, meeting_id: Any) -> Flow[dict[str, Any]]:
         """Read it; twice where it is not there, since one that was made just now need not be seen everywhere yet."""
         try:
             return (yield from self._vendor.get(meeting_id))
         except MeetingNotFoundError:
-            yield Pause(_SECOND_LOOK, f"meeting {meeting_id} is not there; it is looked for once more")
+            yield Sleep(_SECOND_LOOK, f"meeting {meeting_id} is not there; it is looked for once more")
             return (yield from self._vendor.get(meeting_id))
 
-    def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Call[Booking]:
+    def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Flow[BookingResult]:
         body = self._item.body
-        untouched = self._vendor.equal(body, current) or self._vendor.glimpse(current) == record.glimpse
+        untouched = self._vendor.matches(body, current) or self._vendor.fingerprint(current) == record.fingerprint
         if record.digest in {self._digest, ""} and untouched:
-            yield Tell(f"Meeting {record.id} is as this try asks for: nothing is written.")
+            yield Log(f"Meeting {record.id} is as this try asks for: nothing is written.")
             self._remember(record, current)
-            record.digest, record.sent = self._digest, sorted(body)
+            record.digest, record.sent_fields = self._digest, sorted(body)
             yield from self._save()
-            return Booking(current, "adopted" if adopted else "unchanged")
-        if self._vendor.party(body) != record.party and not self._vendor.party_can_change:
+            return BookingResult(current, "adopted" if adopted else "unchanged")
+        if self._vendor.counterpart(body) != record.counterpart and not self._vendor.counterpart_is_mutable:
             raise MeetingConflictError(
                 f"This task instance has booked meeting {record.id} already, with somebody else, and whom a meeting is "
                 "with cannot be changed. Delete that meeting in the CRM and clear the task, or give each meeting an "
                 "idempotency_key of its own."
             )
-        yield from self._let_land(record)
-        yield Tell(f"Meeting {record.id} differs from what this try asks for: it is changed.")
-        changes = self._vendor.fields.to_become(body, record.sent)
+        yield from self._wait_for_update_in_flight(record)
+        yield Log(f"Meeting {record.id} differs from what this try asks for: it is changed.")
+        changes = self._vendor.fields.to_become(body, record.sent_fields)
         # Written ahead, too: a change that is not answered may have left any of these fields there, seen or not.
-        record.digest, record.sent, record.changing = _UNKNOWN, sorted({*record.sent, *body}), self._digest
+        record.sent_fields = sorted({*record.sent_fields, *body})
+        record.digest, record.pending_update = _UNKNOWN, self._digest
 
         sends = 0
 
         def note(_now: float, until: float) -> None:
-            record.change_until = until
+            record.pending_until = until
 
-        def before() -> Call[None]:
+        def before() -> Flow[None]:
             nonlocal sends
             sends += 1
             yield from self._write_ahead(note)
 
         try:
-            meeting = yield from _announced(self._vendor.update(record.id, changes), before, changes=True)
+            meeting = yield from _with_write_ahead(self._vendor.update(record.id, changes), before, changes=True)
             if not current.keys() <= meeting.keys():
                 # An answer that is only a part of the meeting would not tell later whether somebody has changed it.
                 meeting = yield from self._vendor.get(record.id)
         except MeetingsError as error:
             if not error.maybe_sent:
-                record.changing = ""
+                record.pending_update = ""
                 yield from self._save()
             raise
         if sends == 1:  # else an earlier send, which was not answered, may arrive after this one still
-            record.changing = ""
-        record.digest, record.sent = self._digest, sorted(body)
-        record.party, record.moment = self._vendor.party(body), self._vendor.moment(body)
+            record.pending_update = ""
+        record.digest, record.sent_fields = self._digest, sorted(body)
+        record.counterpart, record.starts_at = self._vendor.counterpart(body), self._vendor.starts_at(body)
         self._remember(record, meeting)
         yield from self._save()
-        return Booking(meeting, "updated")
+        return BookingResult(meeting, "updated")
 
-    def _let_land(self, record: Record) -> Call[None]:
+    def _wait_for_update_in_flight(self, record: Record) -> Flow[None]:
         """Wait while another change than this try's may still arrive: it would undo this one.
 
         Raises:
             MeetingsInDoubtError: That is longer than a worker may wait.
         """
-        if record.changing in {"", self._digest}:
+        if record.pending_update in {"", self._digest}:
             return
-        remaining = record.change_until - (yield Clock())
+        remaining = record.pending_until - (yield Now())
         if remaining <= 0:
             return
-        if remaining > self._vendor.patience.max_wait:
+        if remaining > self._vendor.retry_limits.max_wait:
             raise MeetingsInDoubtError(
                 f"An earlier change of meeting {record.id} was not answered and may still arrive for another "
                 f"{remaining:.0f} s, longer than `max_wait` of the connection allows to wait. It would undo what this "
@@ -299,78 +303,79 @@ class _Clerk:
                 maybe_sent=False,
                 retry_after=remaining,
             )
-        yield Pause(remaining, f"an earlier change of meeting {record.id} was not answered and may still arrive")
+        yield Sleep(remaining, f"an earlier change of meeting {record.id} was not answered and may still arrive")
 
     # -- 3. there is none yet
 
-    def _make(self, record: Record) -> Call[dict[str, Any] | None]:
+    def _create(self, record: Record) -> Flow[dict[str, Any] | None]:
         """Make it. None: under its key the vendor has replayed what it made long before, which may be gone by now."""
         known = None
-        if self._vendor.looks_before_create:
+        if self._vendor.needs_presence_check:
             found, _ = yield from self._vendor.lookalikes(self._item.body)
             known = frozenset(str(meeting.get("id")) for meeting in found)
-        record.party, record.moment = self._vendor.party(self._item.body), self._vendor.moment(self._item.body)
-        key = self._key if record.generation == 1 else fitting(f"{self._key}/{record.generation}")
+        body = self._item.body
+        record.counterpart, record.starts_at = self._vendor.counterpart(body), self._vendor.starts_at(body)
+        key = self._key if record.generation == 1 else header_safe(f"{self._key}/{record.generation}")
         call = self._vendor.book(self._item.body, key, known)
 
         def note(now: float, until: float) -> None:
-            first = record.intent.first_sent if record.intent else now
-            record.intent = Intent(self._item.body, key, first, until, known)
+            first = record.pending_create.first_sent if record.pending_create else now
+            record.pending_create = PendingCreate(self._item.body, key, first, until, known)
 
         try:
-            meeting = yield from _announced(call, lambda: self._write_ahead(note))
+            meeting = yield from _with_write_ahead(call, lambda: self._write_ahead(note))
         except MeetingsError as error:
             if not error.maybe_sent:
                 # A definite refusal must not pin its payload onto the next try, nor its key, which the vendor may
                 # keep with it. The author's own key is left as it is: other runs may count on it. So is a key that
                 # the vendor says is in use: a new one would make a second meeting.
-                record.intent = None
+                record.pending_create = None
                 refused = isinstance(error, MeetingValidationError | MeetingNotFoundError)
                 record.generation += refused and not self._item.own_key
                 yield from self._save()
             raise
-        sent_at = record.intent.first_sent if record.intent else 0.0
-        record.digest, record.sent = self._digest, sorted(self._item.body)
+        sent_at = record.pending_create.first_sent if record.pending_create else 0.0
+        record.digest, record.sent_fields = self._digest, sorted(self._item.body)
         self._remember(record, meeting)
         yield from self._save()
         if is_replay(meeting.get(self._vendor.created_field), sent_at) or not (yield from self._is_there(meeting)):
-            yield Tell(f"The vendor has made meeting {record.id} under this key before: it is read.")
+            yield Log(f"The vendor has made meeting {record.id} under this key before: it is read.")
             return None
         return meeting
 
-    def _is_there(self, meeting: dict[str, Any]) -> Call[bool]:
+    def _is_there(self, meeting: dict[str, Any]) -> Flow[bool]:
         """Whether what answered a create is a meeting as it is now.
 
         After a clear, the answer may be a replay of what another map index made a moment ago, which no clock tells.
         """
-        if self._item.since is None or self._vendor.looks_before_create:
+        if self._item.since is None or self._vendor.needs_presence_check:
             return True
         try:
             current = yield from self._vendor.get(meeting["id"])
         except MeetingNotFoundError:
             return False
-        return self._vendor.equal(self._item.body, current)
+        return self._vendor.matches(self._item.body, current)
 
-    def _write_ahead(self, note: Callable[[float, float], None]) -> Call[None]:
+    def _write_ahead(self, note: Callable[[float, float], None]) -> Flow[None]:
         """Write down that something is sent now, and until when it may be on its way."""
-        in_flight, slow = self._vendor.patience.in_flight, _SLOW_SAVE
+        in_flight, slow = self._vendor.retry_limits.in_flight, _SLOW_SAVE
         while True:
-            now = yield Clock()
+            now = yield Now()
             note(now, now + slow + in_flight)
             yield from self._save()
-            spent = (yield Clock()) - now
+            spent = (yield Now()) - now
             if spent <= slow:
                 return
             slow = 2 * spent
 
     def _remember(self, record: Record, meeting: dict[str, Any]) -> None:
-        record.id, record.intent = meeting["id"], None
-        record.glimpse = self._vendor.glimpse(meeting)
+        record.id, record.pending_create = meeting["id"], None
+        record.fingerprint = self._vendor.fingerprint(meeting)
 
 
-def _announced(
-    call: Call[dict[str, Any]], before: Callable[[], Call[None]], *, changes: bool = False
-) -> Generator[Step, Any, dict[str, Any]]:
+def _with_write_ahead(
+    call: Flow[dict[str, Any]], before: Callable[[], Flow[None]], *, changes: bool = False
+) -> Generator[Command, Any, dict[str, Any]]:
     """Pass a call's steps on, and do something before each send of a create, or of a change."""
     answer: Any = None
     failure: MeetingsError | None = None
@@ -381,7 +386,7 @@ def _announced(
             result: dict[str, Any] = done.value
             return result
         answer = failure = None
-        if isinstance(step, Announce):
+        if isinstance(step, BeforeSend):
             yield from before()
             continue
         if changes and isinstance(step, Request):

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_meetings.core.flow import Call, Clock
+from airflow_provider_meetings.core.flow import Flow, Now
 from airflow_provider_meetings.exactly_once.journal import Journal, Record
-from airflow_provider_meetings.exactly_once.keys import is_mapped, key_of, sendable
-from airflow_provider_meetings.exactly_once.protocol import Booking, Item, book
+from airflow_provider_meetings.exactly_once.keys import is_mapped, key_for, normalize_key
+from airflow_provider_meetings.exactly_once.protocol import BookingResult, DesiredMeeting, book
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.vendors import Vendor
-from airflow_provider_meetings.vendors.matching import Intent
+from airflow_provider_meetings.vendors.matching import PendingCreate
 from airflow_provider_meetings.version_compat import never_expire
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ CREATED_KEY = "meetings_journal"
 DELETED_KEY = "meetings_deleting"
 
 
-def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, context: Any) -> Booking:
+def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, context: Any) -> BookingResult:
     """Make the meeting that the running task instance owns equal to ``meeting``.
 
     Raises:
@@ -40,29 +40,29 @@ def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, contex
     ti, store = context.get("ti"), context.get("task_state_store")
     if ti is None:
         # Called by hand, outside a run: there is no task instance that could own the meeting.
-        return Booking(hook.create_meeting(meeting, idempotency_key=sendable(given_key)), "created")
-    key, by_digest = key_of(ti, body, given_key)
-    item = Item(key, body, by_digest=by_digest, own_key=given_key is not None, since=_since(context))
+        return BookingResult(hook.create_meeting(meeting, idempotency_key=normalize_key(given_key)), "created")
+    key, by_digest = key_for(ti, body, given_key)
+    item = DesiredMeeting(key, body, by_digest=by_digest, own_key=given_key is not None, since=_since(context))
     if store is None:
         return hook.drive(lambda vendor: _book_without_a_store(vendor, item, ti))
-    journal = Journal.of(store.get(CREATED_KEY))
+    journal = Journal.from_json(store.get(CREATED_KEY))
     return hook.drive(
         lambda vendor: book(vendor, journal, item),
         save=lambda document: store.set(CREATED_KEY, document, retention=never_expire()),
     )
 
 
-def _book_without_a_store(vendor: Vendor, item: Item, ti: Any) -> Call[Booking]:
+def _book_without_a_store(vendor: Vendor, item: DesiredMeeting, ti: Any) -> Flow[BookingResult]:
     """Book below Airflow 3.3, where no journal outlives a try: with the journal that is the safest to assume.
 
     HiringCenter's stable key is enough. On Builder Prime an earlier try may have sent a create just before it ended.
     """
     journal = Journal()
-    if vendor.looks_before_create and ti.try_number > 1:
+    if vendor.needs_presence_check and ti.try_number > 1:
         begun = item.since if item.since is not None else 0.0
-        now = yield Clock()
-        intent = Intent(item.body, item.key, begun, now + vendor.patience.in_flight)
-        journal.records[item.key] = Record(vendor.party(item.body), intent=intent)
+        now = yield Now()
+        pending_create = PendingCreate(item.body, item.key, begun, now + vendor.retry_limits.in_flight)
+        journal.records[item.key] = Record(vendor.counterpart(item.body), pending_create=pending_create)
     return (yield from book(vendor, journal, replace(item, since=None)))
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from airflow_provider_meetings.connection import legacy_forms
 from airflow_provider_meetings.connection.settings import BuilderPrimeSettings
-from airflow_provider_meetings.core.flow import Call
+from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
-from airflow_provider_meetings.vendors.responses import Helpdesk
+from airflow_provider_meetings.vendors.responses import ErrorFactory
 
 __all__ = ["BuilderPrimeHook"]
 
@@ -58,23 +58,23 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
         return self._transport.drive(self._vendor.result(meeting_result_id))
 
     def _settings_of(self, conn: Any) -> BuilderPrimeSettings:
-        return BuilderPrimeSettings.of(conn)
+        return BuilderPrimeSettings.from_connection(conn)
 
     def _vendor_of(self, settings: BuilderPrimeSettings) -> BuilderPrime:
         return BuilderPrime(
-            Helpdesk("Builder Prime", settings.conn_id, settings.base_url, settings.secrets),
-            settings.patience,
+            ErrorFactory("Builder Prime", settings.conn_id, settings.base_url, settings.secrets),
+            settings.retry_limits,
             key_fields={scope: settings.field_of(scope) for scope in settings.FIELD_OF_SCOPE},
             max_window=int(settings.max_window_days * DAY),
             parallel=settings.max_parallel_requests,
         )
 
-    def _check(self) -> Call[str]:
+    def _check(self) -> Flow[str]:
         fields, keys = self._settings.FIELD_OF_SCOPE, self._settings.keys
         # Where reading has a key of its own, the main key is another one that writes.
         main = bool(self._settings.api_key) and "read_api_key" in keys
         own_keys = [scope for scope, name in fields.items() if not scope.endswith(".read") and (name in keys or main)]
-        once = replace(self._vendor, patience=replace(self._vendor.patience, max_attempts=1))
+        once = replace(self._vendor, retry_limits=replace(self._vendor.retry_limits, max_attempts=1))
         return once.check(own_keys)
 
     def _sockets(self, settings: BuilderPrimeSettings) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow_provider_meetings.connection import legacy_forms
 from airflow_provider_meetings.connection.settings import HiringCenterSettings
-from airflow_provider_meetings.core.flow import Call
+from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.vendors.responses import Helpdesk
+from airflow_provider_meetings.vendors.responses import ErrorFactory
 
 __all__ = ["HiringCenterHook"]
 
@@ -33,16 +33,16 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
         return legacy_forms.behaviour(cls.conn_type)
 
     def _settings_of(self, conn: Any) -> HiringCenterSettings:
-        return HiringCenterSettings.of(conn)
+        return HiringCenterSettings.from_connection(conn)
 
     def _vendor_of(self, settings: HiringCenterSettings) -> HiringCenter:
         return HiringCenter(
-            Helpdesk("HiringCenter", settings.conn_id, settings.base_url, settings.secrets),
-            settings.patience,
+            ErrorFactory("HiringCenter", settings.conn_id, settings.base_url, settings.secrets),
+            settings.retry_limits,
             update_method=settings.update_method,
             idempotency_window=settings.idempotency_window,
         )
 
-    def _check(self) -> Call[str]:
-        once = replace(self._vendor, patience=replace(self._vendor.patience, max_attempts=1))
+    def _check(self) -> Flow[str]:
+        once = replace(self._vendor, retry_limits=replace(self._vendor.retry_limits, max_attempts=1))
         return once.check()

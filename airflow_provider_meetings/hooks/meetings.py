@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.core.flow import Call
+from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
 from airflow_provider_meetings.observability.airflow_stats import metrics_of, note_lineage
@@ -66,7 +66,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         """Make the vendor's calls for a connection."""
 
     @abstractmethod
-    def _check(self) -> Call[str]:
+    def _check(self) -> Flow[str]:
         """Make the call that tries the connection; its result is a text for the person who pressed the button."""
 
     # -- reading
@@ -176,12 +176,12 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         call = self._vendor.delete(meeting_id, idempotency_key=idempotency_key, missing_ok=missing_ok)
         return self._written(self._transport.drive(call))
 
-    def drive(self, make_call: Callable[[V], Call[T]], save: Callable[[dict[str, Any]], None] | None = None) -> T:
-        """Have the vendor's rules carried out over this hook's connection; for the ledger.
+    def drive(self, make_call: Callable[[V], Flow[T]], save: Callable[[dict[str, Any]], None] | None = None) -> T:
+        """Have the vendor's rules carried out over this hook's connection; for the journal.
 
         Args:
             make_call: Makes the call.
-            save: What writes the ledger.
+            save: What writes the journal.
         """
         return self._written(self._transport.drive(make_call(self._vendor), save))
 
@@ -230,7 +230,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         text = text.removesuffix(f" Connection {name}.").replace(f"Connection {name}", "This connection")
         return text.replace(f"of connection {name}", "of this connection")
 
-    async def aparts(self) -> tuple[S, V, int]:
+    async def aconnection_info(self) -> tuple[S, V, int]:
         """Look the connection up without blocking the event loop; for polls that many triggers share.
 
         Returns:
@@ -283,7 +283,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
 def _window(start: Any, end: Any) -> Window:
     try:
-        return Window.of(start, end)
+        return Window.parse(start, end)
     except ValueError as error:
         raise MeetingsConfigurationError(f"The window cannot be asked for, nothing was sent: {error}") from None
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-__all__ = ["METRICS", "Keeper", "Metric", "Metrics"]
+__all__ = ["METRICS", "Metric", "Metrics", "StatsClient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ METRICS = {
 }
 
 
-class Keeper(Protocol):
+class StatsClient(Protocol):
     """Who keeps the numbers; Airflow's ``Stats`` is one."""
 
     def incr(self, stat: str, *, tags: dict[str, Any]) -> None:
@@ -65,11 +65,11 @@ class Metrics:
     """The numbers of one connection.
 
     Attributes:
-        keeper: Who keeps them; None: nobody.
+        stats: Who keeps them; None: nobody.
         tags: What all of them are broken down by.
     """
 
-    keeper: Keeper | None = None
+    stats: StatsClient | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, method: str, attempt: int, seconds: float, status: int | None) -> None:
@@ -81,7 +81,7 @@ class Metrics:
             seconds: From sending it to the end of its answer, or of the wait for one.
             status: The answer's; None: there was none.
         """
-        if self.keeper is None:
+        if self.stats is None:
             return
         tags = {"method": method, "status": "none" if status is None else f"{status // 100}xx"}
         self._count("meetings.requests", tags)
@@ -99,10 +99,10 @@ class Metrics:
         self._count(f"meetings.{name}")
 
     def _count(self, name: str, tags: Mapping[str, str] | None = None) -> None:
-        if self.keeper is not None:
-            self.keeper.incr(METRICS[name].name, tags={**self.tags, **(tags or {})})
+        if self.stats is not None:
+            self.stats.incr(METRICS[name].name, tags={**self.tags, **(tags or {})})
 
     def _time(self, name: str, seconds: float, tags: Mapping[str, str] | None = None) -> None:
-        if self.keeper is not None:
+        if self.stats is not None:
             duration = dt.timedelta(seconds=seconds)
-            self.keeper.timing(METRICS[name].name, duration, tags={**self.tags, **(tags or {})})
+            self.stats.timing(METRICS[name].name, duration, tags={**self.tags, **(tags or {})})

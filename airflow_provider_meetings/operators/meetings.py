@@ -148,9 +148,9 @@ class UpdateMeetingOperator(_MeetingsOperator):
         self.idempotency_key = idempotency_key
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
-        from airflow_provider_meetings.exactly_once.keys import sendable  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.exactly_once.keys import normalize_key  # noqa: PLC0415 - not at parse time
 
-        key = sendable(self.idempotency_key)
+        key = normalize_key(self.idempotency_key)
         meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
         self.log.info("Changed meeting %s", self.meeting_id)
         report(self, context, "updated", [meeting], hook=lambda: hook)
@@ -178,11 +178,11 @@ class DeleteMeetingOperator(_MeetingsOperator):
         self.idempotency_key = idempotency_key
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
-        from airflow_provider_meetings.exactly_once.keys import sendable  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.exactly_once.keys import normalize_key  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.exactly_once.task_state import delete_once  # noqa: PLC0415 - likewise
 
         missing_ok = _flag("missing_ok", self.missing_ok)
-        key = sendable(self.idempotency_key)
+        key = normalize_key(self.idempotency_key)
         deleted = delete_once(hook, self.meeting_id, key, context, missing_ok=missing_ok)
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
         report(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=lambda: hook)

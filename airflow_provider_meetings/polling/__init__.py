@@ -11,8 +11,8 @@ the wider list has, which nobody knows before it was read once. So the planner
 A vendor's filter may be left out only where it can be checked on the listed meeting itself: see the dialect.
 """
 
-from airflow_provider_meetings.polling.index import Sheet
-from airflow_provider_meetings.polling.planner import Errand, Planner, Survey
-from airflow_provider_meetings.polling.query import Ask, Dialect, dialect_of
+from airflow_provider_meetings.polling.index import ListingIndex
+from airflow_provider_meetings.polling.planner import KnownSpan, PlannedQuery, Planner
+from airflow_provider_meetings.polling.query import Dialect, ListQuery, dialect_of
 
-__all__ = ["Ask", "Dialect", "Errand", "Planner", "Sheet", "Survey", "dialect_of"]
+__all__ = ["Dialect", "KnownSpan", "ListQuery", "ListingIndex", "PlannedQuery", "Planner", "dialect_of"]

@@ -13,17 +13,26 @@ from airflow_provider_meetings import exceptions
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError
 
-__all__ = ["FORGIVEN", "TIMED_OUT", "Question", "as_event", "from_event", "is_elsewhere", "is_missing", "is_permanent"]
+__all__ = [
+    "CONNECTION_GRACE",
+    "TIMED_OUT",
+    "Criteria",
+    "from_trigger_event",
+    "is_connection_missing",
+    "is_permanent",
+    "is_wrong_host",
+    "to_trigger_event",
+]
 
 #: Seconds for which a connection that was there may be missing before it counts as deleted.
-FORGIVEN = 300.0
+CONNECTION_GRACE = 300.0
 
 #: A trigger's event when the time is over.
 TIMED_OUT = {"status": "timed out"}
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Criteria:
     """Are there so many such meetings in that window?
 
     Attributes:
@@ -41,7 +50,7 @@ class Question:
     min_count: int = 1
 
     @classmethod
-    def of(cls, window_start: Any, window_end: Any, filters: Any, match: Any, min_count: Any) -> Question:
+    def parse(cls, window_start: Any, window_end: Any, filters: Any, match: Any, min_count: Any) -> Criteria:
         """Check what a DAG author, or a template, has given.
 
         Raises:
@@ -50,7 +59,7 @@ class Question:
         problems: dict[str, str] = {}
         window = Window()
         try:
-            window = Window.of(window_start, window_end)
+            window = Window.parse(window_start, window_end)
         except ValueError as error:
             problems["window"] = str(error)
         match = _from_text({} if match is None else match)
@@ -67,9 +76,9 @@ class Question:
         if not isinstance(filters, Mapping):
             problems["filters"] = "must be a dict of the vendor's filters, or its JSON: did a template come out empty?"
         if problems:
-            from airflow_provider_meetings.vendors.fields import refuse  # noqa: PLC0415 - not where a DAG is parsed
+            from airflow_provider_meetings.vendors.fields import invalid_arguments  # noqa: PLC0415 - not where a DAG is parsed
 
-            raise refuse("The sensor cannot ask, nothing was sent", problems)
+            raise invalid_arguments("The sensor cannot ask, nothing was sent", problems)
         plain = {name: list(wanted) if isinstance(wanted, tuple | set) else wanted for name, wanted in match.items()}
         return cls(window.start, window.end, dict(filters), plain, int(text))
 
@@ -118,7 +127,7 @@ def is_permanent(error: BaseException) -> bool:
     return isinstance(error, AirflowFailException)
 
 
-def is_missing(error: BaseException) -> bool:
+def is_connection_missing(error: BaseException) -> bool:
     """Whether Airflow has not found the connection.
 
     It says so, too, while its own database, its API server or the secrets backend cannot be asked: Airflow takes each
@@ -127,7 +136,7 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error.__cause__, AirflowNotFoundException)
 
 
-def is_elsewhere(error: BaseException) -> bool:
+def is_wrong_host(error: BaseException) -> bool:
     """Whether somebody else has answered: a redirect, or a refusal that is not in the vendor's envelope.
 
     From the first question on it means a wrong address. Later on it is trouble on the way, which passes.
@@ -135,7 +144,7 @@ def is_elsewhere(error: BaseException) -> bool:
     return isinstance(error, MeetingsProtocolError) and 300 <= (error.status or 0) < 500  # noqa: PLR2004
 
 
-def as_event(error: MeetingsError) -> dict[str, Any]:
+def to_trigger_event(error: MeetingsError) -> dict[str, Any]:
     """Put an error into a trigger's event."""
     return {
         "status": "error",
@@ -148,7 +157,7 @@ def as_event(error: MeetingsError) -> dict[str, Any]:
 _WHERE = ("status", "code", "method", "path")
 
 
-def from_event(event: Any) -> list[dict[str, Any]]:
+def from_trigger_event(event: Any) -> list[dict[str, Any]]:
     """Open a trigger's event: the meetings found, or the error as it was raised there.
 
     Raises:

@@ -7,26 +7,26 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_meetings.polling.query import Ask, Dialect
+from airflow_provider_meetings.polling.query import Dialect, ListQuery
 
-__all__ = ["Sheet"]
+__all__ = ["ListingIndex"]
 
 # Below this many meetings an index is not worth building.
 _FEW = 16
 
 
-class Sheet:
+class ListingIndex:
     """A list that was read, in which many questions are looked up without reading it again for each of them.
 
     Args:
         dialect: The vendor's.
-        ask: What was asked.
+        query: What was asked.
         meetings: The answer, in the vendor's order.
     """
 
-    def __init__(self, dialect: Dialect, ask: Ask, meetings: list[dict[str, Any]]) -> None:
+    def __init__(self, dialect: Dialect, query: ListQuery, meetings: list[dict[str, Any]]) -> None:
         self._dialect = dialect
-        self._ask = ask
+        self._query = query
         self.meetings = meetings
         self.dates = [dialect.date(meeting) for meeting in meetings]
         self._by_date: list[int] | None = None
@@ -35,18 +35,18 @@ class Sheet:
         self._spellings: dict[str, dict[str, set[str]]] = {}
         self._values: dict[str, dict[str, list[int]]] = {}
 
-    def select(self, ask: Ask) -> list[dict[str, Any]] | None:
+    def select(self, query: ListQuery) -> list[dict[str, Any]] | None:
         """Return what the vendor would answer to a narrower ask; None: it cannot be told."""
-        places = self._places(ask)
+        places = self._places(query)
         return None if places is None else [self.meetings[place] for place in places]
 
-    def narrow(self, ask: Ask, match: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    def candidates(self, query: ListQuery, match: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         """Return those of :meth:`select` that may match; whoever asks has to look at each of them still."""
-        places = self._places(ask, match)
+        places = self._places(query, match)
         return None if places is None else [self.meetings[place] for place in places]
 
-    def _places(self, ask: Ask, match: Mapping[str, Any] | None = None) -> Sequence[int] | None:
-        extra = [pair for pair in ask.filters if pair not in self._ask.filters]
+    def _places(self, query: ListQuery, match: Mapping[str, Any] | None = None) -> Sequence[int] | None:
+        extra = [pair for pair in query.filters if pair not in self._query.filters]
         places: Sequence[int] = range(len(self.meetings))
         if extra:
             found = self._group(extra)
@@ -62,14 +62,14 @@ class Sheet:
                 likely = {place for key in keys for place in values.get(key, ())}
                 whole = len(places) == len(self.meetings)
                 places = sorted(likely) if whole else [place for place in places if place in likely]
-        if ask.low <= self._ask.low and ask.high >= self._ask.high:
+        if query.low <= self._query.low and query.high >= self._query.high:
             return places
         if len(places) < len(self.meetings):
-            return [place for place in places if ask.low <= self.dates[place] < ask.high]
+            return [place for place in places if query.low <= self.dates[place] < query.high]
         if self._by_date is None:
             self._by_date = sorted(places, key=self.dates.__getitem__)
             self._sorted_dates = [self.dates[place] for place in self._by_date]
-        first, last = bisect_left(self._sorted_dates, ask.low), bisect_left(self._sorted_dates, ask.high)
+        first, last = bisect_left(self._sorted_dates, query.low), bisect_left(self._sorted_dates, query.high)
         return sorted(self._by_date[first:last])
 
     def _group(self, pairs: list[tuple[str, str]]) -> list[int] | None:

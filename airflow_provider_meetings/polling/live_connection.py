@@ -12,22 +12,22 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.core.retry import backoff
 from airflow_provider_meetings.observability.airflow_stats import metrics_of
 from airflow_provider_meetings.polling import Dialect, dialect_of
-from airflow_provider_meetings.polling.criteria import FORGIVEN, is_missing, is_permanent
-from airflow_provider_meetings.polling.limiter import BudgetGate
+from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE, is_connection_missing, is_permanent
+from airflow_provider_meetings.polling.limiter import RateLimitedGate
 from airflow_provider_meetings.transport.aio import AsyncTransport
 from airflow_provider_meetings.vendors import Vendor
 
-__all__ = ["PARALLEL", "Line", "Link"]
+__all__ = ["PARALLEL", "ConnectionInfo", "LiveConnection"]
 
 #: A connection that was looked up: its settings, the vendor's rules, and the sockets that it may open.
-Line: TypeAlias = tuple[Settings, Vendor, int]
+ConnectionInfo: TypeAlias = tuple[Settings, Vendor, int]
 
 #: Seconds after which the connection is looked up anew, in case that somebody has changed it.
-RENEW = 60.0
+REFRESH = 60.0
 #: Seconds for which a connection is looked for that was never there.
 FIRST_LOOKS = 10.0
 #: Lists that are read at once.
@@ -36,12 +36,12 @@ PARALLEL = 4
 _log = logging.getLogger(__name__)
 
 
-class Link:
+class LiveConnection:
     """One connection within one event loop.
 
     Args:
         meetings_conn_id: The connection.
-        budget: Returns the rate budget for the connection's settings.
+        limiter: Returns the rate budget for the connection's settings.
         look_up: Looks the connection up.
         transport: Makes the transport.
         clock: Tells the time in seconds.
@@ -54,15 +54,15 @@ class Link:
         transport: The way to the vendor.
         rate: The rate budget.
         generation: Goes up with each look-up.
-        reached: Whether the vendor has answered at that address.
+        host_confirmed: Whether the vendor has answered at that address.
     """
 
     def __init__(
         self,
         meetings_conn_id: str,
-        budget: Callable[[Settings], RateBudget],
+        limiter: Callable[[Settings], RateLimiter],
         *,
-        look_up: Callable[[str], Awaitable[Line]],
+        look_up: Callable[[str], Awaitable[ConnectionInfo]],
         transport: Callable[..., Any] = AsyncTransport,
         clock: Callable[[], float],
         random: Callable[[], float] = random.random,
@@ -72,10 +72,10 @@ class Link:
         self.vendor: Any = None
         self.dialect: Dialect | None = None
         self.transport: Any = None
-        self.rate = RateBudget()
+        self.rate = RateLimiter()
         self.generation = 0
-        self.reached = False
-        self._budget = budget
+        self.host_confirmed = False
+        self._limiter = limiter
         self._look_up = look_up
         self._make_transport = transport
         self._clock = clock
@@ -83,19 +83,19 @@ class Link:
         self._lost = 0  # look-ups in a row that have failed
         self._missing_since = math.inf
         self._looked_up = -math.inf
-        self._gate: BudgetGate | None = None
+        self._gate: RateLimitedGate | None = None
         self._retired: list[Any] = []  # somebody may still be reading over them
-        self._doubted = -1  # the generation whose key was refused
+        self._expired = -1  # the generation whose key was refused
         self._renewing = asyncio.Lock()
 
     @property
     def fresh_for(self) -> float:
         """Seconds until it is to be looked up anew; none or less: now."""
-        return self._looked_up + RENEW - self._clock()
+        return self._looked_up + REFRESH - self._clock()
 
-    def doubt(self, seconds: float = 0.0) -> None:
+    def expire(self, seconds: float = 0.0) -> None:
         """Have it looked up anew after so many seconds."""
-        self._looked_up = self._clock() - RENEW + seconds
+        self._looked_up = self._clock() - REFRESH + seconds
 
     async def renew(self) -> bool:
         """Look the connection up where that is due; return whether it has changed.
@@ -111,22 +111,22 @@ class Link:
             try:
                 return await self._renew()
             except Exception as error:  # noqa: BLE001 - whatever Airflow's own services may raise
-                self._put_up_with(error)
+                self._tolerate(error)
                 return False
 
-    def _put_up_with(self, error: Exception) -> None:
+    def _tolerate(self, error: Exception) -> None:
         """Have another look later, after an error that waiting may mend; raise any other."""
         if is_permanent(error):
             self._missing_since = min(self._missing_since, self._clock())
-            forgiven = FORGIVEN if self.settings is not None else FIRST_LOOKS
-            if not is_missing(error) or self._clock() - self._missing_since >= forgiven:
+            forgiven = CONNECTION_GRACE if self.settings is not None else FIRST_LOOKS
+            if not is_connection_missing(error) or self._clock() - self._missing_since >= forgiven:
                 raise error
         self._lost += 1
         wait = 1.0 + backoff(self._lost, self._random)
         _log.warning(
             "Connection %r cannot be looked up, trying again in %.0f s: %s", self.meetings_conn_id, wait, error
         )
-        self.doubt(wait)
+        self.expire(wait)
 
     async def _renew(self) -> bool:
         settings, vendor, sockets = await self._look_up(self.meetings_conn_id)
@@ -136,9 +136,9 @@ class Link:
         if settings == self.settings:
             return False
         # A poll has patience of its own: it is repeated anyway.
-        patience = replace(vendor.patience, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
-        self.rate = self._budget(settings)
-        gate = BudgetGate(self.rate, self._clock)
+        retry_limits = replace(vendor.retry_limits, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
+        self.rate = self._limiter(settings)
+        gate = RateLimitedGate(self.rate, self._clock)
         wide = max(PARALLEL, sockets)
         transport = self._make_transport(settings, _log, sockets=wide, gate=gate, metrics=metrics_of(settings))
         await transport.__aenter__()
@@ -147,9 +147,9 @@ class Link:
             self._retired.append(self.transport)
         self._gate, self.transport = gate, transport
         rules: Any = vendor
-        self.settings, self.vendor = settings, replace(rules, patience=patience)
+        self.settings, self.vendor = settings, replace(rules, retry_limits=retry_limits)
         self.dialect = dialect_of(self.vendor)
-        self.reached = False
+        self.host_confirmed = False
         return True
 
     async def new_key(self, generation: int) -> bool:
@@ -161,18 +161,18 @@ class Link:
         async with self._renewing:
             if generation < self.generation:
                 return True
-            if self._doubted == generation:
+            if self._expired == generation:
                 return False
             changed = False
             with contextlib.suppress(Exception):
                 changed = await self._renew()
-            self._doubted = self.generation
+            self._expired = self.generation
             return changed
 
-    def trust(self) -> None:
+    def confirm(self) -> None:
         """Take note that the vendor has answered, and accepts the key."""
-        self.reached = True
-        self._doubted = -1
+        self.host_confirmed = True
+        self._expired = -1
 
     async def close_retired(self) -> None:
         """Close the sockets of earlier settings: nobody is reading over them any more."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from airflow_provider_meetings.core.times import DAY
-from airflow_provider_meetings.polling.query import FOREVER, Ask, Dialect, Filters
+from airflow_provider_meetings.polling.query import UNBOUNDED, Dialect, Filters, ListQuery
 
-__all__ = ["Errand", "Planner", "Survey"]
+__all__ = ["KnownSpan", "PlannedQuery", "Planner"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -25,22 +25,22 @@ _SURVEYS = 16  # remembered for each set of filters
 
 
 @dataclass(slots=True)
-class Errand:
+class PlannedQuery:
     """One list to read.
 
     Attributes:
-        ask: What to ask the vendor.
+        query: What to ask the vendor.
         serves: Which asks its answer holds.
         limit: More requests than this and it does not pay: stop reading and ask each. None: read to the end.
         cost: The requests it takes, as far as known.
-        speaks_for: Asks of the same window that would be refused for the same reason as this one.
+        same_window: Asks of the same window that would be refused for the same reason as this one.
     """
 
-    ask: Ask
-    serves: list[Ask]
+    query: ListQuery
+    serves: list[ListQuery]
     limit: int | None = None
     cost: int = 1
-    speaks_for: tuple[Ask, ...] = ()
+    same_window: tuple[ListQuery, ...] = ()
 
     @property
     def worst(self) -> int:
@@ -49,7 +49,7 @@ class Errand:
 
 
 @dataclass(slots=True)
-class Survey:
+class KnownSpan:
     """When the meetings of a span are, as of the last time it was read."""
 
     low: int
@@ -63,10 +63,10 @@ class Survey:
 
 
 @dataclass(slots=True)
-class _Refusal:
+class _TooLong:
     """A list that turned out too long."""
 
-    ask: Ask
+    query: ListQuery
     requests: int
     at: float
 
@@ -77,122 +77,126 @@ class Planner:
 
     Attributes:
         dialect: What it knows of the vendor.
-        lessons: Goes up with everything learned that may change a plan.
+        revision: Goes up with everything learned that may change a plan.
     """
 
     dialect: Dialect
-    lessons: int = 0
-    _surveys: dict[Filters, list[Survey]] = field(default_factory=dict)
-    _refusals: dict[Filters, list[_Refusal]] = field(default_factory=dict)
-    _costs: dict[Ask, tuple[int, float]] = field(default_factory=dict)
-    _alone: set[Ask] = field(default_factory=set)
+    revision: int = 0
+    _known_spans: dict[Filters, list[KnownSpan]] = field(default_factory=dict)
+    _refusals: dict[Filters, list[_TooLong]] = field(default_factory=dict)
+    _costs: dict[ListQuery, tuple[int, float]] = field(default_factory=dict)
+    _alone: set[ListQuery] = field(default_factory=set)
 
     # -- learning
 
-    def learn(self, ask: Ask, requests: int, dates: Iterable[int], now: float) -> None:
+    def learn(self, query: ListQuery, requests: int, dates: Iterable[int], now: float) -> None:
         """Remember a list that was read to its end."""
-        self.lessons += self._costs.get(ask, (0,))[0] != requests
-        self._costs.pop(ask, None)
-        self._costs[ask] = (requests, now)
+        self.revision += self._costs.get(query, (0,))[0] != requests
+        self._costs.pop(query, None)
+        self._costs[query] = (requests, now)
         _drop_old(self._costs, now, lambda cost: cost[1])
-        self._remember(ask.filters, Survey(ask.low, ask.high, sorted(dates), now))
+        self._remember(query.filters, KnownSpan(query.low, query.high, sorted(dates), now))
 
-    def give_up(self, ask: Ask, requests: int, dates: Sequence[int], now: float) -> None:
+    def learn_too_long(self, query: ListQuery, requests: int, dates: Sequence[int], now: float) -> None:
         """Remember a list that was not worth reading on.
 
         Args:
-            ask: The list.
+            query: The list.
             requests: How many it took until then.
             dates: Of the meetings read until then.
             now: When.
         """
-        self.lessons += 1
-        known = self._refusals.pop(ask.filters, [])
-        kept = [old for old in known if now - old.at < MEMORY and not ask.covers(old.ask)][-_SURVEYS:]
-        self._refusals[ask.filters] = [*kept, _Refusal(ask, requests + 1, now)]
+        self.revision += 1
+        known = self._refusals.pop(query.filters, [])
+        kept = [old for old in known if now - old.at < MEMORY and not query.covers(old.query)][-_SURVEYS:]
+        self._refusals[query.filters] = [*kept, _TooLong(query, requests + 1, now)]
         _drop_old(self._refusals, now, lambda refusals: refusals[-1].at)
         if dates and self.dialect.longest is None:  # latest first: what is later than the last one read is all known
-            self._remember(ask.filters, Survey(min(dates) + 1, ask.high, sorted(dates), now))
+            self._remember(query.filters, KnownSpan(min(dates) + 1, query.high, sorted(dates), now))
 
-    def leave_alone(self, ask: Ask) -> None:
+    def never_merge(self, query: ListQuery) -> None:
         """Never answer this ask out of a wider one: what the vendor would say cannot be told from its meetings."""
-        self.lessons += 1
-        self._alone.add(ask)
+        self.revision += 1
+        self._alone.add(query)
 
-    def can_tell(self, wide: Ask, ask: Ask) -> bool:
+    def can_answer(self, wide: ListQuery, query: ListQuery) -> bool:
         """Whether a wider list's meetings tell what the vendor would answer to this ask."""
-        more = (name for name, value in ask.filters if (name, value) not in wide.filters)
-        return wide.covers(ask) and ask not in self._alone and all(name in self.dialect.comparable for name in more)
+        more = (name for name, value in query.filters if (name, value) not in wide.filters)
+        return wide.covers(query) and query not in self._alone and all(name in self.dialect.comparable for name in more)
 
-    def forget(self, ask: Ask) -> None:
+    def forget(self, query: ListQuery) -> None:
         """Drop what is known of an ask that nobody asks any more."""
-        self._alone.discard(ask)
-        self._costs.pop(ask, None)
-        if ask.filters:
-            self._surveys.pop(ask.filters, None)
+        self._alone.discard(query)
+        self._costs.pop(query, None)
+        if query.filters:
+            self._known_spans.pop(query.filters, None)
 
-    def _remember(self, filters: Filters, survey: Survey) -> None:
-        known = self._surveys.pop(filters, [])
-        kept = [old for old in known if survey.low > old.low or old.high > survey.high]
-        self._surveys[filters] = [survey, *kept[: _SURVEYS - 1]]
-        _drop_old(self._surveys, survey.at, lambda surveys: surveys[0].at)
+    def _remember(self, filters: Filters, known_span: KnownSpan) -> None:
+        known = self._known_spans.pop(filters, [])
+        kept = [old for old in known if known_span.low > old.low or old.high > known_span.high]
+        self._known_spans[filters] = [known_span, *kept[: _SURVEYS - 1]]
+        _drop_old(self._known_spans, known_span.at, lambda known_spans: known_spans[0].at)
 
     # -- estimating
 
-    def _estimate(self, ask: Ask, now: float) -> tuple[int, bool]:
+    def _estimate(self, query: ListQuery, now: float) -> tuple[int, bool]:
         """Return how many requests a list takes at least, and whether that is known to be all."""
-        cost, at = self._costs.get(ask, (1, float("-inf")))
+        cost, at = self._costs.get(query, (1, float("-inf")))
         if now - at < MEMORY:
             return cost, True
-        count, complete = self._count(ask, now)
-        span = min(ask.high - ask.low, FOREVER)
+        count, complete = self._count(query, now)
+        span = min(query.high - query.low, UNBOUNDED)
         least = self.dialect.requests(count, span)
         if not complete:
-            refused = self._refusals.get(ask.filters, ())
-            least = max([least, *(old.requests for old in refused if now - old.at < MEMORY and ask.covers(old.ask))])
+            refused = self._refusals.get(query.filters, ())
+            least = max(
+                [least, *(old.requests for old in refused if now - old.at < MEMORY and query.covers(old.query))]
+            )
         return least, complete
 
-    def _count(self, ask: Ask, now: float) -> tuple[int, bool]:
+    def _count(self, query: ListQuery, now: float) -> tuple[int, bool]:
         """Count the meetings known in a window, and tell whether all of it was seen."""
-        known = sorted((old for old in self._surveys.get(ask.filters, ()) if now - old.at < MEMORY), key=_low)
-        count, seen, complete = 0, ask.low, True
-        for survey in known:
-            low, high = max(survey.low, seen), min(survey.high, ask.high)
+        known = sorted((old for old in self._known_spans.get(query.filters, ()) if now - old.at < MEMORY), key=_low)
+        count, seen, complete = 0, query.low, True
+        for known_span in known:
+            low, high = max(known_span.low, seen), min(known_span.high, query.high)
             if low < high:
                 complete = complete and low == seen
-                count += survey.count(low, high)
+                count += known_span.count(low, high)
                 seen = high
-        return count, complete and seen >= ask.high
+        return count, complete and seen >= query.high
 
     # -- planning
 
-    def plan(self, asks: Iterable[Ask], now: float) -> list[Errand]:
+    def plan(self, queries: Iterable[ListQuery], now: float) -> list[PlannedQuery]:
         """Find few requests that answer all these asks; who comes first is served first."""
-        asks = list(dict.fromkeys(asks))
-        errands = [Errand(ask, [ask], cost=self._estimate(ask, now)[0]) for ask in asks]
-        alone = [errand for errand in errands if errand.ask in self._alone]
-        errands = [errand for errand in errands if errand.ask not in self._alone] if alone else errands
-        most = max((len(errand.ask.filters) for errand in errands), default=0)
+        queries = list(dict.fromkeys(queries))
+        planned_queries = [PlannedQuery(query, [query], cost=self._estimate(query, now)[0]) for query in queries]
+        alone = [planned for planned in planned_queries if planned.query in self._alone]
+        planned_queries = (
+            [planned for planned in planned_queries if planned.query not in self._alone] if alone else planned_queries
+        )
+        most = max((len(planned.query.filters) for planned in planned_queries), default=0)
         for kept in range(most, -1, -1):
-            errands = self._widen(errands, kept, now)
-        order = {ask: number for number, ask in enumerate(asks)}
-        return sorted([*alone, *errands], key=lambda errand: min(order[ask] for ask in errand.serves))
+            planned_queries = self._widen(planned_queries, kept, now)
+        order = {query: number for number, query in enumerate(queries)}
+        return sorted([*alone, *planned_queries], key=lambda planned: min(order[query] for query in planned.serves))
 
-    def _widen(self, errands: list[Errand], kept: int, now: float) -> list[Errand]:
+    def _widen(self, planned_queries: list[PlannedQuery], kept: int, now: float) -> list[PlannedQuery]:
         """Merge errands into ones with so many filters, where that pays."""
-        groups: dict[Filters, list[Errand]] = defaultdict(list)
-        for errand in errands:
-            for filters in self._reduced(errand.ask.filters, kept):
-                groups[filters].append(errand)
-        alive = {id(errand): errand for errand in errands}
+        groups: dict[Filters, list[PlannedQuery]] = defaultdict(list)
+        for planned in planned_queries:
+            for filters in self._reduced(planned.query.filters, kept):
+                groups[filters].append(planned)
+        alive = {id(planned): planned for planned in planned_queries}
         for filters, members in sorted(groups.items(), key=lambda group: -len(group[1])):
-            here = [errand for errand in members if id(errand) in alive]
+            here = [planned for planned in members if id(planned) in alive]
             if len(here) < 2:  # noqa: PLR2004 - one has nobody to be merged with
                 continue
-            for errand in here:
-                del alive[id(errand)]
+            for planned in here:
+                del alive[id(planned)]
             merged = self._merge(here, filters, now)
-            alive |= {id(errand): errand for errand in merged}
+            alive |= {id(planned): planned for planned in merged}
         return list(alive.values())
 
     def _reduced(self, filters: Filters, kept: int) -> Iterator[Filters]:
@@ -207,58 +211,62 @@ class Planner:
         for some in itertools.combinations(free, kept - len(fixed)):
             yield tuple(sorted([*fixed, *some]))
 
-    def _merge(self, errands: list[Errand], filters: Filters, now: float) -> list[Errand]:
+    def _merge(self, planned_queries: list[PlannedQuery], filters: Filters, now: float) -> list[PlannedQuery]:
         # Windows of one length first: a week is not merged into somebody's year only because both begin in May.
-        classes: dict[int, list[Errand]] = defaultdict(list)
-        for errand in errands:
-            classes[(min(errand.ask.high - errand.ask.low, FOREVER) // DAY).bit_length() // 2].append(errand)
-        merged: list[Errand] = []
+        classes: dict[int, list[PlannedQuery]] = defaultdict(list)
+        for planned in planned_queries:
+            classes[(min(planned.query.high - planned.query.low, UNBOUNDED) // DAY).bit_length() // 2].append(planned)
+        merged: list[PlannedQuery] = []
         for _, members in sorted(classes.items()):
             merged += self._sweep(members, filters, now, try_out=True)
         return self._sweep(merged, filters, now, try_out=False) if len(classes) > 1 else merged
 
-    def _sweep(self, errands: list[Errand], filters: Filters, now: float, *, try_out: bool) -> list[Errand]:
+    def _sweep(
+        self, planned_queries: list[PlannedQuery], filters: Filters, now: float, *, try_out: bool
+    ) -> list[PlannedQuery]:
         """Go through errands by their start and merge neighbours."""
-        done: list[Errand] = []
-        run = _Run()
-        for errand in sorted(errands, key=lambda errand: (errand.ask.low, -errand.ask.high)):
-            if run.errands and not self._joins(run, errand, filters, now, try_out=try_out):
+        done: list[PlannedQuery] = []
+        run = _MergeCandidates()
+        for planned in sorted(planned_queries, key=lambda planned: (planned.query.low, -planned.query.high)):
+            if run.planned_queries and not self._joins(run, planned, filters, now, try_out=try_out):
                 done += self._settle(run, filters, now, try_out=try_out)
-                run = _Run()
-            run.add(errand)
+                run = _MergeCandidates()
+            run.add(planned)
         return done + self._settle(run, filters, now, try_out=try_out)
 
-    def _joins(self, run: _Run, errand: Errand, filters: Filters, now: float, *, try_out: bool) -> bool:
-        hull = run.hull(filters, errand)
+    def _joins(
+        self, run: _MergeCandidates, planned: PlannedQuery, filters: Filters, now: float, *, try_out: bool
+    ) -> bool:
+        hull = run.hull(filters, planned)
         if hull.low == run.low and hull.high == run.high:
             return True
         least, known = self._estimate(hull, now)
         if known:
-            return least <= run.cost + errand.cost
-        stretch = (hull.high - hull.low) / max(1, run.covered + errand.ask.high - max(errand.ask.low, run.high))
-        gapless = errand.ask.low <= run.high
-        return try_out and least <= run.cost + errand.cost and (gapless or stretch <= _MOST_STRETCH)
+            return least <= run.cost + planned.cost
+        stretch = (hull.high - hull.low) / max(1, run.covered + planned.query.high - max(planned.query.low, run.high))
+        gapless = planned.query.low <= run.high
+        return try_out and least <= run.cost + planned.cost and (gapless or stretch <= _MOST_STRETCH)
 
-    def _settle(self, run: _Run, filters: Filters, now: float, *, try_out: bool) -> list[Errand]:
+    def _settle(self, run: _MergeCandidates, filters: Filters, now: float, *, try_out: bool) -> list[PlannedQuery]:
         """Decide between one wide question and each."""
-        if len(run.errands) < 2:  # noqa: PLR2004 - nothing to decide
-            return run.errands
+        if len(run.planned_queries) < 2:  # noqa: PLR2004 - nothing to decide
+            return run.planned_queries
         hull = run.hull(filters)
         least, known = self._estimate(hull, now)
-        same = all(errand.ask.filters == filters for errand in run.errands)
-        serves = [ask for errand in run.errands for ask in errand.serves]
-        worst = sum(errand.worst for errand in run.errands)
-        whole = next((errand for errand in run.errands if errand.ask.covers(hull)), None)
+        same = all(planned.query.filters == filters for planned in run.planned_queries)
+        serves = [query for planned in run.planned_queries for query in planned.serves]
+        worst = sum(planned.worst for planned in run.planned_queries)
+        whole = next((planned for planned in run.planned_queries if planned.query.covers(hull)), None)
         if whole is not None:  # somebody needs all of it anyway
-            return [Errand(hull, serves, None if whole.limit is None else worst - 1, least)]
+            return [PlannedQuery(hull, serves, None if whole.limit is None else worst - 1, least)]
         if known:
-            return [Errand(hull, serves, None, least)] if least < run.cost else run.errands
+            return [PlannedQuery(hull, serves, None, least)] if least < run.cost else run.planned_queries
         if not try_out or least >= worst:
-            return run.errands
+            return run.planned_queries
         if same:
             # Without gaps, the whole has no more pages than the parts; with gaps, wait until the parts are known.
-            return [Errand(hull, serves, None, least)] if run.gapless else run.errands
-        return [Errand(hull, serves, worst - 1, least)]
+            return [PlannedQuery(hull, serves, None, least)] if run.gapless else run.planned_queries
+        return [PlannedQuery(hull, serves, worst - 1, least)]
 
 
 def _drop_old(known: dict[K, V], now: float, at: Callable[[V], float]) -> None:
@@ -267,31 +275,31 @@ def _drop_old(known: dict[K, V], now: float, at: Callable[[V], float]) -> None:
         del known[oldest]
 
 
-def _low(survey: Survey) -> tuple[int, int]:
-    return survey.low, -survey.high
+def _low(known_span: KnownSpan) -> tuple[int, int]:
+    return known_span.low, -known_span.high
 
 
-class _Run:
+class _MergeCandidates:
     """Errands that may become one."""
 
     def __init__(self) -> None:
-        self.errands: list[Errand] = []
+        self.planned_queries: list[PlannedQuery] = []
         self.low = self.high = self.covered = self.cost = 0
         self.gapless = True
 
-    def add(self, errand: Errand) -> None:
-        low, high = errand.ask.low, errand.ask.high
-        if not self.errands:
+    def add(self, planned: PlannedQuery) -> None:
+        low, high = planned.query.low, planned.query.high
+        if not self.planned_queries:
             self.low, self.high, self.covered = low, high, high - low
         else:
             self.gapless = self.gapless and low <= self.high
             self.covered += max(0, high - max(low, self.high))
             self.high = max(self.high, high)
-        self.errands.append(errand)
-        self.cost += errand.cost
+        self.planned_queries.append(planned)
+        self.cost += planned.cost
 
-    def hull(self, filters: Filters, errand: Errand | None = None) -> Ask:
+    def hull(self, filters: Filters, planned: PlannedQuery | None = None) -> ListQuery:
         """Return the question that holds all of them, and one more."""
-        low = self.low if errand is None else min(self.low, errand.ask.low)
-        high = self.high if errand is None else max(self.high, errand.ask.high)
-        return Ask(None if low <= -FOREVER else low, None if high >= FOREVER else high, filters)
+        low = self.low if planned is None else min(self.low, planned.query.low)
+        high = self.high if planned is None else max(self.high, planned.query.high)
+        return ListQuery(None if low <= -UNBOUNDED else low, None if high >= UNBOUNDED else high, filters)

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.core.flow import Listing
-from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.core.flow import PageFlow
+from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.core.retry import backoff
 from airflow_provider_meetings.exceptions import (
     MeetingsAuthError,
@@ -28,11 +28,11 @@ from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsPermissionError,
 )
-from airflow_provider_meetings.polling import Ask, Dialect, Errand, Planner
-from airflow_provider_meetings.polling.criteria import Question, is_elsewhere, is_permanent
-from airflow_provider_meetings.polling.limiter import Meter, Moved, TooCostly, meter
-from airflow_provider_meetings.polling.live_connection import PARALLEL, Line, Link
-from airflow_provider_meetings.polling.subscriptions import Crowd, Meetings
+from airflow_provider_meetings.polling import Dialect, ListQuery, PlannedQuery, Planner
+from airflow_provider_meetings.polling.criteria import Criteria, is_permanent, is_wrong_host
+from airflow_provider_meetings.polling.limiter import ConnectionReplaced, PageLimitReached, RequestCounter, meter
+from airflow_provider_meetings.polling.live_connection import PARALLEL, ConnectionInfo, LiveConnection
+from airflow_provider_meetings.polling.subscriptions import Meetings, Subscriptions
 from airflow_provider_meetings.transport.aio import AsyncTransport
 
 __all__ = ["Poller"]
@@ -56,7 +56,7 @@ class _Round:
     """One poll while it goes on."""
 
     planner: Planner
-    todo: deque[Errand]
+    todo: deque[PlannedQuery]
     until: float
     problems: list[MeetingsError] = field(default_factory=list)
     requests: int = 0
@@ -69,14 +69,14 @@ class _Planned:
     """A plan, and what it was made from."""
 
     planner: Planner
-    lessons: int
-    asks: tuple[Ask, ...]
-    errands: list[Errand]
+    revision: int
+    queries: tuple[ListQuery, ...]
+    planned_queries: list[PlannedQuery]
     at: float
 
-    def fails(self, planner: Planner, asks: tuple[Ask, ...], now: float) -> bool:
+    def is_stale(self, planner: Planner, queries: tuple[ListQuery, ...], now: float) -> bool:
         """Whether another plan is needed."""
-        same = self.planner is planner and self.lessons == planner.lessons and self.asks == asks
+        same = self.planner is planner and self.revision == planner.revision and self.queries == queries
         return not same or now - self.at > REPLAN
 
 
@@ -85,7 +85,7 @@ class Poller:
 
     Args:
         meetings_conn_id: The connection.
-        budget: Returns the rate budget for the connection's settings; it outlives the poller.
+        limiter: Returns the rate budget for the connection's settings; it outlives the poller.
         look_up: Looks the connection up.
         transport: Makes the transport.
         random: Jitter, between 0 and 1.
@@ -97,9 +97,9 @@ class Poller:
     def __init__(
         self,
         meetings_conn_id: str,
-        budget: Callable[[Settings], RateBudget],
+        limiter: Callable[[Settings], RateLimiter],
         *,
-        look_up: Callable[[str], Awaitable[Line]],
+        look_up: Callable[[str], Awaitable[ConnectionInfo]],
         transport: Callable[..., Any] = AsyncTransport,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -108,10 +108,10 @@ class Poller:
         self._random = random
         loop = asyncio.get_running_loop()
         self._clock = loop.time
-        self._link = Link(
-            meetings_conn_id, budget, look_up=look_up, transport=transport, clock=self._clock, random=random
+        self._connection = LiveConnection(
+            meetings_conn_id, limiter, look_up=look_up, transport=transport, clock=self._clock, random=random
         )
-        self._crowd = Crowd(self._forget)
+        self._subscriptions = Subscriptions(self._forget)
         self._readings: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._planner: Planner | None = None
         self._planned: _Planned | None = None
@@ -127,13 +127,13 @@ class Poller:
 
     # -- for those who wait
 
-    async def answer(self, question: Question, interval: float, *, first: bool = False) -> Meetings:
+    async def answer(self, criteria: Criteria, interval: float, *, verify_host: bool = False) -> Meetings:
         """Wait until the question is answered with yes; return the meetings found.
 
         Args:
-            question: What is waited for.
+            criteria: What is waited for.
             interval: Seconds that an answer may be old.
-            first: Nobody has asked this before, on a worker say: an answer of somebody else than the vendor is no
+            verify_host: Nobody has asked this before, on a worker say: an answer of somebody else than the vendor is no
                 trouble on the way then, but a wrong address.
 
         Raises:
@@ -141,11 +141,11 @@ class Poller:
         """
         if self.ended:
             raise RuntimeError("the poller has ended") from _why(self._task)
-        waiter = self._crowd.join(question, interval, first=first)
+        waiter = self._subscriptions.join(criteria, interval, verify_host=verify_host)
         try:
             return await waiter
         finally:
-            self._crowd.leave(waiter)
+            self._subscriptions.leave(waiter)
 
     async def read(self, meeting_id: Any) -> dict[str, Any]:
         """Read one meeting, out of the same budget; those who want the same one at once share the request.
@@ -161,7 +161,7 @@ class Poller:
         """
         reading = self._readings.get(str(meeting_id))
         if reading is None:
-            call = self._link.transport.drive(self._link.vendor.get(meeting_id))
+            call = self._connection.transport.drive(self._connection.vendor.get(meeting_id))
             reading = self._readings[str(meeting_id)] = asyncio.ensure_future(call)
             reading.add_done_callback(functools.partial(self._has_read, str(meeting_id)))
         return dict(await asyncio.shield(reading))
@@ -174,13 +174,13 @@ class Poller:
     @property
     def vendor(self) -> Any:
         """The vendor's rules, as of the last answer."""
-        return self._link.vendor
+        return self._connection.vendor
 
     @property
     def dialect(self) -> Dialect:
         """What a plan has to know of the vendor, as of the last answer."""
-        assert self._link.dialect is not None  # noqa: S101 - looked up before
-        return self._link.dialect
+        assert self._connection.dialect is not None  # noqa: S101 - looked up before
+        return self._connection.dialect
 
     @property
     def ended(self) -> bool:
@@ -201,21 +201,23 @@ class Poller:
         watch = asyncio.create_task(self._watch())
         try:
             while True:
-                await self._turn()
+                await self._step()
         except BaseException as error:
             # Nobody is left waiting for a poller that is no more.
-            self._crowd.fail_all(error if isinstance(error, Exception) else RuntimeError("the poller was stopped"))
+            self._subscriptions.fail_all(
+                error if isinstance(error, Exception) else RuntimeError("the poller was stopped")
+            )
             raise
         finally:
             watch.cancel()
             try:
                 await asyncio.wait({watch})
             finally:
-                await self._link.close()
+                await self._connection.close()
 
-    async def _turn(self) -> None:
+    async def _step(self) -> None:
         """Poll if somebody is due, else wait until somebody is."""
-        wake = self._crowd.wake
+        wake = self._subscriptions.wake
         wake.clear()
         if (pause := await self._open()) == math.inf:
             await wake.wait()
@@ -223,10 +225,10 @@ class Poller:
         if pause:
             await asyncio.sleep(pause)
             return
-        await self._crowd.admit(self._link.dialect, self._link.vendor, self._soonest_for)
+        await self._subscriptions.admit(self._connection.dialect, self._connection.vendor, self._soonest_for)
         now = self._clock()
         # While the vendor wants no requests, it is better to wait here, where others can come in, than at the gate.
-        wait = max(self._crowd.soonest - now, self._not_before - now, self._link.rate.wait(now))
+        wait = max(self._subscriptions.soonest - now, self._not_before - now, self._connection.rate.wait(now))
         if wait > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), wait if wait < math.inf else None)
@@ -237,17 +239,17 @@ class Poller:
         # A poll that has just been costs nothing for who came too late; a costly one is not repeated for everybody.
         return self._last_poll + min(interval / 2, 1.0 * self._last_cost)
 
-    def _forget(self, ask: Ask) -> None:
+    def _forget(self, query: ListQuery) -> None:
         if self._planner is not None:
-            self._planner.forget(ask)
+            self._planner.forget(query)
 
     # -- the connection
 
     async def _watch(self) -> None:
         """Notice a changed connection also while nothing is asked: for a long interval, in an outage, held back."""
         while True:
-            await asyncio.sleep(max(1.0, self._link.fresh_for))
-            if len(self._crowd):
+            await asyncio.sleep(max(1.0, self._connection.fresh_for))
+            if len(self._subscriptions):
                 await self._open()
 
     async def _open(self) -> float:
@@ -256,42 +258,42 @@ class Poller:
         Returns:
             0: it is there. Otherwise the seconds after which to look again; infinite: there is nobody left to look for.
         """
-        if self._link.fresh_for > 0:
+        if self._connection.fresh_for > 0:
             return 0.0
         try:
-            changed = await self._link.renew()
+            changed = await self._connection.renew()
         except MeetingsError as error:
-            self._crowd.fail_all(error)
+            self._subscriptions.fail_all(error)
             return math.inf
         if changed:
-            self._follow()
-        return 0.0 if self._link.settings is not None else max(0.0, self._link.fresh_for)
+            self._on_connection_changed()
+        return 0.0 if self._connection.settings is not None else max(0.0, self._connection.fresh_for)
 
-    def _follow(self) -> None:
+    def _on_connection_changed(self) -> None:
         """Begin anew with a connection that has changed."""
-        dialect = self._link.dialect
+        dialect = self._connection.dialect
         assert dialect is not None  # noqa: S101 - looked up before
         if self._planner is not None:
             _log.info("Connection %r has changed, asking anew", self.meetings_conn_id)
         if self._planner is None or self._planner.dialect != dialect:
             self._planner = Planner(dialect)
-            self._crowd.begin_anew()
+            self._subscriptions.requeue_all()
         self._failures = 0
         self._not_before = -math.inf
-        self._crowd.hurry()
+        self._subscriptions.refresh_soon()
 
     # -- a poll
 
     async def _poll(self) -> None:
-        planner, transport, now = self._planner, self._link.transport, self._clock()
+        planner, transport, now = self._planner, self._connection.transport, self._clock()
         assert planner is not None  # noqa: S101 - looked up before
-        due = self._crowd.due()
-        shortest = min(entry.interval for entry in due)
+        due = self._subscriptions.due()
+        shortest = min(subscription.interval for subscription in due)
         self._last_poll = now
-        todo = deque(await self._plan(planner, tuple([entry.ask for entry in due])))
+        todo = deque(await self._plan(planner, tuple([subscription.query for subscription in due])))
         rnd = _Round(planner, todo, now + ROUND)
         if self._failures and todo:
-            await self._errand(rnd, todo.popleft())  # one alone finds out whether the trouble is over
+            await self._fetch(rnd, todo.popleft())  # one alone finds out whether the trouble is over
         if len(rnd.todo) == 1:
             await self._work(rnd)
         elif rnd.todo and not rnd.over:
@@ -299,15 +301,15 @@ class Poller:
                 for _ in range(min(PARALLEL, len(rnd.todo))):
                     group.create_task(self._work(rnd))
         self._last_cost = rnd.requests
-        await self._link.close_retired()
-        if rnd.over and self._link.transport is transport:  # else it went wrong on a way that is left now
+        await self._connection.close_retired()
+        if rnd.over and self._connection.transport is transport:  # else it went wrong on a way that is left now
             self._failures += 1
             wait = shortest + backoff(self._failures, self._random)
             self._not_before = self._clock() + wait
-            self._link.doubt()  # it may have been given another host
+            self._connection.expire()  # it may have been given another host
             _log.warning(
                 "%d waiting on connection %r were not answered, asking again in %.0f s: %s",
-                len(self._crowd),
+                len(self._subscriptions),
                 self.meetings_conn_id,
                 wait,
                 rnd.problems[-1],
@@ -320,31 +322,31 @@ class Poller:
                 rnd.problems[-1],
             )
 
-    async def _plan(self, planner: Planner, asks: tuple[Ask, ...]) -> list[Errand]:
+    async def _plan(self, planner: Planner, queries: tuple[ListQuery, ...]) -> list[PlannedQuery]:
         """Plan a poll, or take the last plan again when nothing has changed since."""
         now = self._clock()
-        if self._planned is None or self._planned.fails(planner, asks, now):
-            lessons = planner.lessons
+        if self._planned is None or self._planned.is_stale(planner, queries, now):
+            revision = planner.revision
             # Some hundred questions take a while to sort: not on the event loop.
-            few = len(asks) <= _FEW
-            errands = planner.plan(asks, now) if few else await asyncio.to_thread(planner.plan, asks, now)
-            self._planned = _Planned(planner, lessons, asks, errands, now)
-        return self._planned.errands
+            few = len(queries) <= _FEW
+            planned_queries = planner.plan(queries, now) if few else await asyncio.to_thread(planner.plan, queries, now)
+            self._planned = _Planned(planner, revision, queries, planned_queries, now)
+        return self._planned.planned_queries
 
     async def _work(self, rnd: _Round) -> None:
         while rnd.todo and not rnd.over and self._clock() < rnd.until:
-            await self._errand(rnd, rnd.todo.popleft())
+            await self._fetch(rnd, rnd.todo.popleft())
 
-    async def _errand(self, rnd: _Round, errand: Errand) -> None:
+    async def _fetch(self, rnd: _Round, planned: PlannedQuery) -> None:
         """Read one list, and answer those who are waiting for it."""
-        planner, transport, generation = rnd.planner, self._link.transport, self._link.generation
-        if planner is not self._planner or not any(ask in self._crowd.entries for ask in errand.serves):
+        planner, transport, generation = rnd.planner, self._connection.transport, self._connection.generation
+        if planner is not self._planner or not any(query in self._subscriptions.by_query for query in planned.serves):
             return
-        count, started, meetings = Meter(errand.limit), self._clock(), list[dict[str, Any]]()
+        count, started, meetings = RequestCounter(planned.limit), self._clock(), list[dict[str, Any]]()
         problem: MeetingsError | None = None
         token = meter.set(count)
         try:
-            listing: Listing = self._link.vendor.listing(errand.ask.window, dict(errand.ask.filters))
+            listing: PageFlow = self._connection.vendor.listing(planned.query.window, dict(planned.query.filters))
             async for page in transport.pages(listing):
                 meetings += page.items
         except MeetingsError as error:
@@ -352,65 +354,69 @@ class Poller:
         finally:
             meter.reset(token)
             rnd.requests += count.count
-        if isinstance(problem, Moved) or self._link.transport is not transport:
-            rnd.todo.appendleft(errand)
+        if isinstance(problem, ConnectionReplaced) or self._connection.transport is not transport:
+            rnd.todo.appendleft(planned)
             return
-        if isinstance(problem, TooCostly):
+        if isinstance(problem, PageLimitReached):
             dates = [planner.dialect.date(meeting) for meeting in meetings]
-            planner.give_up(errand.ask, count.count, dates, self._clock())
-            rnd.todo.extendleft(reversed(planner.plan(errand.serves, self._clock())))
+            planner.learn_too_long(planned.query, count.count, dates, self._clock())
+            rnd.todo.extendleft(reversed(planner.plan(planned.serves, self._clock())))
         elif problem is not None:
-            await self._trouble(rnd, errand, problem, generation)
+            await self._handle_error(rnd, planned, problem, generation)
         else:
             if self._failures:
-                self._link.rate.calm(self._clock())  # the vendor has just come back: no crowd at its door
+                self._connection.rate.drop_burst(self._clock())  # the vendor has just come back: no crowd at its door
             rnd.streak = self._failures = 0
-            self._link.trust()
-            await self._crowd.serve(errand, meetings, planner, requests=count.count, started=started)
-        if errand.speaks_for:
+            self._connection.confirm()
+            await self._subscriptions.serve(planned, meetings, planner, requests=count.count, started=started)
+        if planned.same_window:
             # Not refused, then: those who are still there ask for themselves.
-            rnd.todo.extend(Errand(ask, [ask]) for ask in errand.speaks_for if ask in self._crowd.entries)
+            rnd.todo.extend(
+                PlannedQuery(query, [query]) for query in planned.same_window if query in self._subscriptions.by_query
+            )
 
-    async def _trouble(self, rnd: _Round, errand: Errand, error: MeetingsError, generation: int) -> None:
+    async def _handle_error(self, rnd: _Round, planned: PlannedQuery, error: MeetingsError, generation: int) -> None:
         """Tell an error that waiting can mend from one that it cannot, and whom it concerns."""
-        if isinstance(error, MeetingsAuthError) and await self._link.new_key(generation):
-            self._follow()
-            rnd.todo.appendleft(errand)
+        if isinstance(error, MeetingsAuthError) and await self._connection.new_key(generation):
+            self._on_connection_changed()
+            rnd.todo.appendleft(planned)
             return
         if isinstance(error, _CONNECTION):
             rnd.todo.clear()
-            self._crowd.fail_all(error)
+            self._subscriptions.fail_all(error)
             return
         if is_permanent(error):
-            self._refused(rnd, errand, error)
+            self._refused(rnd, planned, error)
             return
-        if is_elsewhere(error) and not self._link.reached:
-            self._crowd.fail_firsts(error)
+        if is_wrong_host(error) and not self._connection.host_confirmed:
+            self._subscriptions.fail_unverified(error)
         now = self._clock()
-        entries = [self._crowd.entries[ask] for ask in errand.serves if ask in self._crowd.entries]
-        for entry in entries:
-            entry.failures += 1
-        wait = max((backoff(entry.failures, self._random) for entry in entries[:1]), default=0.0)
-        for entry in entries:
-            entry.due = now + entry.interval + wait
+        subscriptions = [
+            self._subscriptions.by_query[query] for query in planned.serves if query in self._subscriptions.by_query
+        ]
+        for subscription in subscriptions:
+            subscription.failures += 1
+        wait = max((backoff(subscription.failures, self._random) for subscription in subscriptions[:1]), default=0.0)
+        for subscription in subscriptions:
+            subscription.due = now + subscription.interval + wait
         rnd.problems.append(error)
         rnd.streak += 1
         # One list that fails is its own trouble; several in a row, or the only one, are the vendor's.
         rnd.over = rnd.streak >= _OUTAGE or self._failures > 0 or error.status == 429 or not rnd.todo  # noqa: PLR2004
 
-    def _refused(self, rnd: _Round, errand: Errand, error: MeetingsError) -> None:
-        if errand.serves == [errand.ask]:
-            for ask in (errand.ask, *errand.speaks_for):
-                self._crowd.refuse(ask, error)
+    def _refused(self, rnd: _Round, planned: PlannedQuery, error: MeetingsError) -> None:
+        if planned.serves == [planned.query]:
+            for query in (planned.query, *planned.same_window):
+                self._subscriptions.fail_query(query, error)
             return
         # It was our own question: nobody is to blame for it. But where one of them is refused as well, with the same
         # window, it is the window, and nobody else with it has to ask.
-        rnd.planner.give_up(errand.ask, len(errand.serves) + 1_000_000, (), self._clock())
-        same = [ask for ask in errand.serves if ask.window == errand.ask.window]
-        rest = [ask for ask in errand.serves if ask.window != errand.ask.window]
+        rnd.planner.learn_too_long(planned.query, len(planned.serves) + 1_000_000, (), self._clock())
+        same = [query for query in planned.serves if query.window == planned.query.window]
+        rest = [query for query in planned.serves if query.window != planned.query.window]
         if same:
-            rnd.todo.appendleft(Errand(same[0], [same[0]], speaks_for=tuple(same[1:])))
-        rnd.todo.extend(Errand(ask, [ask]) for ask in rest)
+            rnd.todo.appendleft(PlannedQuery(same[0], [same[0]], same_window=tuple(same[1:])))
+        rnd.todo.extend(PlannedQuery(query, [query]) for query in rest)
 
 
 def _why(task: asyncio.Task[None]) -> BaseException | None:

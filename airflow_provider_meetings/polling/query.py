@@ -10,15 +10,15 @@ from airflow_provider_meetings.core.times import Window, to_epoch_ms
 from airflow_provider_meetings.vendors import Vendor, builderprime, hiringcenter
 from airflow_provider_meetings.vendors.fields import check_filters
 
-__all__ = ["FOREVER", "Ask", "Dialect", "Filters", "dialect_of"]
+__all__ = ["UNBOUNDED", "Dialect", "Filters", "ListQuery", "dialect_of"]
 
 Filters: TypeAlias = tuple[tuple[str, str], ...]
 
 #: The bound, as a number, of a window that has none.
-FOREVER = 1 << 60
+UNBOUNDED = 1 << 60
 
 
-class Ask(NamedTuple):
+class ListQuery(NamedTuple):
     """What a waiter needs read: the meetings of a window under the vendor's filters."""
 
     start: int | None = None
@@ -30,7 +30,7 @@ class Ask(NamedTuple):
         """The window."""
         return Window(self.start, self.end)
 
-    def covers(self, other: Ask) -> bool:
+    def covers(self, other: ListQuery) -> bool:
         """Whether the other's meetings are among this one's."""
         return (
             (self.start is None or (other.start is not None and self.start <= other.start))
@@ -41,12 +41,12 @@ class Ask(NamedTuple):
     @property
     def low(self) -> int:
         """The start as a number."""
-        return -FOREVER if self.start is None else self.start
+        return -UNBOUNDED if self.start is None else self.start
 
     @property
     def high(self) -> int:
         """The end as a number."""
-        return FOREVER if self.end is None else self.end
+        return UNBOUNDED if self.end is None else self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class Dialect:
     page_size: int
     longest: int | None = None
 
-    def ask(self, start: int | None, end: int | None, filters: Any) -> Ask:
+    def query(self, start: int | None, end: int | None, filters: Any) -> ListQuery:
         """Put a question into the form in which equal ones are equal.
 
         Raises:
             MeetingsConfigurationError: The vendor has no such filter, or the value cannot be right.
         """
-        return Ask(start, end, check_filters(self.vendor, self.filters, filters))
+        return ListQuery(start, end, check_filters(self.vendor, self.filters, filters))
 
     def date(self, meeting: Mapping[str, Any]) -> int:
         """When a meeting begins."""

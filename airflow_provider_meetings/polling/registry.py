@@ -12,22 +12,22 @@ from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from airflow_provider_meetings.connection.settings import HiringCenterSettings, Settings
-from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.hooks.resolve import ahook_for
-from airflow_provider_meetings.polling.live_connection import Line
+from airflow_provider_meetings.polling.live_connection import ConnectionInfo
 from airflow_provider_meetings.polling.poller import Poller
 
 __all__ = ["poller_for"]
 
 
 @dataclass(slots=True)
-class _Shelf:
+class _LoopState:
     """What one event loop has."""
 
     pollers: dict[str, Poller] = field(default_factory=dict)
-    budgets: dict[tuple[Hashable, ...], RateBudget] = field(default_factory=dict)
+    limiters: dict[tuple[Hashable, ...], RateLimiter] = field(default_factory=dict)
 
-    def budget(self, settings: Settings) -> RateBudget:
+    def limiter(self, settings: Settings) -> RateLimiter:
         """Return the budget of a connection's account: the vendors count by API key.
 
         It stays when the poller goes: the vendor does not forget either.
@@ -36,31 +36,31 @@ class _Shelf:
         if isinstance(settings, HiringCenterSettings):
             limits = ((settings.rate_limit_per_minute, 60.0), (settings.rate_limit_per_hour, 3600.0))
         account = (settings.base_url, hash(settings.secrets), limits)
-        return self.budgets.setdefault(account, RateBudget(limits))
+        return self.limiters.setdefault(account, RateLimiter(limits))
 
 
-_shelves: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shelf] = WeakKeyDictionary()
+_loop_states: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopState] = WeakKeyDictionary()
 
 
-async def _look_up(conn_id: str) -> Line:
+async def _look_up(conn_id: str) -> ConnectionInfo:
     hook = await ahook_for(conn_id)
-    line: Line = await hook.aparts()
-    return line
+    info: ConnectionInfo = await hook.aconnection_info()
+    return info
 
 
 @contextlib.asynccontextmanager
 async def poller_for(meetings_conn_id: str) -> AsyncIterator[Poller]:
     """Join those who wait on a connection in this event loop; the last to leave ends the polling."""
-    shelf = _shelves.setdefault(asyncio.get_running_loop(), _Shelf())
-    poller = shelf.pollers.get(meetings_conn_id)
+    state = _loop_states.setdefault(asyncio.get_running_loop(), _LoopState())
+    poller = state.pollers.get(meetings_conn_id)
     if poller is None or poller.ended:
-        poller = shelf.pollers[meetings_conn_id] = Poller(meetings_conn_id, shelf.budget, look_up=_look_up)
+        poller = state.pollers[meetings_conn_id] = Poller(meetings_conn_id, state.limiter, look_up=_look_up)
     poller.members += 1
     try:
         yield poller
     finally:
         poller.members -= 1
         if not poller.members:
-            if shelf.pollers.get(meetings_conn_id) is poller:
-                del shelf.pollers[meetings_conn_id]
+            if state.pollers.get(meetings_conn_id) is poller:
+                del state.pollers[meetings_conn_id]
             await poller.close()

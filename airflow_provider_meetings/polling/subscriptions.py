@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from airflow_provider_meetings.exceptions import MeetingsError
-from airflow_provider_meetings.polling import Ask, Dialect, Errand, Planner, Sheet
-from airflow_provider_meetings.polling.criteria import Question
+from airflow_provider_meetings.polling import Dialect, ListingIndex, ListQuery, PlannedQuery, Planner
+from airflow_provider_meetings.polling.criteria import Criteria
 
-__all__ = ["Crowd", "Entry", "Meetings"]
+__all__ = ["Meetings", "Subscription", "Subscriptions"]
 
 Meetings: TypeAlias = list[dict[str, Any]]
 
@@ -29,32 +29,32 @@ _BATCH = 25
 
 
 @dataclass(slots=True, eq=False)
-class _Party:
+class _WaiterGroup:
     """Those who have the same question."""
 
-    question: Question
+    criteria: Criteria
     waiters: set[asyncio.Future[Meetings]] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class Subscription:
     """One list that is needed, and those who need it.
 
     Attributes:
-        ask: The list.
+        query: The list.
         due: When it is to be read.
         read_at: When it was read last.
         failures: How often in a row it could not be.
         intervals: How stale the answer may be, and how many say so.
-        parties: Those who need it, by their question.
+        groups: Those who need it, by their question.
     """
 
-    ask: Ask
+    query: ListQuery
     due: float
     read_at: float = -math.inf
     failures: int = 0
     intervals: Counter[float] = field(default_factory=Counter)
-    parties: dict[str, _Party] = field(default_factory=dict)
+    groups: dict[str, _WaiterGroup] = field(default_factory=dict)
 
     @property
     def interval(self) -> float:
@@ -63,72 +63,72 @@ class Entry:
 
 
 @dataclass(slots=True, eq=False)
-class _Arrival:
+class _NewWaiter:
     """Somebody who has joined and is not planned in yet."""
 
-    question: Question
+    criteria: Criteria
     interval: float
     waiter: asyncio.Future[Meetings]
 
 
-class Crowd:
+class Subscriptions:
     """Those who wait.
 
     Args:
         forget: Is told of each ask that nobody asks any more.
 
     Attributes:
-        entries: The lists that are needed.
+        by_query: The lists that are needed.
         wake: Set when somebody joins.
     """
 
-    def __init__(self, forget: Callable[[Ask], None]) -> None:
-        self.entries: dict[Ask, Entry] = {}
+    def __init__(self, forget: Callable[[ListQuery], None]) -> None:
+        self.by_query: dict[ListQuery, Subscription] = {}
         self.wake = asyncio.Event()
         self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
-        self._arrivals: deque[_Arrival] = deque()
-        self._places: dict[asyncio.Future[Meetings], tuple[Entry, _Party, float]] = {}
-        self._firsts: set[asyncio.Future[Meetings]] = set()
-        self._breath = 0.0
+        self._new_waiters: deque[_NewWaiter] = deque()
+        self._places: dict[asyncio.Future[Meetings], tuple[Subscription, _WaiterGroup, float]] = {}
+        self._unverified: set[asyncio.Future[Meetings]] = set()
+        self._last_yield = 0.0
 
     def __len__(self) -> int:
         return len(self._places)
 
     # -- coming and going
 
-    def join(self, question: Question, interval: float, *, first: bool = False) -> asyncio.Future[Meetings]:
+    def join(self, criteria: Criteria, interval: float, *, verify_host: bool = False) -> asyncio.Future[Meetings]:
         """Come in; the future gets the answer.
 
         Args:
-            question: What is waited for.
+            criteria: What is waited for.
             interval: Seconds that an answer may be old.
-            first: Nobody has asked this before, anywhere.
+            verify_host: Nobody has asked this before, anywhere.
         """
         waiter: asyncio.Future[Meetings] = self._loop.create_future()
-        if first:
-            self._firsts.add(waiter)
-        self._arrivals.append(_Arrival(question, max(interval, GATHER), waiter))
+        if verify_host:
+            self._unverified.add(waiter)
+        self._new_waiters.append(_NewWaiter(criteria, max(interval, GATHER), waiter))
         self.wake.set()
         return waiter
 
     def leave(self, waiter: asyncio.Future[Meetings]) -> None:
         """Go, with an answer or without."""
-        self._firsts.discard(waiter)
+        self._unverified.discard(waiter)
         place = self._places.pop(waiter, None)
         if place is None:
             waiter.cancel()
             return
-        entry, party, interval = place
-        party.waiters.discard(waiter)
-        entry.intervals[interval] -= 1
-        if not entry.intervals[interval]:
-            del entry.intervals[interval]
-        if not party.waiters:
-            entry.parties = {key: some for key, some in entry.parties.items() if some.waiters}
-        if not entry.parties:
-            self._drop(entry)
+        subscription, group, interval = place
+        group.waiters.discard(waiter)
+        subscription.intervals[interval] -= 1
+        if not subscription.intervals[interval]:
+            del subscription.intervals[interval]
+        if not group.waiters:
+            subscription.groups = {key: some for key, some in subscription.groups.items() if some.waiters}
+        if not subscription.groups:
+            self._drop(subscription)
 
     async def admit(self, dialect: Dialect | None, vendor: Any, soonest: Callable[[float], float]) -> None:
         """Plan in those who have joined; who asks what cannot be asked is told so.
@@ -139,142 +139,148 @@ class Crowd:
             soonest: When a list may be read at the earliest for somebody with such an interval.
         """
         assert dialect is not None  # noqa: S101 - looked up before
-        now = self._breath = self._clock()
-        while self._arrivals:
-            arrival = self._arrivals.popleft()
-            question = arrival.question
+        now = self._last_yield = self._clock()
+        while self._new_waiters:
+            new_waiter = self._new_waiters.popleft()
+            criteria = new_waiter.criteria
             try:
-                ask = dialect.ask(question.window_start, question.window_end, question.filters)
-                vendor.listing(ask.window, dict(ask.filters))  # it refuses what it cannot list
+                query = dialect.query(criteria.window_start, criteria.window_end, criteria.filters)
+                vendor.listing(query.window, dict(query.filters))  # it refuses what it cannot list
             except MeetingsError as error:
-                self._fail([arrival.waiter], error)
+                self._fail([new_waiter.waiter], error)
             else:
-                self._enter(arrival, ask, max(now + GATHER, soonest(arrival.interval)))
-            await self._breathe()
+                self._enter(new_waiter, query, max(now + GATHER, soonest(new_waiter.interval)))
+            await self._yield_to_loop()
 
-    def _enter(self, arrival: _Arrival, ask: Ask, soon: float) -> None:
-        question = arrival.question
-        if arrival.waiter.done():
+    def _enter(self, new_waiter: _NewWaiter, query: ListQuery, soon: float) -> None:
+        criteria = new_waiter.criteria
+        if new_waiter.waiter.done():
             return
-        entry = self.entries.get(ask)
-        if entry is None:
-            entry = self.entries[ask] = Entry(ask, soon)
-        key = repr((sorted(question.match.items(), key=str), question.min_count))
-        party = entry.parties.get(key)
-        if party is not None:
+        subscription = self.by_query.get(query)
+        if subscription is None:
+            subscription = self.by_query[query] = Subscription(query, soon)
+        key = repr((sorted(criteria.match.items(), key=str), criteria.min_count))
+        group = subscription.groups.get(key)
+        if group is not None:
             # This very question was answered with no, and is so for as long as that answer may be old.
-            soon = max(soon, entry.read_at + arrival.interval)
+            soon = max(soon, subscription.read_at + new_waiter.interval)
         else:
-            party = entry.parties[key] = _Party(question)
-        entry.due = min(entry.due, soon)
-        entry.intervals[arrival.interval] += 1
-        party.waiters.add(arrival.waiter)
-        self._places[arrival.waiter] = (entry, party, arrival.interval)
+            group = subscription.groups[key] = _WaiterGroup(criteria)
+        subscription.due = min(subscription.due, soon)
+        subscription.intervals[new_waiter.interval] += 1
+        group.waiters.add(new_waiter.waiter)
+        self._places[new_waiter.waiter] = (subscription, group, new_waiter.interval)
 
-    def begin_anew(self) -> None:
+    def requeue_all(self) -> None:
         """Send everybody back to the door: what they ask is put another way now."""
-        for waiter, (_, party, interval) in self._places.items():
-            self._arrivals.append(_Arrival(party.question, interval, waiter))
+        for waiter, (_, group, interval) in self._places.items():
+            self._new_waiters.append(_NewWaiter(group.criteria, interval, waiter))
         self._places.clear()
-        self.entries.clear()
+        self.by_query.clear()
 
-    def hurry(self) -> None:
+    def refresh_soon(self) -> None:
         """Have every list read soon: what was answered so far counts no more."""
         soon = self._clock() + GATHER
-        for entry in self.entries.values():
-            entry.due, entry.read_at = min(entry.due, soon), -math.inf
+        for subscription in self.by_query.values():
+            subscription.due, subscription.read_at = min(subscription.due, soon), -math.inf
         self.wake.set()
 
-    def _drop(self, entry: Entry) -> None:
-        if self.entries.get(entry.ask) is entry:
-            del self.entries[entry.ask]
-            self._forget(entry.ask)
+    def _drop(self, subscription: Subscription) -> None:
+        if self.by_query.get(subscription.query) is subscription:
+            del self.by_query[subscription.query]
+            self._forget(subscription.query)
 
     # -- who is due
 
     @property
     def soonest(self) -> float:
         """When the next one is due."""
-        return min((entry.due for entry in self.entries.values()), default=math.inf)
+        return min((subscription.due for subscription in self.by_query.values()), default=math.inf)
 
-    def due(self) -> list[Entry]:
+    def due(self) -> list[Subscription]:
         """Return who is due, or nearly so, the longest waiting first."""
         now = self._clock()
-        due = [entry for entry in self.entries.values() if entry.due - EARLY * entry.interval <= now]
-        due.sort(key=lambda entry: entry.due)
+        due = [
+            subscription
+            for subscription in self.by_query.values()
+            if subscription.due - EARLY * subscription.interval <= now
+        ]
+        due.sort(key=lambda subscription: subscription.due)
         return due
 
     # -- answers
 
     async def serve(
-        self, errand: Errand, meetings: Meetings, planner: Planner, *, requests: int, started: float
+        self, planned: PlannedQuery, meetings: Meetings, planner: Planner, *, requests: int, started: float
     ) -> None:
         """Give everybody whose meetings these are their answer.
 
         Args:
-            errand: What was read.
+            planned: What was read.
             meetings: The answer.
             planner: Learns from it.
             requests: How many it took.
             started: When the reading began.
         """
-        self._breath = self._clock()
-        sheet = Sheet(planner.dialect, errand.ask, meetings)
-        planner.learn(errand.ask, requests, sheet.dates, started)
+        self._last_yield = self._clock()
+        index = ListingIndex(planner.dialect, planned.query, meetings)
+        planner.learn(planned.query, requests, index.dates, started)
         woken = 0
-        for entry in self._served(errand, planner):
-            entry.failures, entry.read_at, entry.due = 0, started, started + entry.interval
-            for key, party in list(entry.parties.items()):
-                candidates = sheet.narrow(entry.ask, party.question.match)
+        for subscription in self._served(planned, planner):
+            subscription.failures, subscription.read_at, subscription.due = 0, started, started + subscription.interval
+            for key, group in list(subscription.groups.items()):
+                candidates = index.candidates(subscription.query, group.criteria.match)
                 if candidates is None:
-                    planner.leave_alone(entry.ask)
-                    entry.due = started
+                    planner.never_merge(subscription.query)
+                    subscription.due = started
                     break
-                found = party.question.satisfied_by(candidates)
+                found = group.criteria.satisfied_by(candidates)
                 if found is not None:
-                    del entry.parties[key]
-                    for waiter in list(party.waiters):
+                    del subscription.groups[key]
+                    for waiter in list(group.waiters):
                         if not waiter.done():
                             waiter.set_result(found)
                         woken += 1
                         if not woken % _BATCH:
                             await asyncio.sleep(0)
-                await self._breathe()
-            if not entry.parties:
-                self._drop(entry)
+                await self._yield_to_loop()
+            if not subscription.groups:
+                self._drop(subscription)
 
-    def _served(self, errand: Errand, planner: Planner) -> Iterator[Entry]:
-        yield from [self.entries[ask] for ask in errand.serves if ask in self.entries]
-        if len(errand.serves) > 1:
+    def _served(self, planned: PlannedQuery, planner: Planner) -> Iterator[Subscription]:
+        yield from [self.by_query[query] for query in planned.serves if query in self.by_query]
+        if len(planned.serves) > 1:
             # Who was not due gets a fresh answer, too, since it is here.
-            served = set(errand.serves)
-            others = [ask for ask in self.entries if ask not in served and planner.can_tell(errand.ask, ask)]
-            yield from [self.entries[ask] for ask in others]
+            served = set(planned.serves)
+            others = [
+                query for query in self.by_query if query not in served and planner.can_answer(planned.query, query)
+            ]
+            yield from [self.by_query[query] for query in others]
 
-    async def _breathe(self) -> None:
+    async def _yield_to_loop(self) -> None:
         """Let the event loop go on when this has taken a while."""
-        if self._clock() - self._breath > SLICE:
+        if self._clock() - self._last_yield > SLICE:
             await asyncio.sleep(0)
-            self._breath = self._clock()
+            self._last_yield = self._clock()
 
     # -- errors
 
-    def refuse(self, ask: Ask, error: MeetingsError) -> None:
+    def fail_query(self, query: ListQuery, error: MeetingsError) -> None:
         """Tell those who need a list that it cannot be had."""
-        entry = self.entries.get(ask)
-        if entry is not None:
-            self._drop(entry)
-            self._fail([waiter for party in entry.parties.values() for waiter in party.waiters], error)
+        subscription = self.by_query.get(query)
+        if subscription is not None:
+            self._drop(subscription)
+            self._fail([waiter for group in subscription.groups.values() for waiter in group.waiters], error)
 
-    def fail_firsts(self, error: MeetingsError) -> None:
+    def fail_unverified(self, error: MeetingsError) -> None:
         """Tell those for whom nobody has asked before that they ask in vain."""
-        self._fail(self._firsts, error)
+        self._fail(self._unverified, error)
 
     def fail_all(self, error: BaseException) -> None:
         """Tell everybody that waiting cannot help."""
-        self._fail([*self._places, *(arrival.waiter for arrival in self._arrivals)], error)
-        self._arrivals.clear()
-        self.entries.clear()
+        self._fail([*self._places, *(new_waiter.waiter for new_waiter in self._new_waiters)], error)
+        self._new_waiters.clear()
+        self.by_query.clear()
 
     def _fail(self, waiters: Iterable[asyncio.Future[Meetings]], error: BaseException) -> None:
         for waiter in list(waiters):

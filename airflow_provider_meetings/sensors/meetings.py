@@ -22,7 +22,7 @@ from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.link import MeetingLink
 from airflow_provider_meetings.observability.outcome import report
-from airflow_provider_meetings.sensors.starting import PerSensor, start_from_trigger, start_trigger_args
+from airflow_provider_meetings.sensors.starting import PerInstance, start_from_trigger, start_trigger_args
 
 if TYPE_CHECKING:
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
@@ -81,8 +81,8 @@ class MeetingsSensor(BaseSensorOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "match": "json"}
     ui_color = "#d6e6f2"
     operator_extra_links = (MeetingLink(),)
-    start_from_trigger: Any = PerSensor(start_from_trigger, on_class=False)
-    start_trigger_args: Any = PerSensor(start_trigger_args, on_class=None)
+    start_from_trigger: Any = PerInstance(start_from_trigger, on_class=False)
+    start_trigger_args: Any = PerInstance(start_trigger_args, on_class=None)
 
     def __init__(
         self,
@@ -137,19 +137,19 @@ class MeetingsSensor(BaseSensorOperator):
             self._go_on_after(error)
             return PokeReturnValue(is_done=False)
 
-    def _wait_in_triggerer(self, context: Any, *, pause: float = 0.0) -> None:
+    def _wait_in_triggerer(self, context: Any, *, initial_delay: float = 0.0) -> None:
         """Defer for what is left of the time.
 
         Args:
             context: Airflow's.
-            pause: Seconds to wait before asking.
+            initial_delay: Seconds to wait before asking.
 
         Raises:
             AirflowSensorTimeout: Nothing is left.
         """
         from airflow_provider_meetings.triggers.meetings import MeetingsTrigger  # noqa: PLC0415 - not at parse time
 
-        now, question = time.time(), self._question(context)
+        now, criteria = time.time(), self._criteria(context)
         # A task that is resumed has the start of its try still.
         started = getattr(context.get("ti"), "start_date", None)
         deadline = (started.timestamp() if isinstance(started, datetime) else now) + self.timeout
@@ -160,8 +160,8 @@ class MeetingsSensor(BaseSensorOperator):
                 meetings_conn_id=self.meetings_conn_id,
                 poke_interval=self.poke_interval,
                 deadline=deadline,
-                pause=pause,
-                **question.as_kwargs(),
+                initial_delay=initial_delay,
+                **criteria.as_kwargs(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=deadline - now),
@@ -169,12 +169,12 @@ class MeetingsSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Ask once."""
-        question = self._question(context)
+        criteria = self._criteria(context)
         try:
             hook = self._hook()
             self._missing_since = math.inf
-            listed = hook.list_meetings(question.window_start, question.window_end, filters=dict(question.filters))
-            found = question.satisfied_by(listed)
+            listed = hook.list_meetings(criteria.window_start, criteria.window_end, filters=dict(criteria.filters))
+            found = criteria.satisfied_by(listed)
         except MeetingsError as error:
             if self._is_final(error, context):
                 raise
@@ -182,7 +182,7 @@ class MeetingsSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         self._reached = True
         if found is None:
-            self.log.info("Still waiting for %s", question)
+            self.log.info("Still waiting for %s", criteria)
             return PokeReturnValue(is_done=False)
         report(self, context, "found", found, hook=lambda: hook)
         return PokeReturnValue(is_done=True, xcom_value=found)
@@ -195,16 +195,16 @@ class MeetingsSensor(BaseSensorOperator):
     def _is_final(self, error: MeetingsError, context: Any) -> bool:
         """Whether waiting cannot help: with the triggerer's patience for a connection that was there."""
         from airflow_provider_meetings.polling.criteria import (  # noqa: PLC0415 - not at parse time
-            FORGIVEN,
-            is_elsewhere,
-            is_missing,
+            CONNECTION_GRACE,
+            is_connection_missing,
             is_permanent,
+            is_wrong_host,
         )
 
-        if is_missing(error) and self._reached:
+        if is_connection_missing(error) and self._reached:
             self._missing_since = min(self._missing_since, time.monotonic())
-            return time.monotonic() - self._missing_since >= FORGIVEN
-        return is_permanent(error) or (is_elsewhere(error) and not self._has_reached_the_vendor(context))
+            return time.monotonic() - self._missing_since >= CONNECTION_GRACE
+        return is_permanent(error) or (is_wrong_host(error) and not self._has_reached_the_vendor(context))
 
     def _has_reached_the_vendor(self, context: Any) -> bool:
         """Whether an earlier question was answered, in this process or before a reschedule."""
@@ -216,11 +216,11 @@ class MeetingsSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Any, event: Any = None) -> list[dict[str, Any]]:
         """Go on after the trigger has fired."""
-        from airflow_provider_meetings.polling.criteria import TIMED_OUT, from_event  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.polling.criteria import TIMED_OUT, from_trigger_event  # noqa: PLC0415 - not at parse time
 
         if event == TIMED_OUT:
             self._time_out()
-        found = from_event(event)
+        found = from_trigger_event(event)
         self.log.info("Success criteria met: %d meeting(s)", len(found))
         report(self, context, "found", found, hook=self._hook)
         return found
@@ -238,7 +238,7 @@ class MeetingsSensor(BaseSensorOperator):
             if is_deferral_timeout(error):
                 self._time_out()
             self._go_on_after(error)
-        return self._wait_in_triggerer(context, pause=self.poke_interval)
+        return self._wait_in_triggerer(context, initial_delay=self.poke_interval)
 
     # -- Airflow's options, for the deferrable mode
 
@@ -267,8 +267,8 @@ class MeetingsSensor(BaseSensorOperator):
 
     # -- the question
 
-    def _question(self, context: Any) -> Any:
-        from airflow_provider_meetings.polling.criteria import Question  # noqa: PLC0415 - not at parse time
+    def _criteria(self, context: Any) -> Any:
+        from airflow_provider_meetings.polling.criteria import Criteria  # noqa: PLC0415 - not at parse time
 
         start, end = window_or_data_interval(self.window_start, self.window_end, context)
-        return Question.of(start, end, self.filters, self.match, self.min_count)
+        return Criteria.parse(start, end, self.filters, self.match, self.min_count)

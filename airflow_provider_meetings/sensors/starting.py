@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["PerSensor", "start_from_trigger", "start_trigger_args"]
+__all__ = ["PerInstance", "start_from_trigger", "start_trigger_args"]
 
 _SENSOR = "airflow_provider_meetings.sensors.meetings"
 _TRIGGER = "airflow_provider_meetings.triggers.meetings.MeetingsTrigger"
@@ -22,7 +22,7 @@ _TEMPLATE = ("{{", "{%", "{#")
 
 
 @dataclass(frozen=True)
-class PerSensor:
+class PerInstance:
     """An attribute that is worked out when it is asked for: a policy may change a task after it was made.
 
     Attributes:
@@ -39,13 +39,13 @@ class PerSensor:
 
 def start_from_trigger(sensor: Any) -> bool:
     """Whether the scheduler may start it in the triggerer."""
-    return _question(sensor) is not None
+    return _criteria(sensor) is not None
 
 
 def start_trigger_args(sensor: Any) -> Any:
     """Return what the scheduler makes the trigger of; None: it may not."""
-    question = _question(sensor)
-    if question is None:
+    criteria = _criteria(sensor)
+    if criteria is None:
         return None
     from airflow.triggers.base import StartTriggerArgs  # noqa: PLC0415 - Airflow 2.10+
 
@@ -54,8 +54,8 @@ def start_trigger_args(sensor: Any) -> Any:
         trigger_kwargs={
             "meetings_conn_id": sensor.meetings_conn_id,
             "poke_interval": sensor.poke_interval,
-            "first": True,
-            **question.as_kwargs(),
+            "verify_host": True,
+            **criteria.as_kwargs(),
         },
         next_method="execute_complete",
         next_kwargs=None,
@@ -63,7 +63,7 @@ def start_trigger_args(sensor: Any) -> Any:
     )
 
 
-def _question(sensor: Any) -> Any:
+def _criteria(sensor: Any) -> Any:
     """Return what the sensor waits for; None: it takes a worker to find out, or to refuse it."""
     # Airflow asks while the sensor is being made, too.
     if not getattr(sensor, "may_start_from_trigger", False) or not sensor.deferrable or not sensor.timeout > 0:
@@ -74,13 +74,13 @@ def _question(sensor: Any) -> Any:
     if not all(_is_plain(value) for value in (*given, sensor.meetings_conn_id)) or _runs_code_first(sensor):
         return None
     from airflow_provider_meetings.exceptions import MeetingsConfigurationError  # noqa: PLC0415 - only where needed
-    from airflow_provider_meetings.polling.criteria import Question  # noqa: PLC0415 - likewise
+    from airflow_provider_meetings.polling.criteria import Criteria  # noqa: PLC0415 - likewise
     from airflow_provider_meetings.version_compat import scheduler_starts_triggers  # noqa: PLC0415 - likewise
 
     if not scheduler_starts_triggers():
         return None
     try:
-        return Question.of(*given)
+        return Criteria.parse(*given)
     except MeetingsConfigurationError:
         return None  # the worker refuses it, and says why in the task's log
 

@@ -16,12 +16,19 @@ from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select
 from yarl import URL
 
 from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.core.flow import Call, Listing, Page, Parallel, Pause, Request, Response
+from airflow_provider_meetings.core.flow import Flow, Gather, Page, PageFlow, Request, Response, Sleep
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.observability.metrics import Metrics
-from airflow_provider_meetings.transport.common import LARGEST_ANSWER, origin, tell, too_large, unusable, user_agent
+from airflow_provider_meetings.transport.common import (
+    LARGEST_ANSWER,
+    log_request,
+    os_error_behind,
+    response_too_large,
+    unusable_url,
+    user_agent,
+)
 
-__all__ = ["AsyncTransport", "Gate"]
+__all__ = ["AsyncTransport", "RequestLimiter"]
 
 T = TypeVar("T")
 
@@ -30,7 +37,7 @@ _NO_METRICS = Metrics()
 _PIECE = 1 << 20
 
 
-class Gate(Protocol):
+class RequestLimiter(Protocol):
     """What requests pass on their way: holds them back while the vendor wants no more, and listens to the answers."""
 
     async def enter(self, request: Request) -> float:
@@ -57,7 +64,7 @@ class AsyncTransport:
         log: Any,
         *,
         sockets: int = 1,
-        gate: Gate | None = None,
+        gate: RequestLimiter | None = None,
         metrics: Metrics = _NO_METRICS,
     ) -> None:
         self._settings = settings
@@ -90,14 +97,14 @@ class AsyncTransport:
             await self._session.close()
             self._session = None
 
-    async def drive(self, call: Call[T]) -> T:
+    async def drive(self, call: Flow[T]) -> T:
         """Drive a call to its result."""
         outcome: list[T] = []
         async for _ in self._steps(call, outcome):
             pass
         return outcome[0]
 
-    def pages(self, listing: Listing) -> AsyncIterator[Page]:
+    def pages(self, listing: PageFlow) -> AsyncIterator[Page]:
         """Drive a list, page by page; who takes a page empties it, so that no more than one is held."""
         return self._steps(listing, [])
 
@@ -118,17 +125,17 @@ class AsyncTransport:
                     limited = answer.status == 429
                 elif isinstance(step, Page):
                     yield step
-                elif isinstance(step, Pause):
+                elif isinstance(step, Sleep):
                     self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
                     await asyncio.sleep(step.seconds)
                     if limited:
                         self._metrics.rate_limited(step.seconds)
-                elif isinstance(step, Parallel):
+                elif isinstance(step, Gather):
                     answer = await self._parallel(step)
             except MeetingsError as error:
                 failure = error
 
-    async def _parallel(self, step: Parallel) -> list[Any]:
+    async def _parallel(self, step: Gather) -> list[Any]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._caught(call)) for call in step.calls]
         results = [task.result() for task in tasks]
@@ -137,7 +144,7 @@ class AsyncTransport:
                 raise result
         return results
 
-    async def _caught(self, call: Call[Any]) -> Any:
+    async def _caught(self, call: Flow[Any]) -> Any:
         # A TaskGroup would wrap the error into a group.
         try:
             return await self.drive(call)
@@ -165,25 +172,25 @@ class AsyncTransport:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             failure = _failure(error, request, settings, sent_at)
             failure.status = status  # it broke off in the middle of an answer
-            self._unanswered(request, failure, sent_at)
-            raise failure from origin(error)
+            self._record_failure(request, failure, sent_at)
+            raise failure from os_error_behind(error)
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
-            raise unusable(request, settings, error) from None
+            raise unusable_url(request, settings, error) from None
         if body is None:
-            large = too_large(request, answer.status, settings.base_url, sent_at)
-            self._unanswered(request, large, sent_at)
+            large = response_too_large(request, answer.status, settings.base_url, sent_at)
+            self._record_failure(request, large, sent_at)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status, lower, body, sent_at, time.time())
         self._metrics.request(request.method, request.attempt, response.received_at - sent_at, response.status)
-        tell(self._log, request, response, None)
+        log_request(self._log, request, response, None)
         if self._gate is not None:
             self._gate.observe(response)
         return response
 
-    def _unanswered(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
+    def _record_failure(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
         self._metrics.request(request.method, request.attempt, time.time() - sent_at, None)
-        tell(self._log, request, None, failure)
+        log_request(self._log, request, None, failure)
 
 
 def _trust(bundle: str) -> ssl.SSLContext:

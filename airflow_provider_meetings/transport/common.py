@@ -9,7 +9,16 @@ from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Request, Response
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError, MeetingsProtocolError
 
-__all__ = ["LARGEST_ANSWER", "REQUEST_ID_HEADERS", "causes_of", "origin", "tell", "too_large", "unusable", "user_agent"]
+__all__ = [
+    "LARGEST_ANSWER",
+    "REQUEST_ID_HEADERS",
+    "iter_causes",
+    "log_request",
+    "os_error_behind",
+    "response_too_large",
+    "unusable_url",
+    "user_agent",
+]
 
 #: Bytes of an answer, decoded. A page of the largest size has some 200 kB; what is beyond this is no page.
 LARGEST_ANSWER = 32 * 1024 * 1024
@@ -17,7 +26,7 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray", "x-amzn-requestid")
 
 
-def tell(log: Any, request: Request, response: Response | None, failure: MeetingsError | None) -> None:
+def log_request(log: Any, request: Request, response: Response | None, failure: MeetingsError | None) -> None:
     """Write the one line that a request leaves in the task log: no query, no body, no key."""
     if response is None:
         log.info("%s Attempt %d.", failure, request.attempt)
@@ -34,7 +43,7 @@ def tell(log: Any, request: Request, response: Response | None, failure: Meeting
     )
 
 
-def too_large(request: Request, status: int, base_url: str, sent_at: float) -> MeetingsProtocolError:
+def response_too_large(request: Request, status: int, base_url: str, sent_at: float) -> MeetingsProtocolError:
     """Make the error for an answer that is cut off."""
     error = MeetingsProtocolError(
         f"The answer to {request.method} {request.path} is larger than {LARGEST_ANSWER} bytes; the rest was not read. "
@@ -47,7 +56,7 @@ def too_large(request: Request, status: int, base_url: str, sent_at: float) -> M
     return error
 
 
-def unusable(request: Request, settings: Settings, error: BaseException) -> MeetingsConfigurationError:
+def unusable_url(request: Request, settings: Settings, error: BaseException) -> MeetingsConfigurationError:
     """Make the error for an address, or a proxy's, that no request can be sent to."""
     return MeetingsConfigurationError(
         f"{request.method} {request.path} cannot be sent: {settings.base_url}, or the proxy before it, is no address "
@@ -65,13 +74,13 @@ def user_agent() -> str:
     return f"airflow-provider-meetings/{__version__}"
 
 
-def origin(error: BaseException) -> BaseException | None:
+def os_error_behind(error: BaseException) -> BaseException | None:
     """Find the operating system's own error behind a library's; the libraries' show the URL with its query."""
-    found = [cause for cause in causes_of(error) if isinstance(cause, OSError)]
+    found = [cause for cause in iter_causes(error) if isinstance(cause, OSError)]
     return next((cause for cause in reversed(found) if type(cause).__module__ in {"builtins", "socket", "ssl"}), None)
 
 
-def causes_of(error: BaseException) -> Iterator[BaseException]:
+def iter_causes(error: BaseException) -> Iterator[BaseException]:
     """Walk from an error to what is behind it; requests and urllib3 wrap in arguments as well as in causes.
 
     Not to its ``__context__``: that may be an error which the caller was handling when it asked for this request.

@@ -14,25 +14,32 @@ import urllib3
 
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import (
-    Call,
-    Clock,
-    Listing,
+    Command,
+    Flow,
+    Gather,
+    Log,
+    Now,
     Page,
-    Parallel,
-    Pause,
+    PageFlow,
     Request,
     Response,
-    Save,
-    Step,
-    Tell,
+    SaveJournal,
+    Sleep,
 )
-from airflow_provider_meetings.core.ratelimit import Courtesy
+from airflow_provider_meetings.core.ratelimit import WorkerThrottle
 from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsTransportError,
 )
 from airflow_provider_meetings.observability.metrics import Metrics
-from airflow_provider_meetings.transport.common import LARGEST_ANSWER, causes_of, origin, tell, too_large, unusable
+from airflow_provider_meetings.transport.common import (
+    LARGEST_ANSWER,
+    iter_causes,
+    log_request,
+    os_error_behind,
+    response_too_large,
+    unusable_url,
+)
 from airflow_provider_meetings.transport.session import deadline, make_session
 
 __all__ = ["IDEMPOTENCY_HEADER", "Transport"]
@@ -61,7 +68,7 @@ class Transport:
         self._log = log
         self._sockets = sockets
         self._metrics = metrics
-        self._courtesy = Courtesy()
+        self._throttle = WorkerThrottle()
         self.session = make_session(settings, sockets)
         # Worked out once: requests reads the environment anew for each request otherwise.
         self._send_options: dict[str, Any] = dict(
@@ -71,12 +78,12 @@ class Transport:
             stream=True,
         )
 
-    def drive(self, call: Call[T], save: Callable[[dict[str, Any]], None] | None = None) -> T:
+    def drive(self, call: Flow[T], save: Callable[[dict[str, Any]], None] | None = None) -> T:
         """Drive a call to its result.
 
         Args:
             call: The call.
-            save: What writes the ledger; without one nothing is kept.
+            save: What writes the journal; without one nothing is kept.
         """
         steps = self._steps(call, save)
         while True:
@@ -86,7 +93,7 @@ class Transport:
                 result: T = done.value
                 return result
 
-    def stream(self, listing: Listing) -> Iterator[dict[str, Any]]:
+    def stream(self, listing: PageFlow) -> Iterator[dict[str, Any]]:
         """Drive a list, meeting by meeting. No more than a page is held."""
         for page in self._steps(listing):
             items = page.items
@@ -102,7 +109,7 @@ class Transport:
         answer: Any = None
         failure: MeetingsError | None = None
         limited = False
-        patience = self._settings.max_wait
+        remaining_wait = self._settings.max_wait
         while True:
             try:
                 step = call.send(answer) if failure is None else call.throw(failure)
@@ -111,46 +118,46 @@ class Transport:
             answer = failure = None
             try:
                 if isinstance(step, Request):
-                    patience -= self._wait_turn(patience)
+                    remaining_wait -= self._wait_turn(remaining_wait)
                     answer = self._perform(step)
                     limited = answer.status == 429
                 elif isinstance(step, Page):
                     yield step
-                elif isinstance(step, Pause):
+                elif isinstance(step, Sleep):
                     self._log.info("Waiting %.1f s: %s", step.seconds, step.reason)
                     time.sleep(step.seconds)
-                    patience -= step.seconds
+                    remaining_wait -= step.seconds
                     if limited:
                         self._metrics.rate_limited(step.seconds)
-                elif isinstance(step, Parallel):
+                elif isinstance(step, Gather):
                     answer = self._parallel(step)
                 else:
-                    answer = self._side(step, save)
+                    answer = self._execute_command(step, save)
             except MeetingsError as error:
                 failure = error
 
-    def _wait_turn(self, patience: float) -> float:
+    def _wait_turn(self, remaining_wait: float) -> float:
         """Wait where the last answer said that nothing is left of the rate limit; return for how long."""
-        wait = self._courtesy.wait(time.time(), patience)
+        wait = self._throttle.wait(time.time(), remaining_wait)
         if wait:
             self._log.info("Waiting %.1f s: nothing is left of the rate limit until then", wait)
             time.sleep(wait)
             self._metrics.rate_limited(wait)
         return wait
 
-    def _side(self, step: Step, save: Callable[[dict[str, Any]], None] | None) -> Any:
+    def _execute_command(self, step: Command, save: Callable[[dict[str, Any]], None] | None) -> Any:
         """Do what is asked besides talking to the vendor."""
-        if isinstance(step, Tell):
+        if isinstance(step, Log):
             self._log.info(step.text)
             if step.event:
                 self._metrics.event(step.event)
-        elif isinstance(step, Save) and save is not None:
+        elif isinstance(step, SaveJournal) and save is not None:
             save(step.document)
-        elif isinstance(step, Clock):
+        elif isinstance(step, Now):
             return time.time()
         return None
 
-    def _parallel(self, step: Parallel) -> list[Any]:
+    def _parallel(self, step: Gather) -> list[Any]:
         if len(step.calls) == 1:
             return [self.drive(step.calls[0])]
         with ThreadPoolExecutor(max_workers=min(self._sockets, len(step.calls))) as pool:
@@ -178,29 +185,29 @@ class Transport:
             answer = self.session.send(prepared, **self._send_options)
             with answer:
                 body = _read(answer.raw)
-        except _UNUSABLE as error:
-            raise unusable(request, settings, error) from None
+        except _UNUSABLE_URL as error:
+            raise unusable_url(request, settings, error) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = _failure(error, request, settings, sent_at)
             failure.status = None if answer is None else answer.status_code  # it broke off in the middle of an answer
-            self._unanswered(request, failure, sent_at)
-            raise failure from origin(error)
+            self._record_failure(request, failure, sent_at)
+            raise failure from os_error_behind(error)
         finally:
             deadline.set(None)
         if body is None:
-            large = too_large(request, answer.status_code, settings.base_url, sent_at)
-            self._unanswered(request, large, sent_at)
+            large = response_too_large(request, answer.status_code, settings.base_url, sent_at)
+            self._record_failure(request, large, sent_at)
             raise large
         lower = {name.lower(): value for name, value in answer.headers.items()}
         response = Response(answer.status_code, lower, body, sent_at, time.time())
-        self._courtesy.observe(response)
+        self._throttle.observe(response)
         self._metrics.request(request.method, request.attempt, response.received_at - sent_at, response.status)
-        tell(self._log, request, response, None)
+        log_request(self._log, request, response, None)
         return response
 
-    def _unanswered(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
+    def _record_failure(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
         self._metrics.request(request.method, request.attempt, time.time() - sent_at, None)
-        tell(self._log, request, None, failure)
+        log_request(self._log, request, None, failure)
 
 
 def _read(raw: Any) -> bytes | None:
@@ -216,7 +223,7 @@ def _read(raw: Any) -> bytes | None:
 
 def _failure(error: BaseException, request: Request, settings: Settings, sent_at: float) -> MeetingsTransportError:
     """Say what went wrong, without the query or a header, and whether the server may have acted."""
-    causes = list(causes_of(error))
+    causes = list(iter_causes(error))
     certificate = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
     unsent = certificate or any(isinstance(cause, _NEVER_SENT) for cause in causes)
     target = f"{request.method} {request.path} at {settings.base_url}"
@@ -250,7 +257,7 @@ _NEVER_SENT = (
 
 
 # Raised for addresses before anything is sent to them.
-_UNUSABLE = (
+_UNUSABLE_URL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidHeader,

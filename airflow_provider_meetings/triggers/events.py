@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.polling.criteria import Question
+from airflow_provider_meetings.polling.criteria import Criteria
 from airflow_provider_meetings.version_compat import asset_stores, event_trigger_class
 from airflow_provider_meetings.watching.changes import KINDS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
     from airflow.triggers.shared_stream import SharedStreamProducer
 
-    from airflow_provider_meetings.watching.watcher import Watch
+    from airflow_provider_meetings.watching.watcher import Watcher
 else:
     BaseEventTrigger, _ = event_trigger_class()
 
@@ -124,11 +124,11 @@ class MeetingsEventTrigger(BaseEventTrigger):
                 "MeetingsEventTrigger needs Airflow 3.0 or newer: Airflow 2 has no event-driven DAGs. "
                 "There, let a DAG with a schedule wait with MeetingsSensor."
             )
-        question = Question.of(window_start, window_end, filters, match, 1)
+        criteria = Criteria.parse(window_start, window_end, filters, match, 1)
         self.meetings_conn_id = meetings_conn_id
-        self.window_start, self.window_end = question.window_start, question.window_end
+        self.window_start, self.window_end = criteria.window_start, criteria.window_end
         self.past, self.ahead = _span("past", past), _span("ahead", ahead)
-        self.filters, self.match = _sorted(question.filters), _sorted(question.match)
+        self.filters, self.match = _sorted(criteria.filters), _sorted(criteria.match)
         self.poke_interval = _span("poke_interval", poke_interval) or 0.0
         self.initial = initial
         self.kinds = sorted(set(kinds)) if kinds is not None else None
@@ -175,12 +175,12 @@ class MeetingsEventTrigger(BaseEventTrigger):
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
         """Make what looks, and is told which of its events are stored."""
-        from airflow_provider_meetings.triggers.stream import Stream  # noqa: PLC0415 - Airflow 3.3 alone has its base
+        from airflow_provider_meetings.triggers.stream import WatchStream  # noqa: PLC0415 - Airflow 3.3 alone has its base
 
         trigger = _subscribing.get()
         if trigger is None or trigger.serialize()[1] != kwargs:
             raise RuntimeError("The stream was not started by the trigger that it is for.")
-        return Stream(trigger.watch, lambda: trigger.fired)
+        return WatchStream(trigger.watch, lambda: trigger.fired)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Fire the events of each step."""
@@ -194,18 +194,18 @@ class MeetingsEventTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, and fire, for ever."""
         watch = await self.watch()
-        async for events in watch.steps():
+        async for events in watch.batches():
             for event in events:
                 yield _fire(event)
 
-    async def watch(self) -> Watch:
+    async def watch(self) -> Watcher:
         """Make the watch, with its memory in the asset's state store where there is one."""
         if _WATCHING not in sys.modules:  # it takes a while to load: not at parse time, and not on the event loop
             await asyncio.to_thread(importlib.import_module, _WATCHING)
-        from airflow_provider_meetings.watching.snapshot_store import Journal  # noqa: PLC0415 - loaded before
-        from airflow_provider_meetings.watching.watcher import Watch, Watched  # noqa: PLC0415 - likewise
+        from airflow_provider_meetings.watching.snapshot_store import SnapshotStore  # noqa: PLC0415 - loaded before
+        from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec  # noqa: PLC0415 - likewise
 
-        watched = Watched(
+        spec = WatchSpec(
             self.meetings_conn_id,
             self.window_start,
             self.window_end,
@@ -214,9 +214,9 @@ class MeetingsEventTrigger(BaseEventTrigger):
             self.filters,
             self.match,
         )
-        return Watch(
-            watched,
-            Journal(asset_stores(self), f"meetings/{watched.scope}"),
+        return Watcher(
+            spec,
+            SnapshotStore(asset_stores(self), f"meetings/{spec.scope}"),
             interval=self.poke_interval,
             tell_first=self.initial == "emit",
             kinds=self.kinds,

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsError
-from airflow_provider_meetings.polling.criteria import TIMED_OUT, Question, as_event
+from airflow_provider_meetings.polling.criteria import TIMED_OUT, Criteria, to_trigger_event
 from airflow_provider_meetings.triggers.events import MeetingsEventTrigger
 
 __all__ = ["MeetingsEventTrigger", "MeetingsTrigger"]
@@ -35,8 +35,8 @@ class MeetingsTrigger(BaseTrigger):
         poke_interval: Seconds that an answer may be old.
         deadline: When the wait is over, in seconds since the epoch, also for a triggerer that was restarted; None: the
             deferral's own timeout alone ends it.
-        pause: Seconds to wait before the first question, after an error.
-        first: Nobody has asked yet: if then somebody else than the vendor answers, the address is wrong.
+        initial_delay: Seconds to wait before the first question, after an error.
+        verify_host: Nobody has asked yet: if then somebody else than the vendor answers, the address is wrong.
     """
 
     def __init__(
@@ -50,22 +50,22 @@ class MeetingsTrigger(BaseTrigger):
         min_count: int = 1,
         poke_interval: float = 60.0,
         deadline: float | None = None,
-        pause: float = 0.0,
-        first: bool = False,
+        initial_delay: float = 0.0,
+        verify_host: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.meetings_conn_id = meetings_conn_id
         self.poke_interval = poke_interval
         self.deadline = deadline
-        self.pause = pause
-        self.first = first
-        self.question = Question(window_start, window_end, dict(filters or {}), dict(match or {}), min_count)
+        self.initial_delay = initial_delay
+        self.verify_host = verify_host
+        self.criteria = Criteria(window_start, window_end, dict(filters or {}), dict(match or {}), min_count)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and the arguments that make it anew; no secret is among them."""
-        names = ("meetings_conn_id", "poke_interval", "deadline", "pause", "first")
+        names = ("meetings_conn_id", "poke_interval", "deadline", "initial_delay", "verify_host")
         arguments = {name: getattr(self, name) for name in names}
-        return f"{type(self).__module__}.{type(self).__qualname__}", arguments | self.question.as_kwargs()
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments | self.criteria.as_kwargs()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with all others who wait on this connection, until the answer is yes or waiting cannot help."""
@@ -76,12 +76,12 @@ class MeetingsTrigger(BaseTrigger):
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
             async with asyncio.timeout(left), poller_for(self.meetings_conn_id) as poller:
-                await asyncio.sleep(self.pause)
-                found = await poller.answer(self.question, self.poke_interval, first=self.first)
+                await asyncio.sleep(self.initial_delay)
+                found = await poller.answer(self.criteria, self.poke_interval, verify_host=self.verify_host)
         except TimeoutError:
             event = dict(TIMED_OUT)
         except MeetingsError as error:
-            event = as_event(error)
+            event = to_trigger_event(error)
         else:
             event = {"status": "success", "meetings": found}
         yield _event(event)

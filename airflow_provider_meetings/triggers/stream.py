@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 if TYPE_CHECKING:
-    from airflow_provider_meetings.watching.watcher import Watch
+    from airflow_provider_meetings.watching.watcher import Watcher
 
-__all__ = ["Stream"]
+__all__ = ["WatchStream"]
 
 
-class Stream(SharedStreamProducer):
+class WatchStream(SharedStreamProducer):
     """Hands out a step at a time, and the next one when all events of the last one are in Airflow's database.
 
     Args:
@@ -23,7 +23,7 @@ class Stream(SharedStreamProducer):
         fired: Tells the number of the last step all of whose events have been fired by the one who listens.
     """
 
-    def __init__(self, watch: Callable[[], Awaitable[Watch]], fired: Callable[[], int]) -> None:
+    def __init__(self, watch: Callable[[], Awaitable[Watcher]], fired: Callable[[], int]) -> None:
         self._watch = watch
         self._fired = fired
         self._safe = asyncio.Event()
@@ -32,8 +32,8 @@ class Stream(SharedStreamProducer):
         """Yield the steps: their number and events, and their number."""
         number = self._fired()
         watch = await self._watch()
-        async with aclosing(watch.steps()) as steps:
-            async for events in steps:
+        async with aclosing(watch.batches()) as batches:
+            async for events in batches:
                 number += 1
                 self._safe.clear()
                 yield (number, events), number

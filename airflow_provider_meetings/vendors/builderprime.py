@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_meetings.core.flow import Call, Request, Response, Tell
-from airflow_provider_meetings.core.retry import Budget, attempt
+from airflow_provider_meetings.core.flow import Flow, Log, Request, Response
+from airflow_provider_meetings.core.retry import RetryState, send_with_retries
 from airflow_provider_meetings.core.times import to_epoch_ms
 from airflow_provider_meetings.exceptions import (
     MeetingNotFoundError,
@@ -15,22 +15,22 @@ from airflow_provider_meetings.exceptions import (
     MeetingsInDoubtError,
 )
 from airflow_provider_meetings.vendors.builderprime_read import FILTERS, MEETINGS, BuilderPrimeReader
-from airflow_provider_meetings.vendors.fields import Field, Fields, check_id, check_key
+from airflow_provider_meetings.vendors.fields import Field, FieldTable, check_id, check_key
 from airflow_provider_meetings.vendors.matching import (
-    Intent,
-    Likeness,
-    agrees,
-    around,
-    glimpse,
+    ComparableFields,
+    PendingCreate,
+    fingerprint,
+    matches,
     same_moment,
     same_number,
     same_text,
+    search_window,
 )
 from airflow_provider_meetings.vendors.responses import encode
 
 __all__ = ["FIELDS", "FILTERS", "BuilderPrime"]
 
-FIELDS = Fields(
+FIELDS = FieldTable(
     vendor="Builder Prime",
     blank_erases=True,  # "Providing a null or blank value … will remove any data currently stored"
     table=(
@@ -63,8 +63,8 @@ class BuilderPrime(BuilderPrimeReader):
     #: Where a listed meeting says when it was made.
     created_field = "createdDate"
     #: Without idempotency keys, what looks alike has to be known before a create.
-    looks_before_create = True
-    party_can_change = True
+    needs_presence_check = True
+    counterpart_is_mutable = True
 
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
         """Return the body of a create; see :meth:`Fields.for_create`."""
@@ -76,7 +76,7 @@ class BuilderPrime(BuilderPrimeReader):
 
     # -- writing
 
-    def create(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Call[dict[str, Any]]:
+    def create(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Flow[dict[str, Any]]:
         """Creating a New Meeting Record, once.
 
         The vendor has no idempotency keys, so a create whose answer is lost is looked for before it is sent again.
@@ -87,7 +87,7 @@ class BuilderPrime(BuilderPrimeReader):
         """
         return (yield from self.book(body, check_key(idempotency_key) or "", known=None))
 
-    def book(self, body: Mapping[str, Any], key: str, known: frozenset[str] | None) -> Call[dict[str, Any]]:
+    def book(self, body: Mapping[str, Any], key: str, known: frozenset[str] | None) -> Flow[dict[str, Any]]:
         """Make a meeting, settling what is not answered before it is sent again.
 
         Args:
@@ -95,39 +95,41 @@ class BuilderPrime(BuilderPrimeReader):
             key: Of no use to this vendor.
             known: Ids of the meetings that looked alike before; None: nobody has looked.
         """
-        budget = Budget(self.patience)
+        retry_state = RetryState(self.retry_limits)
         request = Request("POST", MEETINGS, body=encode(body), scope="meetings.create", repeatable=False, creates=True)
         while True:
             try:
-                return (yield from self._created(request, budget))
+                return (yield from self._created(request, retry_state))
             except MeetingsError as error:
-                if not error.maybe_sent or (known is None and not budget.first_sent):
+                if not error.maybe_sent or (known is None and not retry_state.first_sent):
                     raise  # without the time of the send, an older look-alike cannot be told from a new meeting
                 unanswered = error
-            intent = Intent(body, key, budget.first_sent, budget.last_sent + self.patience.in_flight, known)
-            found = yield from self.settle(intent, budget)
+            pending_create = PendingCreate(
+                body, key, retry_state.first_sent, retry_state.last_sent + self.retry_limits.in_flight, known
+            )
+            found = yield from self.resolve_create(pending_create, retry_state)
             told = "did not happen" if found is None else f"made meeting {found.get('id')}"
-            yield Tell(f"The create that was not answered {told}.", event="settled")
+            yield Log(f"The create that was not answered {told}.", event="settled")
             if found is not None:
                 return found
-            budget.unsettled = False
-            pause = budget.next_try(f"{unanswered.message} It was looked for and did not happen", None)
+            retry_state.outcome_unknown = False
+            pause = retry_state.next_try(f"{unanswered.message} It was looked for and did not happen", None)
             if pause is None:
                 unanswered.maybe_sent = False
                 raise unanswered
             yield pause
 
-    def _created(self, request: Request, budget: Budget) -> Call[dict[str, Any]]:
-        response = yield from attempt(request, budget)
+    def _created(self, request: Request, retry_state: RetryState) -> Flow[dict[str, Any]]:
+        response = yield from send_with_retries(request, retry_state)
         data = self._content(request, response).get("data")
         if not isinstance(data, dict) or data.get("id") in (None, ""):
-            raise self.helpdesk.broken(request, response, "there is no meeting with an id in it")
+            raise self.errors.malformed(request, response, "there is no meeting with an id in it")
         self.answered.add(str(data["id"]))
         return data
 
     def update(
         self, meeting_id: Any, body: Mapping[str, Any], *, idempotency_key: str | None = None
-    ) -> Call[dict[str, Any]]:
+    ) -> Flow[dict[str, Any]]:
         """Modifying an Existing Meeting Record; saying it twice changes nothing more."""
         check_key(idempotency_key)
         meeting_id = check_id(meeting_id)
@@ -135,26 +137,28 @@ class BuilderPrime(BuilderPrimeReader):
         request = Request("POST", path, body=encode(body), scope="meetings.edit")
         return (yield from self._expect(request, meeting_id))
 
-    def delete(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> Call[bool]:
+    def delete(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> Flow[bool]:
         """Deleting a Single Meeting Record; False: it was gone before."""
         check_key(idempotency_key)
-        budget = Budget(self.patience)
+        retry_state = RetryState(self.retry_limits)
         request = Request("DELETE", f"{MEETINGS}/{check_id(meeting_id)}", scope="meetings.delete")
-        response = yield from attempt(request, budget)
+        response = yield from send_with_retries(request, retry_state)
         try:
             self._content(request, response)
         except MeetingNotFoundError:
-            if budget.unsettled:
+            if retry_state.outcome_unknown:
                 return True  # an earlier send of this call was not answered: it was the one
             if missing_ok:
                 return False
             raise
         except MeetingsError as error:
-            error.maybe_sent = error.maybe_sent or budget.unsettled
+            error.maybe_sent = error.maybe_sent or retry_state.outcome_unknown
             raise
         return True
 
-    def settle(self, intent: Intent, budget: Budget | None = None) -> Call[dict[str, Any] | None]:
+    def resolve_create(
+        self, pending_create: PendingCreate, retry_state: RetryState | None = None
+    ) -> Flow[dict[str, Any] | None]:
         """Find out whether a create that was not answered happened.
 
         Returns:
@@ -164,21 +168,23 @@ class BuilderPrime(BuilderPrimeReader):
             MeetingsError: It cannot be told: several candidates, no permission to look, or no time left to wait. Its
                 ``maybe_sent`` is true.
         """
-        budget = budget or Budget(self.patience)
+        retry_state = retry_state or RetryState(self.retry_limits)
         try:
             while True:
-                found, response = yield from self.lookalikes(intent.body, budget)
+                found, response = yield from self.lookalikes(pending_create.body, retry_state)
                 lost = [meeting for meeting in found if str(meeting.get("id")) not in self.answered]
-                meeting = intent.choose(lost, response, self.created_field)
-                remaining = intent.in_flight_until - response.sent_at  # what arrived after that was not seen
+                meeting = pending_create.choose(lost, response, self.created_field)
+                remaining = pending_create.in_flight_until - response.sent_at  # what arrived after that was not seen
                 if meeting is not None or remaining <= 0:
                     return meeting
-                pause = budget.pause(min(remaining, _LOOK_AGAIN), "a lost request may still arrive; then a look again")
+                pause = retry_state.pause(
+                    min(remaining, _LOOK_AGAIN), "a lost request may still arrive; then a look again"
+                )
                 if pause is None:
                     raise MeetingsInDoubtError(
                         "Builder Prime did not answer a create. The meeting is not there, but the request may still "
                         f"arrive for another {remaining:.0f} s, longer than `max_wait` of connection "
-                        f"{self.helpdesk.conn_id!r} allows to wait. The next try looks for it before it does anything.",
+                        f"{self.errors.conn_id!r} allows to wait. The next try looks for it before it does anything.",
                         retry_after=remaining,
                     )
                 yield pause
@@ -187,35 +193,35 @@ class BuilderPrime(BuilderPrimeReader):
             raise
 
     def lookalikes(
-        self, body: Mapping[str, Any], budget: Budget | None = None
-    ) -> Call[tuple[list[dict[str, Any]], Response]]:
+        self, body: Mapping[str, Any], retry_state: RetryState | None = None
+    ) -> Flow[tuple[list[dict[str, Any]], Response]]:
         """List the meetings that start with a body's and are equal to it in every field that both shapes have.
 
         Raises:
             MeetingsPermissionError: The key lacks meetings.read, without which a lost create cannot be settled.
         """
-        instant = around(to_epoch_ms(body["startDateTime"]))
-        looking = (budget or Budget(self.patience)).aside()
-        items, response = yield from self._page(instant, (), budget=looking)
-        if budget is not None:
-            budget.slept = looking.slept
+        instant = search_window(to_epoch_ms(body["startDateTime"]))
+        looking = (retry_state or RetryState(self.retry_limits)).child()
+        items, response = yield from self._page(instant, (), retry_state=looking)
+        if retry_state is not None:
+            retry_state.slept = looking.slept
         if len(items) >= self.page_size:
             items = yield from self._by_number(instant, ())
-        return [item for item in items if self.equal(body, item)], response
+        return [item for item in items if self.matches(body, item)], response
 
-    def equal(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    def matches(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
         """Whether a meeting equals a body, in every field that can be compared."""
-        return agrees(body, stored, _LIKENESS) and agrees(body.get("employee") or {}, stored, _EMPLOYEE_LIKENESS)
+        return matches(body, stored, _COMPARABLE) and matches(body.get("employee") or {}, stored, _COMPARABLE_EMPLOYEE)
 
-    def glimpse(self, stored: Mapping[str, Any]) -> str:
+    def fingerprint(self, stored: Mapping[str, Any]) -> str:
         """Return a fingerprint of what can be compared in a meeting."""
-        return glimpse(stored, _LIKENESS, _EMPLOYEE_LIKENESS)
+        return fingerprint(stored, _COMPARABLE, _COMPARABLE_EMPLOYEE)
 
-    def moment(self, body: Mapping[str, Any]) -> str:
+    def starts_at(self, body: Mapping[str, Any]) -> str:
         """When a meeting takes place."""
         return str(body.get("startDateTime", ""))
 
-    def party(self, body: Mapping[str, Any]) -> str:
+    def counterpart(self, body: Mapping[str, Any]) -> str:
         """Whom a meeting is with: what stays when everything else about it is corrected."""
         return str(body.get("clientOpportunityId", ""))
 
@@ -224,7 +230,7 @@ class BuilderPrime(BuilderPrimeReader):
 _LOOK_AGAIN = 5.0
 
 #: The shape that create takes and the shapes that come back differ; what is not here cannot be compared.
-_LIKENESS: Likeness = {
+_COMPARABLE: ComparableFields = {
     "clientOpportunityId": (("opportunityId", "clientOpportunityId"), same_number),
     "title": (("title",), same_text),
     "location": (("location",), same_text),
@@ -233,7 +239,7 @@ _LIKENESS: Likeness = {
     "meetingTypeId": (("meetingTypeId",), same_number),
     "meetingResultId": (("meetingResultId",), same_number),
 }
-_EMPLOYEE_LIKENESS: Likeness = {
+_COMPARABLE_EMPLOYEE: ComparableFields = {
     "id": (("employeeId",), same_number),
     "email": (("employeeEmail",), same_text),
     "firstName": (("employeeFirstName",), same_text),

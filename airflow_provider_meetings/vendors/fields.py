@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_meetings.core.times import check_time_zone, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
-__all__ = ["Field", "Fields", "check_filters", "check_id", "check_key", "refuse"]
+__all__ = ["Field", "FieldTable", "check_filters", "check_id", "check_key", "invalid_arguments"]
 
 #: Fields inside a meeting that go to the vendor unchecked.
 EXTRA_FIELDS = "extra_fields"
@@ -52,7 +52,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class FieldTable:
     """A vendor's table of fields.
 
     Attributes:
@@ -119,7 +119,7 @@ class Fields:
             problems[what] = "is empty, there is nothing to send"
         problems |= _check_order(body)
         if problems:
-            raise refuse(f"{self.vendor}: the {what} cannot be sent, nothing was sent", problems)
+            raise invalid_arguments(f"{self.vendor}: the {what} cannot be sent, nothing was sent", problems)
         return body | (extra or {})
 
     def _unknown(self, name: Any, allowed: Mapping[str, Field], *, creating: bool) -> str:
@@ -157,13 +157,13 @@ def _as_object(given: Any, what: str) -> dict[str, Any]:
         try:
             given = json.loads(given)
         except ValueError:
-            raise refuse(
+            raise invalid_arguments(
                 f"The {what} cannot be sent, nothing was sent",
                 {what: "is text that is not a JSON object: pass a dict, the task's `.output`, or `| tojson`"},
             ) from None
     if not isinstance(given, Mapping):
         problem = f"must be a dict of the vendor's fields, not {type(given).__name__}"
-        raise refuse(f"The {what} cannot be sent, nothing was sent", {what: problem})
+        raise invalid_arguments(f"The {what} cannot be sent, nothing was sent", {what: problem})
     return dict(given)
 
 
@@ -270,7 +270,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def refuse(headline: str, problems: Mapping[str, str]) -> MeetingsConfigurationError:
+def invalid_arguments(headline: str, problems: Mapping[str, str]) -> MeetingsConfigurationError:
     """Make the error that names every problem, by field."""
     listed = "".join(f"\n  - {name}: {problem}" for name, problem in problems.items())
     return MeetingsConfigurationError(f"{headline}:{listed}")
@@ -288,7 +288,7 @@ def check_filters(vendor: str, kinds: Mapping[str, str], filters: Any) -> tuple[
     if isinstance(filters, str):
         filters = _as_object(filters, "filters")
     if not isinstance(filters, Mapping):
-        raise refuse(f"{vendor}: the list cannot be asked for", {"filters": "must be a dict"})
+        raise invalid_arguments(f"{vendor}: the list cannot be asked for", {"filters": "must be a dict"})
     problems: dict[str, str] = {}
     query: dict[str, str] = {}
     for name, value in filters.items():
@@ -302,7 +302,7 @@ def check_filters(vendor: str, kinds: Mapping[str, str], filters: Any) -> tuple[
         except ValueError as error:
             problems[name] = str(error)
     if problems:
-        raise refuse(f"{vendor}: the list cannot be asked for, nothing was sent", problems)
+        raise invalid_arguments(f"{vendor}: the list cannot be asked for, nothing was sent", problems)
     return tuple(sorted(query.items()))
 
 
@@ -322,7 +322,7 @@ def check_id(value: Any, name: str = "meeting_id") -> str:
     elif not _PATH_SEGMENT.fullmatch(text.strip()) or set(text.strip()) == {"."}:
         problem = f"{text!r} is not an id"
     if problem:
-        raise refuse("Nothing was sent", {name: problem})
+        raise invalid_arguments("Nothing was sent", {name: problem})
     return str(text).strip()
 
 
@@ -337,7 +337,7 @@ def check_key(key: Any) -> str | None:
         return None
     if not isinstance(key, str) or not _PRINTABLE.fullmatch(key) or key != key.strip():
         problem = "must be 1 to 512 printable ASCII characters, without a space at either end"
-        raise refuse("Nothing was sent", {"idempotency_key": problem})
+        raise invalid_arguments("Nothing was sent", {"idempotency_key": problem})
     return key
 
 

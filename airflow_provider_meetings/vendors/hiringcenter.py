@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_meetings.core.flow import Call, Clock, Request, Response, Tell
-from airflow_provider_meetings.core.retry import Budget
+from airflow_provider_meetings.core.flow import Flow, Log, Now, Request, Response
+from airflow_provider_meetings.core.retry import RetryState
 from airflow_provider_meetings.core.times import to_epoch_ms
 from airflow_provider_meetings.exceptions import (
     MeetingNotFoundError,
@@ -16,22 +16,22 @@ from airflow_provider_meetings.exceptions import (
     MeetingsInDoubtError,
     MeetingValidationError,
 )
-from airflow_provider_meetings.vendors.fields import Field, Fields, check_id, check_key
-from airflow_provider_meetings.vendors.hiringcenter_read import FILTERS, HiringCenterReader, complaint_of
+from airflow_provider_meetings.vendors.fields import Field, FieldTable, check_id, check_key
+from airflow_provider_meetings.vendors.hiringcenter_read import FILTERS, HiringCenterReader, parse_error
 from airflow_provider_meetings.vendors.matching import (
-    Intent,
-    Likeness,
-    agrees,
-    around,
-    glimpse,
+    ComparableFields,
+    PendingCreate,
+    fingerprint,
+    matches,
     same_moment,
     same_text,
+    search_window,
 )
 from airflow_provider_meetings.vendors.responses import decode, encode
 
 __all__ = ["FIELDS", "FILTERS", "HiringCenter"]
 
-FIELDS = Fields(
+FIELDS = FieldTable(
     vendor="HiringCenter",
     zone_field="timeZone",
     table=(
@@ -65,9 +65,9 @@ class HiringCenter(HiringCenterReader):
     #: Where a meeting says when it was made.
     created_field = "createdAt"
     #: The idempotency key tells whether a create has happened.
-    looks_before_create = False
+    needs_presence_check = False
     #: "Update Meeting" takes no prospectId.
-    party_can_change = False
+    counterpart_is_mutable = False
 
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
         """Return the body of a create; see :meth:`Fields.for_create`."""
@@ -79,7 +79,7 @@ class HiringCenter(HiringCenterReader):
 
     # -- writing
 
-    def create(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Call[dict[str, Any]]:
+    def create(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Flow[dict[str, Any]]:
         """Create Meeting; repeats inside the call share one key, so that they make one meeting."""
         return (yield from self._create(body, idempotency_key))
 
@@ -88,12 +88,12 @@ class HiringCenter(HiringCenterReader):
         body: Mapping[str, Any],
         key: str,
         known: frozenset[str] | None,  # noqa: ARG002 - for vendors without keys
-    ) -> Call[dict[str, Any]]:
-        """Make a meeting under a key of the ledger's."""
+    ) -> Flow[dict[str, Any]]:
+        """Make a meeting under a key of the journal's."""
         return (yield from self._create(body, key))
 
-    def _create(self, body: Mapping[str, Any], key: str | None, *, resent: bool = False) -> Call[dict[str, Any]]:
-        budget = Budget(self.patience, unsettled=resent)
+    def _create(self, body: Mapping[str, Any], key: str | None, *, resent: bool = False) -> Flow[dict[str, Any]]:
+        retry_state = RetryState(self.retry_limits, outcome_unknown=resent)
         request = Request(
             "POST",
             "/meetings",
@@ -102,9 +102,11 @@ class HiringCenter(HiringCenterReader):
             scope="meetings.create",
             creates=True,
         )
-        return (yield from self._item(request, budget, again=_in_flight(budget, key)))
+        return (yield from self._item(request, retry_state, again=_in_flight(retry_state, key)))
 
-    def settle(self, intent: Intent, budget: Budget | None = None) -> Call[dict[str, Any] | None]:
+    def resolve_create(
+        self, pending_create: PendingCreate, retry_state: RetryState | None = None
+    ) -> Flow[dict[str, Any] | None]:
         """Find out whether a create that was not answered happened, and have it happen if it did not.
 
         The same bytes under the same key: the vendor replays what it did, or does it now. Once the key may have been
@@ -117,15 +119,15 @@ class HiringCenter(HiringCenterReader):
             MeetingValidationError, MeetingNotFoundError: It did not happen, and the vendor refuses it now.
             MeetingsError: It cannot be told. Its ``maybe_sent`` is true.
         """
-        now = yield Clock()
-        longest = self.patience.max_wait + self.patience.timeout * self.patience.max_attempts
+        now = yield Now()
+        longest = self.retry_limits.max_wait + self.retry_limits.timeout * self.retry_limits.max_attempts
         try:
-            if now + longest < intent.first_sent + self.idempotency_window:
-                return (yield from self._create(intent.body, intent.key, resent=True))
-            yield Tell("The vendor may have forgotten the idempotency key by now: looking for the meeting instead.")
-            found, response = yield from self.lookalikes(intent.body, budget)
-            meeting = intent.choose(found, response, self.created_field)
-            remaining = intent.in_flight_until - response.sent_at
+            if now + longest < pending_create.first_sent + self.idempotency_window:
+                return (yield from self._create(pending_create.body, pending_create.key, resent=True))
+            yield Log("The vendor may have forgotten the idempotency key by now: looking for the meeting instead.")
+            found, response = yield from self.lookalikes(pending_create.body, retry_state)
+            meeting = pending_create.choose(found, response, self.created_field)
+            remaining = pending_create.in_flight_until - response.sent_at
             if meeting is not None or remaining <= 0:
                 return meeting
             raise MeetingsInDoubtError(
@@ -142,39 +144,39 @@ class HiringCenter(HiringCenterReader):
     def lookalikes(
         self,
         body: Mapping[str, Any],
-        budget: Budget | None = None,  # noqa: ARG002 - a list has budgets of its own
-    ) -> Call[tuple[list[dict[str, Any]], Response]]:
+        retry_state: RetryState | None = None,  # noqa: ARG002 - a list has budgets of its own
+    ) -> Flow[tuple[list[dict[str, Any]], Response]]:
         """List the meetings at a body's moment that are equal to it in every field."""
         query = (("ownerId", str(body["ownerId"])), ("prospectId", str(body["prospectId"])))
-        instant = around(to_epoch_ms(body["meetingDate"]))
+        instant = search_window(to_epoch_ms(body["meetingDate"]))
         items, token, response = yield from self._page(instant, query)
         if token:
             items = yield from self._instant(instant, query)
-        return [item for item in items if self.equal(body, item)], response
+        return [item for item in items if self.matches(body, item)], response
 
-    def equal(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    def matches(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
         """Whether a meeting equals a body, in every field that can be compared."""
-        return agrees(body, stored, _LIKENESS)
+        return matches(body, stored, _COMPARABLE)
 
-    def glimpse(self, stored: Mapping[str, Any]) -> str:
+    def fingerprint(self, stored: Mapping[str, Any]) -> str:
         """Return a fingerprint of what can be compared in a meeting."""
-        return glimpse(stored, _LIKENESS)
+        return fingerprint(stored, _COMPARABLE)
 
-    def moment(self, body: Mapping[str, Any]) -> str:
+    def starts_at(self, body: Mapping[str, Any]) -> str:
         """When a meeting takes place."""
         return str(body.get("meetingDate", ""))
 
-    def party(self, body: Mapping[str, Any]) -> str:
+    def counterpart(self, body: Mapping[str, Any]) -> str:
         """Whom a meeting is with: what stays when everything else about it is corrected."""
         return str(body.get("prospectId", ""))
 
     def update(
         self, meeting_id: Any, body: Mapping[str, Any], *, idempotency_key: str | None = None
-    ) -> Call[dict[str, Any]]:
+    ) -> Flow[dict[str, Any]]:
         """Update Meeting."""
         meeting_id = check_id(meeting_id)
         path = f"/meetings/{meeting_id}"
-        budget = Budget(self.patience)
+        retry_state = RetryState(self.retry_limits)
         request = Request(
             self.update_method,
             path,
@@ -182,18 +184,18 @@ class HiringCenter(HiringCenterReader):
             idempotency_key=self._key(idempotency_key),
             scope="meetings.edit",
         )
-        again = _in_flight(budget, idempotency_key)
-        return (yield from self._item(request, budget, again, meeting_id=meeting_id))
+        again = _in_flight(retry_state, idempotency_key)
+        return (yield from self._item(request, retry_state, again, meeting_id=meeting_id))
 
-    def delete(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> Call[bool]:
+    def delete(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> Flow[bool]:
         """Delete Meeting; False: it was gone before."""
         path = f"/meetings/{check_id(meeting_id)}"
-        budget = Budget(self.patience)
+        retry_state = RetryState(self.retry_limits)
         request = Request("DELETE", path, idempotency_key=self._key(idempotency_key), scope="meetings.delete")
         try:
-            yield from self._ask(request, budget, again=_in_flight(budget, idempotency_key))
+            yield from self._ask(request, retry_state, again=_in_flight(retry_state, idempotency_key))
         except MeetingNotFoundError:
-            if budget.unsettled:
+            if retry_state.outcome_unknown:
                 return True  # an earlier send of this call was not answered: it was the one
             if missing_ok:
                 return False
@@ -204,7 +206,7 @@ class HiringCenter(HiringCenterReader):
         return check_key(given) or str(uuid.uuid4())
 
 
-_LIKENESS: Likeness = {
+_COMPARABLE: ComparableFields = {
     "prospectId": (("prospectId",), same_text),
     "meetingDate": (("meetingDate",), same_moment),
     "timeZone": (("timeZone",), same_text),
@@ -215,7 +217,7 @@ _LIKENESS: Likeness = {
 }
 
 
-def _in_flight(budget: Budget, given: str | None) -> Callable[[Response], bool]:
+def _in_flight(retry_state: RetryState, given: str | None) -> Callable[[Response], bool]:
     """Make the rule for a 409.
 
     "Same key while the first is still processing: 409" is worth waiting for, "same key, different payload: 409" is not.
@@ -225,10 +227,10 @@ def _in_flight(budget: Budget, given: str | None) -> Callable[[Response], bool]:
     def again(response: Response) -> bool:
         if response.status != 409:
             return False
-        if budget.unsettled:
+        if retry_state.outcome_unknown:
             return True
-        complaint = complaint_of(decode(response.body))
-        words = complaint.message.lower() if complaint else ""
+        vendor_error = parse_error(decode(response.body))
+        words = vendor_error.message.lower() if vendor_error else ""
         final = ("different", "mismatch", "another payload", "does not match")
         return given is not None and not any(word in words for word in final)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_meetings.core.flow import Call, Listing, Page, Request, Response
-from airflow_provider_meetings.core.retry import Budget, Patience, attempt
+from airflow_provider_meetings.core.flow import Flow, Page, PageFlow, Request, Response
+from airflow_provider_meetings.core.retry import RetryLimits, RetryState, send_with_retries
 from airflow_provider_meetings.core.times import Window, to_epoch_ms
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -19,9 +19,9 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 from airflow_provider_meetings.vendors.fields import check_filters, check_id
-from airflow_provider_meetings.vendors.responses import Complaint, Helpdesk, decode, is_gone
+from airflow_provider_meetings.vendors.responses import ErrorFactory, VendorError, decode, is_gone
 
-__all__ = ["FILTERS", "HiringCenterReader", "complaint_of"]
+__all__ = ["FILTERS", "HiringCenterReader", "parse_error"]
 
 #: The list's filters. Its windows and pages are this module's business.
 FILTERS: Mapping[str, str] = {"prospectId": "id", "ownerId": "id", "meetingType": "label"}
@@ -35,22 +35,22 @@ class HiringCenterReader:
     """Reads from HiringCenter.
 
     Attributes:
-        helpdesk: Makes the errors.
-        patience: How long a call may try.
+        errors: Makes the errors.
+        retry_limits: How long a call may try.
         page_size: Meetings a page.
     """
 
-    helpdesk: Helpdesk
-    patience: Patience = field(default_factory=Patience)
+    errors: ErrorFactory
+    retry_limits: RetryLimits = field(default_factory=RetryLimits)
     page_size: int = PAGE_SIZE
 
-    def get(self, meeting_id: Any) -> Call[dict[str, Any]]:
+    def get(self, meeting_id: Any) -> Flow[dict[str, Any]]:
         """Get Meeting by ID."""
         meeting_id = check_id(meeting_id)
         request = Request("GET", f"/meetings/{meeting_id}", scope="meetings.read")
         return (yield from self._item(request, meeting_id=meeting_id))
 
-    def listing(self, window: Window, filters: Any = None) -> Listing:
+    def listing(self, window: Window, filters: Any = None) -> PageFlow:
         """List Meetings of a window, latest first.
 
         The vendor's page tokens may shift when meetings come and go between two pages, so the list goes on by date
@@ -63,10 +63,10 @@ class HiringCenterReader:
         query = check_filters("HiringCenter", FILTERS, filters)
         return self._by_date(window, query)
 
-    def _by_date(self, window: Window, query: tuple[tuple[str, str], ...]) -> Listing:
+    def _by_date(self, window: Window, query: tuple[tuple[str, str], ...]) -> PageFlow:
         span, edge = window, frozenset[str]()  # edge: the ids already listed at the span's last millisecond
         inclusive = False  # whether the server has been seen to include the later bound
-        whole = Budget(self.patience)  # the waits of all pages are those of one call
+        whole = RetryState(self.retry_limits)  # the waits of all pages are those of one call
         while True:
             items, token, _ = yield from self._page(span, query, inclusive=inclusive, whole=whole)
             dates = self._dates(items)
@@ -113,8 +113,8 @@ class HiringCenterReader:
         token: str,
         listed: frozenset[str],
         *,
-        whole: Budget,
-    ) -> Listing:
+        whole: RetryState,
+    ) -> PageFlow:
         """Follow the tokens from a page on; what comes and goes meanwhile cannot be told from them."""
         turned = _Turned()
         turned.check(token, frozenset())
@@ -129,14 +129,14 @@ class HiringCenterReader:
             yield Page(fresh)
 
     def _instant(
-        self, instant: Window, query: tuple[tuple[str, str], ...], whole: Budget | None = None
-    ) -> Call[list[dict[str, Any]]]:
+        self, instant: Window, query: tuple[tuple[str, str], ...], whole: RetryState | None = None
+    ) -> Flow[list[dict[str, Any]]]:
         """Read one millisecond by tokens, until two readings agree.
 
         A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
         went away, which the next reading shows. So a reading that saw one twice does not count.
         """
-        whole = whole or Budget(self.patience)
+        whole = whole or RetryState(self.retry_limits)
         before: dict[str, dict[str, Any]] | None = None
         for _ in range(_MOST_READINGS):
             found: dict[str, dict[str, Any]] = {}
@@ -151,7 +151,7 @@ class HiringCenterReader:
             if before is not None and before.keys() == found.keys():
                 return [item for item in found.values() if self._date(item) in instant]
             before = found if seen == len(found) else None
-        raise _distrust(f"HiringCenter's list of {instant} was another one each time it was read.")
+        raise _inconsistent_list(f"HiringCenter's list of {instant} was another one each time it was read.")
 
     def _page(
         self,
@@ -160,8 +160,8 @@ class HiringCenterReader:
         token: str = "",
         *,
         inclusive: bool = False,
-        whole: Budget | None = None,
-    ) -> Call[tuple[list[dict[str, Any]], str, Response]]:
+        whole: RetryState | None = None,
+    ) -> Flow[tuple[list[dict[str, Any]], str, Response]]:
         """Ask for one page.
 
         The page does not say whether the bounds are inclusive, so that they are asked for one millisecond wider than
@@ -176,15 +176,15 @@ class HiringCenterReader:
         if token:
             params.append(("pageToken", token))
         request = Request("GET", "/meetings", params=tuple(params), scope="meetings.read")
-        whole = whole or Budget(self.patience)
-        budget = whole.aside()
-        response, content = yield from self._ask(request, budget)
-        whole.slept = budget.slept
+        whole = whole or RetryState(self.retry_limits)
+        retry_state = whole.child()
+        response, content = yield from self._ask(request, retry_state)
+        whole.slept = retry_state.slept
         items = content.get("items")
         if not isinstance(items, list) or not set(map(type, items)) <= {dict}:
-            raise self.helpdesk.broken(request, response, "there is no list of `items` in it")
+            raise self.errors.malformed(request, response, "there is no list of `items` in it")
         if any(item.get("id") in (None, "") for item in items):
-            raise self.helpdesk.broken(request, response, "an item in it has no id")  # it cannot be told from others
+            raise self.errors.malformed(request, response, "an item in it has no id")  # it cannot be told from others
         # Older revision of the page: the token stands at the top level.
         pagination = content.get("pagination")
         holder = pagination if isinstance(pagination, dict) and "nextPageToken" in pagination else content
@@ -192,7 +192,7 @@ class HiringCenterReader:
         return items, "" if following is None else str(following), response
 
     def _disorder(self, span: Window) -> MeetingsProtocolError:
-        return _distrust(
+        return _inconsistent_list(
             f"HiringCenter's list of {span} is not ordered by meetingDate, latest first, as its page says: "
             "it cannot be told whether it is complete."
         )
@@ -207,7 +207,7 @@ class HiringCenterReader:
         try:
             return to_epoch_ms(item.get("meetingDate"))
         except ValueError as error:
-            raise _distrust(
+            raise _inconsistent_list(
                 f"HiringCenter lists a meeting (id {item.get('id')}) whose meetingDate cannot be read: {error}"
             ) from None
 
@@ -216,45 +216,45 @@ class HiringCenterReader:
     def _item(
         self,
         request: Request,
-        budget: Budget | None = None,
+        retry_state: RetryState | None = None,
         again: Callable[[Response], bool] | None = None,
         *,
         meeting_id: str | None = None,
-    ) -> Call[dict[str, Any]]:
-        response, content = yield from self._ask(request, budget, again=again)
+    ) -> Flow[dict[str, Any]]:
+        response, content = yield from self._ask(request, retry_state, again=again)
         item = content.get("item")
         if item is None:
             # Older revision of the page: the fields of the item stand beside `success`.
             item = {name: value for name, value in content.items() if name not in {"success", "message"}}
         if not isinstance(item, dict) or item.get("id") in (None, ""):
-            raise self.helpdesk.broken(request, response, "there is no meeting with an id in it")
+            raise self.errors.malformed(request, response, "there is no meeting with an id in it")
         if meeting_id is not None and str(item["id"]) != meeting_id:
             problem = f"it speaks of meeting {item['id']} where {meeting_id} was asked for"
-            raise self.helpdesk.broken(request, response, problem)
+            raise self.errors.malformed(request, response, problem)
         return item
 
     def _ask(
         self,
         request: Request,
-        budget: Budget | None = None,
+        retry_state: RetryState | None = None,
         *,
         again: Callable[[Response], bool] | None = None,
         bare: bool = False,
-    ) -> Call[tuple[Response, dict[str, Any]]]:
-        budget = budget or Budget(self.patience)
-        response = yield from attempt(request, budget, again=again)
+    ) -> Flow[tuple[Response, dict[str, Any]]]:
+        retry_state = retry_state or RetryState(self.retry_limits)
+        response = yield from send_with_retries(request, retry_state, again=again)
         content = {"success": True} if is_gone(request, response) else decode(response.body)
         if 200 <= response.status < 300:
             if content is None:
-                raise self.helpdesk.broken(request, response, "it is not a JSON object")
+                raise self.errors.malformed(request, response, "it is not a JSON object")
             if content.get("success") is True or (bare and not {"success", "error"} & set(content)):
                 return response, content
-            if not (complaint := complaint_of(content)):
-                raise self.helpdesk.broken(request, response, "`success` is not true in it")
-            error = self.helpdesk.error(request, response, complaint, status=400)
+            if not (vendor_error := parse_error(content)):
+                raise self.errors.malformed(request, response, "`success` is not true in it")
+            error = self.errors.error(request, response, vendor_error, status=400)
         else:
-            error = self.helpdesk.error(request, response, complaint_of(content))
-        if budget.unsettled and isinstance(error, MeetingConflictError):
+            error = self.errors.error(request, response, parse_error(content))
+        if retry_state.outcome_unknown and isinstance(error, MeetingConflictError):
             # The very same bytes were sent before: they are still being processed, and a later try may fare better.
             raise MeetingsServerError(
                 f"{error.message} It is this request's own, sent before and still being processed.",
@@ -262,11 +262,11 @@ class HiringCenterReader:
             )
         # Refused now, but an earlier send went unanswered; only a refusal of the payload itself, or of what it speaks
         # of, settles that one too.
-        if budget.unsettled and not isinstance(error, MeetingValidationError | MeetingNotFoundError):
+        if retry_state.outcome_unknown and not isinstance(error, MeetingValidationError | MeetingNotFoundError):
             error.maybe_sent = True
         raise error
 
-    def check(self) -> Call[str]:
+    def check(self) -> Flow[str]:
         """``GET /auth``: the key's account, permissions and whether it is active.
 
         Raises:
@@ -280,7 +280,7 @@ class HiringCenterReader:
         )
         account = facts.get("accountId")
         if account is None:
-            raise self.helpdesk.broken(request, response, "there is no accountId in it")
+            raise self.errors.malformed(request, response, "there is no accountId in it")
         active = facts.get("active", facts.get("isActive", facts.get("status", True)))
         if str(active).lower() in {"false", "0", "inactive", "revoked", "disabled", "expired"}:
             raise MeetingsAuthError(f"The API key of HiringCenter account {account} is not active.")
@@ -312,7 +312,7 @@ class _Turned:
         self._empty = 0 if ids else self._empty + 1
         page = {hash(ids)} if ids else set[int]()
         if self._empty > _MOST_EMPTY or not self._seen.isdisjoint({token} | page):
-            raise _distrust("HiringCenter repeats its pages or their tokens: the list has no end.")
+            raise _inconsistent_list("HiringCenter repeats its pages or their tokens: the list has no end.")
         self._seen |= {token} | page
 
 
@@ -333,21 +333,21 @@ def _ids(items: list[dict[str, Any]]) -> frozenset[str]:
     return frozenset(str(item.get("id")) for item in items)
 
 
-def _distrust(problem: str) -> MeetingsProtocolError:
+def _inconsistent_list(problem: str) -> MeetingsProtocolError:
     """Make the error for pages that are fine each by itself, and no list together."""
     return MeetingsProtocolError(problem, status=200, method="GET", path="/meetings")
 
 
-def complaint_of(content: Mapping[str, Any] | None) -> Complaint | None:
+def parse_error(content: Mapping[str, Any] | None) -> VendorError | None:
     """Read "a JSON body that has `error` and usually `message`"."""
     error = content.get("error") if content else None
     if not error:
         return None
     if isinstance(error, Mapping):
-        return Complaint(str(error.get("code") or "") or None, str(error.get("message") or error.get("code") or ""))
+        return VendorError(str(error.get("code") or "") or None, str(error.get("message") or error.get("code") or ""))
     assert content is not None  # noqa: S101 - it has an error
     message = content.get("message")
-    return Complaint(str(error), f"{error}: {message}" if message else str(error))
+    return VendorError(str(error), f"{error}: {message}" if message else str(error))
 
 
 def _within(dates: list[int], span: Window, *, inclusive: bool) -> bool:

@@ -19,7 +19,17 @@ from airflow_provider_meetings.core.retry import server_time
 from airflow_provider_meetings.core.times import Window, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingConflictError
 
-__all__ = ["Intent", "Likeness", "agrees", "around", "glimpse", "is_replay", "same_moment", "same_number", "same_text"]
+__all__ = [
+    "ComparableFields",
+    "PendingCreate",
+    "fingerprint",
+    "is_replay",
+    "matches",
+    "same_moment",
+    "same_number",
+    "same_text",
+    "search_window",
+]
 
 # A vendor's clock is told in whole seconds, and the request took a moment to arrive.
 _SLACK = 5_000
@@ -35,7 +45,7 @@ _CUT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class PendingCreate:
     """A create that was sent and whose outcome is not known.
 
     Attributes:
@@ -75,10 +85,10 @@ class Intent:
             candidates = fresh  # each was made before and moved here since; or the vendor's dates mislead
         if not candidates:
             return None
-        raise undecided(candidates)
+        raise ambiguous_match(candidates)
 
 
-def undecided(candidates: Sequence[Mapping[str, Any]]) -> MeetingConflictError:
+def ambiguous_match(candidates: Sequence[Mapping[str, Any]]) -> MeetingConflictError:
     """Make the error for meetings that cannot be told apart."""
     ids = ", ".join(str(meeting.get("id")) for meeting in candidates)
     return MeetingConflictError(
@@ -116,12 +126,12 @@ def is_replay(created: Any, sent_at: float) -> bool:
 
 
 #: Fields of the shape that create takes; the names that stand for each in the shapes that come back; how they compare.
-Likeness: TypeAlias = Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]]
+ComparableFields: TypeAlias = Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]]
 
 _ABSENT = object()
 
 
-def agrees(sent: Mapping[str, Any], stored: Mapping[str, Any], likeness: Likeness) -> bool:
+def matches(sent: Mapping[str, Any], stored: Mapping[str, Any], likeness: ComparableFields) -> bool:
     """Whether a meeting equals what was sent, in every field that can be compared."""
     for name, (stored_names, same) in likeness.items():
         value = next((stored[stored_name] for stored_name in stored_names if stored_name in stored), _ABSENT)
@@ -130,7 +140,7 @@ def agrees(sent: Mapping[str, Any], stored: Mapping[str, Any], likeness: Likenes
     return True
 
 
-def glimpse(stored: Mapping[str, Any], *likenesses: Likeness) -> str:
+def fingerprint(stored: Mapping[str, Any], *likenesses: ComparableFields) -> str:
     """Return a fingerprint of a meeting's comparable fields, to notice later that somebody changed them."""
     names = sorted({name for likeness in likenesses for names, _ in likeness.values() for name in names})
     seen = {name: stored[name] for name in names if name in stored}
@@ -162,7 +172,7 @@ def same_moment(sent: Any, stored: Any) -> bool:
     return ours == theirs or any(theirs % unit == 0 and abs(theirs - ours) < unit for unit in (_SECOND, _MINUTE))
 
 
-def around(moment: int) -> Window:
+def search_window(moment: int) -> Window:
     """Return where a meeting at a moment is found, also where the vendor keeps the second or the minute only."""
     low = moment // _MINUTE * _MINUTE
     return Window(moment, moment + 1) if low == moment else Window(low, low + _MINUTE + 1)

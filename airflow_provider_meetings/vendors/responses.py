@@ -21,7 +21,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 
-__all__ = ["Complaint", "Helpdesk", "decode", "encode", "is_gone"]
+__all__ = ["ErrorFactory", "VendorError", "decode", "encode", "is_gone"]
 
 # Vendors' messages go to the log; a page of HTML does not.
 _LONGEST_MESSAGE = 500
@@ -30,7 +30,7 @@ _SHORTEST_SECRET = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class VendorError:
     """What a vendor's error envelope says.
 
     Attributes:
@@ -43,7 +43,7 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
-class Helpdesk:
+class ErrorFactory:
     """Turns a refused request into an error that says what to do.
 
     Attributes:
@@ -62,7 +62,7 @@ class Helpdesk:
         self,
         request: Request,
         response: Response,
-        complaint: Complaint | None,
+        vendor_error: VendorError | None,
         *,
         key_field: str = "password",
         status: int | None = None,
@@ -72,17 +72,17 @@ class Helpdesk:
         Args:
             request: What was asked.
             response: The answer.
-            complaint: What the vendor's own error envelope says; None: the answer is not in that envelope.
+            vendor_error: What the vendor's own error envelope says; None: the answer is not in that envelope.
             key_field: Where in the connection the key that was used stands.
             status: What the answer amounts to, where that is not its HTTP status.
         """
         status = status or response.status
-        complaint = complaint and self._discreet(complaint)
-        said = f": {complaint.message.rstrip('.')}" if complaint and complaint.message else ""
+        vendor_error = vendor_error and self._redact(vendor_error)
+        said = f": {vendor_error.message.rstrip('.')}" if vendor_error and vendor_error.message else ""
         head = f"{self.vendor} answered {response.status} to {request.method} {request.path}{said[:_LONGEST_MESSAGE]}"
         where: dict[str, Any] = {
             "status": response.status,
-            "code": complaint.code if complaint else None,
+            "code": vendor_error.code if vendor_error else None,
             "method": request.method,
             "path": request.path,
         }
@@ -98,7 +98,7 @@ class Helpdesk:
                 "or use a key that has it.",
                 **where,
             )
-        if status == 404 and complaint is not None:
+        if status == 404 and vendor_error is not None:
             return MeetingNotFoundError(f"{head}. There is no such record.", **where)
         if status == 409:
             return MeetingConflictError(
@@ -130,19 +130,19 @@ class Helpdesk:
         return MeetingsProtocolError(
             f"{head}, and not in {self.vendor}'s error envelope. Nothing of {self.vendor} seems to be there: "
             f"check the host of {conn}: {self.base_url}"
-            if complaint is None
+            if vendor_error is None
             else f"{head}. The vendor's pages do not mention this answer.",
             **where,
         )
 
-    def _discreet(self, complaint: Complaint) -> Complaint:
-        code, message = complaint.code, complaint.message
+    def _redact(self, vendor_error: VendorError) -> VendorError:
+        code, message = vendor_error.code, vendor_error.message
         for secret in self.secrets:
             if len(secret) >= _SHORTEST_SECRET:
                 code, message = code and code.replace(secret, "***"), message.replace(secret, "***")
-        return Complaint(code, message)
+        return VendorError(code, message)
 
-    def broken(self, request: Request, response: Response, problem: str) -> MeetingsProtocolError:
+    def malformed(self, request: Request, response: Response, problem: str) -> MeetingsProtocolError:
         """Make the error for a success that is none."""
         error = MeetingsProtocolError(
             f"{self.vendor} answered {response.status} to {request.method} {request.path}, but {problem}. "

@@ -15,14 +15,27 @@ from typing import Any, TypeAlias
 
 from airflow_provider_meetings.core.times import DAY, Window, to_epoch_ms
 
-__all__ = ["KINDS", "Change", "Entry", "Listed", "Look", "Shape", "Snapshot", "arrivals", "departures", "fields_of"]
+__all__ = [
+    "KINDS",
+    "Change",
+    "KnownMeeting",
+    "Observation",
+    "ObservedMeeting",
+    "Shape",
+    "Snapshot",
+    "diff_listed",
+    "diff_missing",
+    "fields_of",
+]
 
 KINDS = ("created", "changed", "moved_in", "moved_out", "gone")
 
 Event: TypeAlias = dict[str, Any]
 
 #: Fields that say when somebody touched a meeting. That alone is no change; what was changed is.
-TOUCHED = frozenset({"updatedAt", "updatedDate", "modifiedAt", "modifiedDate", "lastModified", "lastModifiedDate"})
+LAST_MODIFIED_FIELDS = frozenset(
+    {"updatedAt", "updatedDate", "modifiedAt", "modifiedDate", "lastModified", "lastModifiedDate"}
+)
 # Longer values are kept, compared and told as their beginning and a digest, so that an event fits into a row.
 _LONG = 500
 _PREVIEW = 120
@@ -63,7 +76,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KnownMeeting:
     """What is kept of a meeting: its fields, bounded, and the revision that they are of."""
 
     rev: int
@@ -88,7 +101,7 @@ class Snapshot:
     epoch: int
     floor: int = 0
     settled: bool = True
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, KnownMeeting] = field(default_factory=dict)
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Take changes in."""
@@ -100,7 +113,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ObservedMeeting:
     """A meeting as it was listed."""
 
     date: int
@@ -109,16 +122,16 @@ class Listed:
     untouched: bool
 
     @classmethod
-    def of(cls, meeting: Mapping[str, Any], shape: Shape) -> Listed:
+    def from_meeting(cls, meeting: Mapping[str, Any], shape: Shape) -> ObservedMeeting:
         """Take what is needed of a meeting."""
         made = meeting.get(shape.created_field)
-        touched = [meeting[name] for name in TOUCHED if meeting.get(name) is not None]
+        touched = [meeting[name] for name in LAST_MODIFIED_FIELDS if meeting.get(name) is not None]
         untouched = made is not None and bool(touched) and all(moment == made for moment in touched)
         return cls(shape.date(meeting), fields_of(meeting), shape.created(meeting), untouched)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """A look at a window.
 
     Attributes:
@@ -135,26 +148,32 @@ class Look:
     connection: str
     window: Window
     taken_at: int
-    listed: Mapping[str, Listed]
+    listed: Mapping[str, ObservedMeeting]
 
     @classmethod
-    def of(cls, meetings: Iterable[Mapping[str, Any]], **known: Any) -> Look:
+    def from_meetings(cls, meetings: Iterable[Mapping[str, Any]], **known: Any) -> Observation:
         """Take what was listed; a meeting that was moved meanwhile may be there twice, and its last place counts."""
         shape: Shape = known["shape"]
-        listed: dict[str, Listed] = {}
+        listed: dict[str, ObservedMeeting] = {}
         latest: dict[str, str] = {}
         for meeting in meetings:
             if meeting.get("id") in (None, ""):
                 continue  # it could not be told from the next one like it
             key = str(meeting["id"])
-            touched = max((str(meeting[name]) for name in TOUCHED if meeting.get(name) is not None), default="")
+            touched = max(
+                (str(meeting[name]) for name in LAST_MODIFIED_FIELDS if meeting.get(name) is not None), default=""
+            )
             if key not in listed or touched >= latest[key]:
-                listed[key], latest[key] = Listed.of(meeting, shape), touched
+                listed[key], latest[key] = ObservedMeeting.from_meeting(meeting, shape), touched
         return cls(**known, listed=listed)
 
     def snapshot(self, *, empty: bool = False) -> Snapshot:
         """Make the first snapshot of it; an empty one has everything told yet."""
-        inside = {} if empty else {k: Entry(1, one.fields) for k, one in self.listed.items() if one.date in self.window}
+        inside = (
+            {}
+            if empty
+            else {k: KnownMeeting(1, one.fields) for k, one in self.listed.items() if one.date in self.window}
+        )
         return Snapshot(self.window, self.taken_at, self.taken_at, settled=not empty, entries=inside)
 
     def missing(self, snapshot: Snapshot) -> list[str]:
@@ -173,11 +192,11 @@ class Change:
     """
 
     key: str
-    entry: Entry | None
+    entry: KnownMeeting | None
     event: Event
 
 
-def arrivals(snapshot: Snapshot, look: Look) -> list[Change]:
+def diff_listed(snapshot: Snapshot, look: Observation) -> list[Change]:
     """Compare the meetings that were listed with the snapshot; earliest meeting first."""
     found: list[tuple[int, Change]] = []
     for key, listed in look.listed.items():
@@ -189,13 +208,15 @@ def arrivals(snapshot: Snapshot, look: Look) -> list[Change]:
             found.append((listed.date, _left(snapshot, look, key, after, listed.date)))
         elif old is not None and old.fields != listed.fields:
             before, after = _differences(old.fields, listed.fields)
-            entry = Entry(old.rev + 1, listed.fields)
+            entry = KnownMeeting(old.rev + 1, listed.fields)
             event = _event(snapshot, look, key, kind="changed", before=before, after=after, rev=entry.rev)
             found.append((listed.date, Change(key, entry, event)))
     return [change for _, change in sorted(found, key=lambda pair: (pair[0], pair[1].key))]
 
 
-def departures(snapshot: Snapshot, look: Look, verdicts: Mapping[str, Mapping[str, Any] | None]) -> list[Change]:
+def diff_missing(
+    snapshot: Snapshot, look: Observation, verdicts: Mapping[str, Mapping[str, Any] | None]
+) -> list[Change]:
     """Tell of meetings that were not listed any more.
 
     Args:
@@ -206,7 +227,7 @@ def departures(snapshot: Snapshot, look: Look, verdicts: Mapping[str, Mapping[st
     return [_departure(snapshot, look, key, meeting) for key, meeting in sorted(verdicts.items())]
 
 
-def _departure(snapshot: Snapshot, look: Look, key: str, meeting: Mapping[str, Any] | None) -> Change:
+def _departure(snapshot: Snapshot, look: Observation, key: str, meeting: Mapping[str, Any] | None) -> Change:
     old = snapshot.entries[key]
     if meeting is not None:
         # One that was read by itself may have other fields than one that was listed: what both have is compared.
@@ -216,7 +237,7 @@ def _departure(snapshot: Snapshot, look: Look, key: str, meeting: Mapping[str, A
     return Change(key, None, _event(snapshot, look, key, kind="gone", before=old.fields, rev=old.rev))
 
 
-def _entered(snapshot: Snapshot, look: Look, key: str, listed: Listed) -> Change:
+def _entered(snapshot: Snapshot, look: Observation, key: str, listed: ObservedMeeting) -> Change:
     seen_before = listed.date in snapshot.window  # had it been there, the last look would have shown it
     kind = "moved_in"
     reason: str | None = "edit" if seen_before else "time"
@@ -224,12 +245,12 @@ def _entered(snapshot: Snapshot, look: Look, key: str, listed: Listed) -> Change
         reason = "initial"
     elif _is_new(listed, snapshot, seen_before=seen_before):
         kind, reason = "created", None
-    entry = Entry(snapshot.floor + 1, listed.fields)
+    entry = KnownMeeting(snapshot.floor + 1, listed.fields)
     event = _event(snapshot, look, key, kind=kind, reason=reason, after=listed.fields, rev=entry.rev)
     return Change(key, entry, event)
 
 
-def _is_new(listed: Listed, snapshot: Snapshot, *, seen_before: bool) -> bool:
+def _is_new(listed: ObservedMeeting, snapshot: Snapshot, *, seen_before: bool) -> bool:
     """Whether a meeting was made since the last look."""
     if seen_before and listed.untouched:
         return True  # nobody has moved it, so it would have been there
@@ -240,7 +261,7 @@ def _is_new(listed: Listed, snapshot: Snapshot, *, seen_before: bool) -> bool:
     return listed.made_at >= snapshot.taken_at - _SLACK
 
 
-def _left(snapshot: Snapshot, look: Look, key: str, after: dict[str, Any], date: int) -> Change:
+def _left(snapshot: Snapshot, look: Observation, key: str, after: dict[str, Any], date: int) -> Change:
     old = snapshot.entries[key]
     edited = look.shape.date_field in after or date in look.window  # in the window: it is the filters that it left
     reason = "edit" if edited else "time"
@@ -250,7 +271,7 @@ def _left(snapshot: Snapshot, look: Look, key: str, after: dict[str, Any], date:
 
 def _event(
     snapshot: Snapshot,
-    look: Look,
+    look: Observation,
     key: str,
     *,
     kind: str,
@@ -278,7 +299,7 @@ def _event(
 
 def fields_of(meeting: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept of a meeting: no nulls, not when it was touched last, and long values cut short."""
-    kept = {name: value for name, value in meeting.items() if value is not None and name not in TOUCHED}
+    kept = {name: value for name, value in meeting.items() if value is not None and name not in LAST_MODIFIED_FIELDS}
     fields = {name: _bounded(kept[name], _LONG, _PREVIEW) for name in sorted(kept)}
     if sum(map(len, _texts(fields))) > _LARGE:
         return {name: _bounded(kept[name], _SHORT, _SHORT // 2) for name in fields}

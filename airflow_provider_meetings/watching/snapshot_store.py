@@ -23,16 +23,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from airflow_provider_meetings.core.times import Window
-from airflow_provider_meetings.watching.changes import Change, Entry, Snapshot
+from airflow_provider_meetings.watching.changes import Change, KnownMeeting, Snapshot
 
-__all__ = ["Journal", "OvertakenError", "Shelf"]
+__all__ = ["ConcurrentWriterError", "SnapshotStore", "StateStore"]
 
 #: Characters of a value in the store; its default limit is 65,535.
-ROOM = 48_000
-_FORMAT = 1
+MAX_VALUE_CHARS = 48_000
+_FORMAT = 2
 
 
-class Shelf(Protocol):
+class StateStore(Protocol):
     """Keys and JSON values that survive: the state store of one asset."""
 
     async def aget(self, key: str, default: Any = None) -> Any:
@@ -45,15 +45,15 @@ class Shelf(Protocol):
         """Forget a value."""
 
 
-class OvertakenError(Exception):
+class ConcurrentWriterError(Exception):
     """Somebody else writes the same snapshot: another triggerer has the trigger, or has had it for a moment."""
 
 
-class Journal:
+class SnapshotStore:
     """A snapshot, and the changes to it that are being told.
 
     Args:
-        shelves: Where it is kept, in each of them whole. None at all: in memory.
+        stores: Where it is kept, in each of them whole. None at all: in memory.
         key: The name under which it is kept.
 
     Attributes:
@@ -61,59 +61,65 @@ class Journal:
         pending: The events that are being told.
     """
 
-    def __init__(self, shelves: Sequence[Shelf] = (), key: str = "") -> None:
+    def __init__(self, stores: Sequence[StateStore] = (), key: str = "") -> None:
         self.snapshot: Snapshot | None = None
         self.pending: list[dict[str, Any]] = []
-        self._shelves = shelves
+        self._stores = stores
         self._key = key
         self._seq = 0
         self._name = uuid.uuid4().hex  # of this process's heads
         self._writer = ""  # of the head that is known
         self._generation = 0
-        self._leaves = 1
+        self._shards = 1
         self._dirty: set[int] = set()
-        self._noted_at = 0
+        self._checkpoint_at = 0
         self._uneven = False  # the shelves do not hold the same
 
     # -- reading
 
     async def load(self) -> None:
         """Read what was known last; what is kept in memory only is there already."""
-        if not self._shelves:
+        if not self._stores:
             return
         self.snapshot, self.pending, self._dirty = None, [], set()
-        heads = [await self._head(shelf) for shelf in self._shelves]
-        if not any(heads):
+        manifests = [await self._manifest(store) for store in self._stores]
+        if not any(manifests):
             # A store that cannot be reached for a moment looks like an empty one, until something is written to it.
-            for shelf in self._shelves:
-                await shelf.aset(f"{self._key}/probe", 1)
-            heads = [await self._head(shelf) for shelf in self._shelves]
-        head = max(heads, key=lambda head: int(head.get("seq", 0)))
-        self._seq, self._writer = _state(head)
-        if not head:
+            for store in self._stores:
+                await store.aset(f"{self._key}/probe", 1)
+            manifests = [await self._manifest(store) for store in self._stores]
+        manifest = max(manifests, key=lambda manifest: int(manifest.get("seq", 0)))
+        self._seq, self._writer = _state(manifest)
+        if not manifest:
             return
-        self._generation, self._leaves, self._noted_at = head["generation"], head["leaves"], head["taken_at"]
-        shelf = self._shelves[heads.index(head)]
-        entries: dict[str, Entry] = {}
-        for number in range(self._leaves):
-            leaf = await asyncio.to_thread(_unpack, await shelf.aget(self._leaf(number)))
-            entries |= {key: Entry(*entry) for key, entry in leaf.items()}
-        window = Window(*head["window"])
-        self.snapshot = Snapshot(window, head["taken_at"], head["epoch"], head["floor"], head["settled"], entries)
-        if head["pending"]:
-            told = await asyncio.to_thread(_unpack, head["pending"])
-            self._take_in([Change(key, entry and Entry(*entry), event) for key, entry, event in told["changes"]])
+        self._generation, self._shards, self._checkpoint_at = (
+            manifest["generation"],
+            manifest["shards"],
+            manifest["taken_at"],
+        )
+        store = self._stores[manifests.index(manifest)]
+        entries: dict[str, KnownMeeting] = {}
+        for number in range(self._shards):
+            shard = await asyncio.to_thread(_unpack, await store.aget(self._shard(number)))
+            entries |= {key: KnownMeeting(*entry) for key, entry in shard.items()}
+        window = Window(*manifest["window"])
+        self.snapshot = Snapshot(
+            window, manifest["taken_at"], manifest["epoch"], manifest["floor"], manifest["settled"], entries
+        )
+        if manifest["pending"]:
+            told = await asyncio.to_thread(_unpack, manifest["pending"])
+            self._take_in([Change(key, entry and KnownMeeting(*entry), event) for key, entry, event in told["changes"]])
             self.snapshot.floor = told["floor"]
         # An asset was added since, or not every store has got the last write.
-        self._uneven = any(other != head for other in heads)
+        self._uneven = any(other != manifest for other in manifests)
         if self._uneven and not self.pending:
             await self._rebuild()
 
-    async def _head(self, shelf: Shelf) -> dict[str, Any]:
-        head = await shelf.aget(self._key)
-        return head if isinstance(head, dict) and head.get("format") == _FORMAT else {}
+    async def _manifest(self, store: StateStore) -> dict[str, Any]:
+        manifest = await store.aget(self._key)
+        return manifest if isinstance(manifest, dict) and manifest.get("format") == _FORMAT else {}
 
-    def _leaf(self, number: int) -> str:
+    def _shard(self, number: int) -> str:
         return f"{self._key}/{self._generation}/{number}"
 
     # -- writing
@@ -123,7 +129,7 @@ class Journal:
         self.snapshot, self.pending = snapshot, []
         await self._rebuild()
 
-    async def announce(self, changes: Sequence[Change]) -> None:
+    async def stage(self, changes: Sequence[Change]) -> None:
         """Store changes together with their events; when this returns, they will be told, whatever happens."""
         assert self.snapshot is not None  # noqa: S101 - loaded or begun before
         left = [self.snapshot.entries[change.key].rev for change in changes if change.entry is None]
@@ -131,8 +137,8 @@ class Journal:
             "floor": max([self.snapshot.floor, *left]),
             "changes": [[change.key, _plain(change.entry), change.event] for change in changes],
         }
-        if self._shelves:
-            await self._write_head(await asyncio.to_thread(_pack, told))
+        if self._stores:
+            await self._write_manifest(await asyncio.to_thread(_pack, told))
             await self._check()  # another one may have looked, and written, in the same moment
         self._take_in(changes)
 
@@ -140,63 +146,63 @@ class Journal:
         assert self.snapshot is not None  # noqa: S101 - loaded or begun before
         self.snapshot.apply(changes)
         self.pending = [change.event for change in changes]
-        self._dirty |= {_place(change.key, self._leaves) for change in changes}
+        self._dirty |= {_place(change.key, self._shards) for change in changes}
 
-    async def settle(self) -> None:
+    async def commit(self) -> None:
         """Take the changes in for good: every event of theirs is safe."""
         await self._check()
-        if self._uneven or not await self._write_leaves(self._dirty):
+        if self._uneven or not await self._write_shards(self._dirty):
             await self._rebuild()
         else:
             self._dirty = set()
-            await self._write_head()
+            await self._write_manifest()
         self.pending = []
 
-    async def note(self) -> None:
+    async def checkpoint(self) -> None:
         """Store when the last look was, and at what."""
-        await self._write_head()
+        await self._write_manifest()
 
     def is_stale(self, seconds: float) -> bool:
         """Whether the last look that is stored is older than the last one by more than so many seconds."""
-        return self.snapshot is not None and self.snapshot.taken_at - self._noted_at > seconds * 1000
+        return self.snapshot is not None and self.snapshot.taken_at - self._checkpoint_at > seconds * 1000
 
     async def _rebuild(self) -> None:
         """Store everything anew, in as many leaves as it needs, beside what is there; nothing is being told."""
         await self._check()
-        old = [self._leaf(number) for number in range(self._leaves)]
+        old = [self._shard(number) for number in range(self._shards)]
         self._generation += 1
-        while not await self._write_leaves(range(self._leaves)):
-            self._leaves *= 2
+        while not await self._write_shards(range(self._shards)):
+            self._shards *= 2
         self._dirty = set()
-        await self._write_head()
+        await self._write_manifest()
         self._uneven = False
-        for shelf in self._shelves:
+        for store in self._stores:
             for key in old:
-                await shelf.adelete(key)
+                await store.adelete(key)
 
-    async def _write_leaves(self, numbers: Collection[int]) -> bool:
+    async def _write_shards(self, numbers: Collection[int]) -> bool:
         """Write leaves; False: one has grown too large."""
-        if not self._shelves:
+        if not self._stores:
             return True
         assert self.snapshot is not None  # noqa: S101 - loaded or begun before
-        packed = await asyncio.to_thread(_leaves, self.snapshot.entries, self._leaves, numbers)
-        if any(len(text) > ROOM for text in packed.values()) and self._leaves < len(self.snapshot.entries):
+        packed = await asyncio.to_thread(_shards, self.snapshot.entries, self._shards, numbers)
+        if any(len(text) > MAX_VALUE_CHARS for text in packed.values()) and self._shards < len(self.snapshot.entries):
             return False
-        for shelf in self._shelves:
+        for store in self._stores:
             for number, text in packed.items():
-                await shelf.aset(self._leaf(number), text)
+                await store.aset(self._shard(number), text)
         return True
 
-    async def _write_head(self, pending: str = "") -> None:
+    async def _write_manifest(self, pending: str = "") -> None:
         assert self.snapshot is not None  # noqa: S101 - loaded or begun before
         await self._check()
         snapshot = self.snapshot
-        head = {
+        manifest = {
             "format": _FORMAT,
             "seq": self._seq + 1,
             "by": self._name,
             "generation": self._generation,
-            "leaves": self._leaves,
+            "shards": self._shards,
             "epoch": snapshot.epoch,
             "floor": snapshot.floor,
             "settled": snapshot.settled,
@@ -204,39 +210,41 @@ class Journal:
             "window": [snapshot.window.start, snapshot.window.end],
             "pending": pending,
         }
-        for shelf in self._shelves:
-            await shelf.aset(self._key, head)
+        for store in self._stores:
+            await store.aset(self._key, manifest)
         self._seq, self._writer = self._seq + 1, self._name
-        self._noted_at = snapshot.taken_at
+        self._checkpoint_at = snapshot.taken_at
 
     async def _check(self) -> None:
         """See that nobody else has written, or cleared it, meanwhile."""
-        for shelf in () if self._uneven else self._shelves:
-            seq, writer = _state(await self._head(shelf))
+        for store in () if self._uneven else self._stores:
+            seq, writer = _state(await self._manifest(store))
             if (seq, writer) != (self._seq, self._writer):
-                raise OvertakenError(f"the snapshot {self._key} is at {seq}, not at {self._seq}, or somebody else's")
+                raise ConcurrentWriterError(
+                    f"the snapshot {self._key} is at {seq}, not at {self._seq}, or somebody else's"
+                )
 
 
-def _state(head: Mapping[str, Any]) -> tuple[int, str]:
+def _state(manifest: Mapping[str, Any]) -> tuple[int, str]:
     """Return the number of a head and who has written it."""
-    return head.get("seq", 0), head.get("by", "")
+    return manifest.get("seq", 0), manifest.get("by", "")
 
 
-def _place(key: str, leaves: int) -> int:
-    return zlib.crc32(key.encode()) % leaves
+def _place(key: str, shards: int) -> int:
+    return zlib.crc32(key.encode()) % shards
 
 
-def _plain(entry: Entry | None) -> list[Any] | None:
+def _plain(entry: KnownMeeting | None) -> list[Any] | None:
     return None if entry is None else [entry.rev, entry.fields]
 
 
-def _leaves(entries: dict[str, Entry], leaves: int, numbers: Collection[int]) -> dict[int, str]:
+def _shards(entries: dict[str, KnownMeeting], shards: int, numbers: Collection[int]) -> dict[int, str]:
     wanted: dict[int, dict[str, Any]] = {number: {} for number in numbers}
     for key, entry in entries.items():
-        leaf = wanted.get(_place(key, leaves))
-        if leaf is not None:
-            leaf[key] = _plain(entry)
-    return {number: _pack(leaf) for number, leaf in wanted.items()}
+        shard = wanted.get(_place(key, shards))
+        if shard is not None:
+            shard[key] = _plain(entry)
+    return {number: _pack(shard) for number, shard in wanted.items()}
 
 
 def _pack(value: Any) -> str:

@@ -24,22 +24,22 @@ from zlib import crc32
 
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsError
-from airflow_provider_meetings.polling.criteria import Question, is_permanent
+from airflow_provider_meetings.polling.criteria import Criteria, is_permanent
 from airflow_provider_meetings.polling.poller import Poller
 from airflow_provider_meetings.polling.registry import poller_for
-from airflow_provider_meetings.watching.changes import Change, Look, Shape, arrivals, departures
-from airflow_provider_meetings.watching.snapshot_store import Journal, OvertakenError
+from airflow_provider_meetings.watching.changes import Change, Observation, Shape, diff_listed, diff_missing
+from airflow_provider_meetings.watching.snapshot_store import ConcurrentWriterError, SnapshotStore
 
-__all__ = ["Watch", "Watched"]
+__all__ = ["WatchSpec", "Watcher"]
 
 Event = dict[str, Any]
 
 #: Changes that are stored, fired and settled together.
-STEP = 50
+BATCH_EVENTS = 50
 #: Characters of JSON in these.
-STEP_SIZE = 100_000
+BATCH_CHARS = 100_000
 #: Seconds after which a look that brought nothing new is stored as well.
-NOTE = 300.0
+CHECKPOINT_INTERVAL = 300.0
 #: Seconds of quiet after several events, after which the last of them is fired once more. Airflow gives a run the
 #: events up to the moment at which the first of them was queued, and leaves those that came before it made the run
 #: lying until there is another one: this one takes them along, and says of itself that it is a repeat.
@@ -49,13 +49,13 @@ CLOSE = 15.0
 #: Seconds between tries after an error that waiting does not mend: somebody has to.
 LONGEST_WAIT = 300.0
 # Looks at which a meeting is missing, although it should be there, before it counts as out of the filters' reach.
-_PATIENCE = 2
+_TOLERATED_MISSES = 2
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchSpec:
     """What is watched.
 
     Attributes:
@@ -89,12 +89,12 @@ class Watched:
         return Window(round((now - self.past) * 1000), round((now + self.ahead) * 1000))
 
 
-class Watch:
+class Watcher:
     """Looks at a window, and tells what has changed.
 
     Args:
-        watched: What to look at.
-        journal: Where what is known is kept.
+        spec: What to look at.
+        store: Where what is known is kept.
         interval: Seconds between two looks.
         tell_first: Whether the meetings that are there at the very first look are told.
         kinds: Which kinds of events are told; None: all.
@@ -104,8 +104,8 @@ class Watch:
 
     def __init__(
         self,
-        watched: Watched,
-        journal: Journal,
+        spec: WatchSpec,
+        store: SnapshotStore,
         *,
         interval: float,
         tell_first: bool = False,
@@ -113,29 +113,29 @@ class Watch:
         join: Callable[[str], AbstractAsyncContextManager[Poller]] = poller_for,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._watched = watched
-        self._journal = journal
+        self._spec = spec
+        self._store = store
         self._interval = interval
         self._tell_first = tell_first
         self._kinds = kinds
         self._join = join
         self._clock = clock
-        self._offset = crc32(watched.connection.encode()) % 1000 / 1000 * interval
+        self._offset = crc32(spec.connection.encode()) % 1000 / 1000 * interval
         self._missed: dict[str, int] = {}
         self._troubles = 0
         self._fired_at = -math.inf
 
-    async def steps(self) -> AsyncGenerator[list[Event], None]:
+    async def batches(self) -> AsyncGenerator[list[Event], None]:
         """Yield the events of one step after the other, for ever; who asks for the next says that these are safe.
 
         No error ends it: what waiting does not mend is logged, and tried again after a while.
         """
         while True:
             try:
-                async with aclosing(self._watch()) as steps:
-                    async for events in steps:
+                async with aclosing(self._watch()) as batches:
+                    async for events in batches:
                         yield events
-            except OvertakenError as error:
+            except ConcurrentWriterError as error:
                 _log.info("Beginning anew where somebody else has gone on: %s", error)
                 await asyncio.sleep(self._interval)
             except Exception as error:  # noqa: BLE001 - a watch that ends is one that misses something
@@ -144,29 +144,29 @@ class Watch:
                 _log.log(
                     logging.ERROR if isinstance(error, MeetingsError) and is_permanent(error) else logging.WARNING,
                     "The meetings of connection %r cannot be watched, trying again in %.0f s: %s",
-                    self._watched.connection,
+                    self._spec.connection,
                     wait,
                     error if isinstance(error, MeetingsError) else repr(error),
                 )
                 await asyncio.sleep(wait)
 
     async def _watch(self) -> AsyncGenerator[list[Event], None]:
-        journal, connection = self._journal, self._watched.connection
-        await journal.load()
-        if journal.pending:
-            async for events in self._fire(self._wanted(journal.pending), is_last=True):
+        store, connection = self._store, self._spec.connection
+        await store.load()
+        if store.pending:
+            async for events in self._fire(self._wanted(store.pending), is_last=True):
                 yield events
-            await journal.settle()
-        if journal.snapshot is not None:
+            await store.commit()
+        if store.snapshot is not None:
             # Whoever misses an event looks for these two: from when on is it watched?
-            since = _readable(journal.snapshot.taken_at)
+            since = _readable(store.snapshot.taken_at)
             _log.info("Watching the meetings of connection %r: what has changed since %s is told", connection, since)
         async with self._join(connection) as poller:
             while True:
                 now = self._tick(self._clock())
                 look = await self._look(poller, now)
-                if journal.snapshot is None:
-                    await journal.begin(look.snapshot(empty=self._tell_first))
+                if store.snapshot is None:
+                    await store.begin(look.snapshot(empty=self._tell_first))
                     since = _readable(look.taken_at)
                     _log.info(
                         "Watching the meetings of connection %r: what changes after %s is told", connection, since
@@ -177,14 +177,14 @@ class Watch:
                 self._troubles = 0
                 await asyncio.sleep(max(0.0, self._tick(self._clock()) + self._interval - self._clock()))
 
-    async def _tell(self, poller: Poller, look: Look) -> AsyncGenerator[list[Event], None]:
+    async def _tell(self, poller: Poller, look: Observation) -> AsyncGenerator[list[Event], None]:
         """Store, and yield, what has changed."""
-        journal = self._journal
+        store = self._store
         async for changes, is_last in _with_end(self._changes(poller, look)):
-            await journal.announce(changes)
-            async for events in self._fire(self._wanted(journal.pending), is_last=is_last):
+            await store.stage(changes)
+            async for events in self._fire(self._wanted(store.pending), is_last=is_last):
                 yield events
-            await journal.settle()
+            await store.commit()
 
     async def _fire(self, events: list[Event], *, is_last: bool) -> AsyncGenerator[list[Event], None]:
         if events:
@@ -206,37 +206,37 @@ class Watch:
 
     # -- one look
 
-    async def _look(self, poller: Poller, now: float) -> Look:
-        watched, snapshot = self._watched, self._journal.snapshot
-        window = watched.window(now)
+    async def _look(self, poller: Poller, now: float) -> Observation:
+        spec, snapshot = self._spec, self._store.snapshot
+        window = spec.window(now)
         asked = window if snapshot is None else _hull(snapshot.window, window)
         taken_at = round(self._clock() * 1000)
-        question = Question(asked.start, asked.end, watched.filters, watched.match, min_count=0)
-        meetings = await poller.answer(question, self._interval)
+        criteria = Criteria(asked.start, asked.end, spec.filters, spec.match, min_count=0)
+        meetings = await poller.answer(criteria, self._interval)
         return await asyncio.to_thread(
-            Look.of,
+            Observation.from_meetings,
             meetings,
             shape=_shape(poller),
-            scope=watched.scope,
-            connection=watched.connection,
+            scope=spec.scope,
+            connection=spec.connection,
             window=window,
             taken_at=taken_at,
         )
 
-    async def _changes(self, poller: Poller, look: Look) -> AsyncGenerator[list[Change], None]:
+    async def _changes(self, poller: Poller, look: Observation) -> AsyncGenerator[list[Change], None]:
         """Yield what has changed since the last look, a few at a time; each is compared with what then is known."""
-        snapshot = self._journal.snapshot
+        snapshot = self._store.snapshot
         assert snapshot is not None  # noqa: S101 - begun before
-        for step in _parts(await asyncio.to_thread(arrivals, snapshot, look)):
+        for step in _parts(await asyncio.to_thread(diff_listed, snapshot, look)):
             yield step
         missing = look.missing(snapshot)
         self._missed = {key: self._missed.get(key, 0) + 1 for key in missing}
-        for start in range(0, len(missing), STEP):
-            verdicts = await self._look_for(poller, look, missing[start : start + STEP])
-            for step in _parts(departures(snapshot, look, verdicts)):
+        for start in range(0, len(missing), BATCH_EVENTS):
+            verdicts = await self._look_for(poller, look, missing[start : start + BATCH_EVENTS])
+            for step in _parts(diff_missing(snapshot, look, verdicts)):
                 yield step
 
-    async def _look_for(self, poller: Poller, look: Look, keys: list[str]) -> dict[str, dict[str, Any] | None]:
+    async def _look_for(self, poller: Poller, look: Observation, keys: list[str]) -> dict[str, dict[str, Any] | None]:
         """Ask for meetings by their ids, to tell those that are gone from those that are elsewhere.
 
         Where it cannot be told, the meeting stays as it is until the next look.
@@ -245,7 +245,7 @@ class Watch:
         for key in keys:
             try:
                 meeting = await poller.read(key)
-                if not self._is_listed(poller, look, meeting) or self._missed[key] > _PATIENCE:
+                if not self._is_listed(poller, look, meeting) or self._missed[key] > _TOLERATED_MISSES:
                     verdicts[key] = meeting
             except MeetingNotFoundError:
                 verdicts[key] = None
@@ -255,38 +255,38 @@ class Watch:
                 _log.warning("It cannot be told yet what became of meeting %s: %s", key, error)
         return verdicts
 
-    def _is_listed(self, poller: Poller, look: Look, meeting: Mapping[str, Any]) -> bool:
+    def _is_listed(self, poller: Poller, look: Observation, meeting: Mapping[str, Any]) -> bool:
         """Whether a list should have had this meeting, as far as can be told from it."""
         fields = poller.dialect.comparable
-        match = {name: value for name, value in self._watched.match.items() if name in meeting}
+        match = {name: value for name, value in self._spec.match.items() if name in meeting}
         return (
             look.shape.date(meeting) in look.window
-            and bool(Question(match=match).satisfied_by([meeting]))
+            and bool(Criteria(match=match).satisfied_by([meeting]))
             and all(
                 name not in fields or str(meeting.get(fields[name])) == str(value)
-                for name, value in self._watched.filters.items()
+                for name, value in self._spec.filters.items()
             )
         )
 
-    async def _finish(self, look: Look) -> None:
+    async def _finish(self, look: Observation) -> None:
         """Take note of a look that has been told whole."""
-        snapshot = self._journal.snapshot
+        snapshot = self._store.snapshot
         assert snapshot is not None  # noqa: S101 - begun before
         first = not snapshot.settled
         snapshot.window, snapshot.taken_at, snapshot.settled = look.window, look.taken_at, True
-        if first or self._journal.is_stale(NOTE):
-            await self._journal.note()
+        if first or self._store.is_stale(CHECKPOINT_INTERVAL):
+            await self._store.checkpoint()
 
 
 def _readable(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-async def _with_end(steps: AsyncGenerator[list[Change], None]) -> AsyncGenerator[tuple[list[Change], bool], None]:
+async def _with_end(batches: AsyncGenerator[list[Change], None]) -> AsyncGenerator[tuple[list[Change], bool], None]:
     """Yield each step, and whether it is the last."""
     held: list[Change] | None = None
-    async with aclosing(steps):
-        async for step in steps:
+    async with aclosing(batches):
+        async for step in batches:
             if held is not None:
                 yield held, False
             held = step
@@ -314,7 +314,7 @@ def _parts(changes: list[Change]) -> Iterator[list[Change]]:
     size = 0
     for change in changes:
         size += len(json.dumps([change.event, change.entry and change.entry.fields]))
-        if part and (len(part) >= STEP or size > STEP_SIZE):
+        if part and (len(part) >= BATCH_EVENTS or size > BATCH_CHARS):
             yield part
             part, size = [], len(json.dumps(change.event))
         part.append(change)

@@ -1,4 +1,4 @@
-"""What exactly once costs: a create through the ledger beside a bare POST and the hook, on the sandbox of both APIs.
+"""What exactly once costs: a create through the journal beside a bare POST and the hook, on the sandbox of both APIs.
 
 The task state store is a dict here. In a task, each of its reads and writes is a round trip to the API server besides;
 the table counts them.
@@ -71,7 +71,7 @@ class Clients:
         """`create_meeting`: once within the call."""
         self.hook.create_meeting(self.meeting())
 
-    def by_ledger(self):
+    def by_journal(self):
         """What CreateMeetingOperator does: once, whatever happens to the task."""
         from airflow_provider_meetings.exactly_once.task_state import book_once  # noqa: PLC0415
 
@@ -99,7 +99,7 @@ def main():
         lines = []
         for vendor in MEETINGS:
             clients = Clients(vendor, facts)
-            ways = {"a bare POST": clients.bare, "create_meeting": clients.by_hook, "the ledger": clients.by_ledger}
+            ways = {"a bare POST": clients.bare, "create_meeting": clients.by_hook, "the journal": clients.by_journal}
             rows = interleave(ways, ROUNDS)
             base = rows["a bare POST"]
             for way, client in ways.items():

@@ -28,7 +28,7 @@ CONN_ID = "contract"
 MAX_KEY = "k" * 512
 
 # Public methods that send nothing of their own: `drive` carries out the vendor's calls that the others make, for the
-# ledger; forms are data. Any other public method of a hook is driven below, or the completeness test fails.
+# journal; forms are data. Any other public method of a hook is driven below, or the completeness test fails.
 SILENT = {
     "get_conn",
     "check_meeting",

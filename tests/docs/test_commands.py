@@ -153,7 +153,7 @@ def _check_variable(name, value):
         document["extra"] = json.dumps(document.get("extra", {}))
         conn = Connection(conn_id=name.removeprefix("AIRFLOW_CONN_").lower(), **document)
         settings = {"hiringcenter": HiringCenterSettings, "builderprime": BuilderPrimeSettings}[conn.conn_type]
-        assert settings.of(conn).secrets
+        assert settings.from_connection(conn).secrets
     elif name.startswith("AIRFLOW__"):
         _, section, option = name.split("__")
         assert option.lower() in conf.configuration_description[section.lower()]["options"]

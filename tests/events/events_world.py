@@ -7,11 +7,11 @@ import json
 
 from polling_world import HOUR, NOON, Vendor, problem, run
 
-from airflow_provider_meetings.core.flow import Pause
-from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.core.flow import Sleep
+from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.polling.poller import Poller
-from airflow_provider_meetings.watching.snapshot_store import Journal
-from airflow_provider_meetings.watching.watcher import Watch, Watched
+from airflow_provider_meetings.watching.snapshot_store import SnapshotStore
+from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec
 
 __all__ = ["HOUR", "NOON", "Calendar", "Killed", "Store", "Triggerer", "run"]
 
@@ -25,7 +25,7 @@ class Calendar(Vendor):
         super().__init__(kind, **options)
         self.reads = []
         self.broken = lambda _: None
-        self.trouble = self._trouble
+        self.trouble = self._handle_error
 
     @property
     def date_field(self):
@@ -75,12 +75,12 @@ class Calendar(Vendor):
                     step = call.send(reply)
                 except StopIteration as done:
                     return done.value
-                reply = await asyncio.sleep(step.seconds) if isinstance(step, Pause) else await made._perform(step)
+                reply = await asyncio.sleep(step.seconds) if isinstance(step, Sleep) else await made._perform(step)
 
         made.drive = drive
         return made
 
-    def _trouble(self, request):
+    def _handle_error(self, request):
         meeting_id = self._wanted(request)
         if meeting_id is not None:
             self.reads.append(meeting_id)
@@ -172,11 +172,11 @@ class Triggerer:
         async def join(_):
             yield poller
 
-        watched = Watched("c", **self._watched)
-        journal = Journal(self.stores, f"meetings/{watched.scope}")
-        watch = Watch(watched, journal, join=join, clock=self.calendar.now, **self._options)
-        async with contextlib.aclosing(watch.steps()) as steps:
-            async for events in steps:
+        watched = WatchSpec("c", **self._watched)
+        journal = SnapshotStore(self.stores, f"meetings/{watched.scope}")
+        watch = Watcher(watched, journal, join=join, clock=self.calendar.now, **self._options)
+        async with contextlib.aclosing(watch.batches()) as batches:
+            async for events in batches:
                 await asyncio.sleep(self._lag)
                 for event in events:
                     if self._kill_at is not None and len(self.database) >= self._kill_at:
@@ -187,7 +187,7 @@ class Triggerer:
     async def poller(self):
         """Start a poller of this triggerer's own."""
         poller = Poller(
-            "c", lambda _: RateBudget(), look_up=self.calendar.look_up, transport=self.calendar.transport, random=_dice
+            "c", lambda _: RateLimiter(), look_up=self.calendar.look_up, transport=self.calendar.transport, random=_dice
         )
         try:
             yield poller

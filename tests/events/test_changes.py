@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.core.times import Window
-from airflow_provider_meetings.watching.changes import KINDS, Entry, Look, Shape, arrivals, departures, fields_of
+from airflow_provider_meetings.watching.changes import (
+    KINDS,
+    KnownMeeting,
+    Observation,
+    Shape,
+    diff_listed,
+    diff_missing,
+    fields_of,
+)
 
 SHAPE = Shape("HiringCenter", "meetingDate", "createdAt")
 #: Between two looks pass ten seconds, and all that happens before the first is well before it.
@@ -42,7 +50,7 @@ def look(world, window, *, taken_at, wider=None, **known):
         for key, meeting in world.items()
         if meeting["meetingDate"] in window or (wider is not None and meeting["meetingDate"] in wider)
     ]
-    return Look.of(
+    return Observation.from_meetings(
         seen, **{"shape": SHAPE, "scope": "scope", "connection": "c", "window": window, "taken_at": taken_at} | known
     )
 
@@ -51,7 +59,7 @@ def compare(snapshot, world, window, *, taken_at=SECOND):
     """Compare a snapshot with a world: everything that is told, the missing ones looked up by their ids."""
     now = look(world, window, taken_at=taken_at, wider=snapshot.window)
     verdicts = {key: world[key] | {"id": key} if key in world else None for key in now.missing(snapshot)}
-    return [*arrivals(snapshot, now), *departures(snapshot, now, verdicts)]
+    return [*diff_listed(snapshot, now), *diff_missing(snapshot, now, verdicts)]
 
 
 def first(world, window):
@@ -239,7 +247,7 @@ def test_other_shape_by_id():
     window = Window(START, END)
     snapshot = first({"a": {"meetingDate": START, "ownerName": "B. Brown", "notes": "A"}}, window)
     now = look({}, window, taken_at=SECOND)
-    (change,) = departures(snapshot, now, {"a": {"id": "a", "meetingDate": END, "notes": "A", "ownerId": "b2"}})
+    (change,) = diff_missing(snapshot, now, {"a": {"id": "a", "meetingDate": END, "notes": "A", "ownerId": "b2"}})
 
     assert ("moved_out", "edit") == (change.event["kind"], change.event["reason"])
     assert {"meetingDate": END} == change.event["after"]
@@ -249,7 +257,7 @@ def test_other_shape_by_id():
 def test_vendor_ids_stay_numbers():
     """An id that is a number at the vendor is one in the events."""
     window = Window(START, END)
-    snapshot = Look.of(
+    snapshot = Observation.from_meetings(
         [{"id": 7, "meetingDate": START}],
         shape=SHAPE,
         scope="s",
@@ -258,7 +266,7 @@ def test_vendor_ids_stay_numbers():
         taken_at=FIRST,
     ).snapshot()
 
-    assert {"7": Entry(1, {"id": 7, "meetingDate": START})} == snapshot.entries
+    assert {"7": KnownMeeting(1, {"id": 7, "meetingDate": START})} == snapshot.entries
     assert [7] == [event["id"] for event in told(compare(snapshot, {}, window))]
 
 
@@ -278,5 +286,5 @@ def test_listed_twice():
     new = {"id": "a", "meetingDate": START + 9, "updatedAt": 2}
     known = {"shape": SHAPE, "scope": "s", "connection": "c", "window": Window(START, END), "taken_at": FIRST}
 
-    assert START + 9 == Look.of([new, old], **known).listed["a"].date
-    assert START + 9 == Look.of([old, new], **known).listed["a"].date
+    assert START + 9 == Observation.from_meetings([new, old], **known).listed["a"].date
+    assert START + 9 == Observation.from_meetings([old, new], **known).listed["a"].date

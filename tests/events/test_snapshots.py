@@ -7,20 +7,20 @@ from events_world import Store
 from polling_world import run
 
 from airflow_provider_meetings.core.times import Window
-from airflow_provider_meetings.watching.changes import Change, Entry, Snapshot
-from airflow_provider_meetings.watching.snapshot_store import Journal, OvertakenError
+from airflow_provider_meetings.watching.changes import Change, KnownMeeting, Snapshot
+from airflow_provider_meetings.watching.snapshot_store import ConcurrentWriterError, SnapshotStore
 
 
 def change(text):
     """A change of the one meeting, as one of two sees it."""
-    return Change("m1", Entry(2, {"notes": text}), {"event_id": text, "kind": "changed"})
+    return Change("m1", KnownMeeting(2, {"notes": text}), {"event_id": text, "kind": "changed"})
 
 
 async def two_of(store):
     """Two that know the same snapshot."""
-    first = Journal([store], "watch")
-    await first.begin(Snapshot(Window(0, 10), 5, 5, entries={"m1": Entry(1, {"notes": "old"})}))
-    second = Journal([store], "watch")
+    first = SnapshotStore([store], "watch")
+    await first.begin(Snapshot(Window(0, 10), 5, 5, entries={"m1": KnownMeeting(1, {"notes": "old"})}))
+    second = SnapshotStore([store], "watch")
     await second.load()
     return first, second
 
@@ -36,16 +36,16 @@ def test_of_two_that_store_a_change_at_once_one_fires_it(ahead):
         async def late():
             for _ in range(ahead):
                 await asyncio.sleep(0)
-            await second.announce([change("second")])
+            await second.stage([change("second")])
 
-        outcomes = await asyncio.gather(first.announce([change("first")]), late(), return_exceptions=True)
-        again = Journal([store], "watch")
+        outcomes = await asyncio.gather(first.stage([change("first")]), late(), return_exceptions=True)
+        again = SnapshotStore([store], "watch")
         await again.load()
         return outcomes, [event["event_id"] for event in again.pending]
 
     outcomes, pending = run(main())
 
-    assert [OvertakenError] == [type(one) for one in outcomes if one is not None]
+    assert [ConcurrentWriterError] == [type(one) for one in outcomes if one is not None]
     assert pending == [name for name, one in zip(("first", "second"), outcomes, strict=True) if one is None]
 
 
@@ -55,10 +55,10 @@ def test_who_was_overtaken_settles_nothing():
     async def main():
         store = Store()
         first, second = await two_of(store)
-        await first.announce([change("first")])
+        await first.stage([change("first")])
         await store.aset("watch", store.head | {"by": second._name})
-        with pytest.raises(OvertakenError):
-            await first.settle()
+        with pytest.raises(ConcurrentWriterError):
+            await first.commit()
 
     run(main())
 
@@ -73,8 +73,8 @@ def test_a_snapshot_without_a_writer_is_read():
         del head["by"]
         await store.aset("watch", head)
         await first.load()
-        await first.announce([change("first")])
-        await first.settle()
+        await first.stage([change("first")])
+        await first.commit()
         return first.snapshot.entries["m1"].fields
 
     assert run(main()) == {"notes": "first"}

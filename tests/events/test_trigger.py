@@ -15,8 +15,8 @@ from events_world import HOUR, NOON, Calendar, Store, Triggerer, brief, run
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.triggers import events
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
-from airflow_provider_meetings.watching.snapshot_store import Journal
-from airflow_provider_meetings.watching.watcher import Watch, Watched
+from airflow_provider_meetings.watching.snapshot_store import SnapshotStore
+from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec
 
 DAY = timedelta(days=1)
 GIVEN = [
@@ -114,9 +114,9 @@ class _Watching(MeetingsEventTrigger):
         async def join(_):
             yield self.poller
 
-        watched = Watched("c", NOON, NOON + 1000 * HOUR)
-        journal = Journal(self.asset_state_store, f"meetings/{watched.scope}")
-        return Watch(watched, journal, interval=10.0, join=join, clock=self.calendar.now)
+        watched = WatchSpec("c", NOON, NOON + 1000 * HOUR)
+        journal = SnapshotStore(self.asset_state_store, f"meetings/{watched.scope}")
+        return Watcher(watched, journal, interval=10.0, join=join, clock=self.calendar.now)
 
 
 class _Airflow:

@@ -400,7 +400,7 @@ def test_many_meetings_fit_the_store():
 
     assert [("changed", None, "m1234")] == brief(events)
     assert store.largest < 65_535
-    assert store.head["leaves"] > 1
+    assert store.head["shards"] > 1
     assert writes == 3  # what is going to be told, the leaf of the meeting, and that it was told
 
 
@@ -574,7 +574,7 @@ def test_without_a_store():
 
 def test_bulk_is_told_in_steps(monkeypatch):
     """Hundreds of changes at once are stored and told a few at a time, each a step of its own."""
-    monkeypatch.setattr(watching, "STEP", 7)
+    monkeypatch.setattr(watching, "BATCH_EVENTS", 7)
 
     async def main():
         calendar, store = Calendar(), Store()
@@ -595,7 +595,7 @@ def test_bulk_is_told_in_steps(monkeypatch):
 
 def test_what_is_stored_says_how_far(monkeypatch):
     """The head says when the last look was, and nothing is pending when nothing is being told."""
-    monkeypatch.setattr(snapshots, "ROOM", 300)
+    monkeypatch.setattr(snapshots, "MAX_VALUE_CHARS", 300)
 
     async def main():
         calendar, store = Calendar(), Store()
@@ -612,5 +612,5 @@ def test_what_is_stored_says_how_far(monkeypatch):
     store = run(main())
 
     assert store.head["pending"] == ""
-    assert store.head["leaves"] >= 8
-    assert len(store.values) == store.head["leaves"] + 2  # the head, and what was written to see that one can
+    assert store.head["shards"] >= 8
+    assert len(store.values) == store.head["shards"] + 2  # the head, and what was written to see that one can

@@ -523,8 +523,8 @@ def test_each_request_leaves_one_line(kind, way):
 def test_a_request_without_a_good_answer_leaves_its_line_too(way, serve):
     """A request that was cut off, timed out or answered too much is in the log, with its attempt."""
     with Tiny(serve) as tiny:
-        patience = 60 if serve is endless else 0.4
-        lines = drive(way, HIRINGCENTER, tiny.url, lambda vendor: vendor.get(7), timeout=patience)
+        retry_limits = 60 if serve is endless else 0.4
+        lines = drive(way, HIRINGCENTER, tiny.url, lambda vendor: vendor.get(7), timeout=retry_limits)
     assert len(lines) == 1
     assert "/meetings/7" in lines[0]
     assert "ttempt 1" in lines[0]

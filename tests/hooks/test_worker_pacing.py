@@ -11,7 +11,7 @@ from airflow_provider_meetings.transport import sync as transports
 NOW = 1_795_262_400.0
 
 
-class Clock:
+class Now:
     """The transport's time: it passes only while somebody sleeps."""
 
     monotonic = staticmethod(time.monotonic)  # the sockets' deadline is real
@@ -33,7 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     """The clock of the worker's transport."""
-    clock = Clock()
+    clock = Now()
     monkeypatch.setattr(transports, "time", clock)
     return clock
 

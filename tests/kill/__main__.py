@@ -110,7 +110,7 @@ def _run(world: World, arguments: argparse.Namespace, say: Callable[[str], None]
         *plan.settling(),
         *plan.lost(),
         *plan.special(),
-        *plan.without_ledger(),
+        *plan.without_journal(),
     ]
     stopped, killed = plan.outage("stopped"), plan.outage("killed")
     items = plan.mapped(*((15, 5) if arguments.slice else (100, 20)), chance)

@@ -17,12 +17,12 @@ KINDS = {
 }
 #: The six points, in the order in which a try passes them.
 POINTS = {
-    "before-ledger": "before the ledger is written",
-    "before-send": "after the ledger, before the send",
+    "before-journal": "before the journal is written",
+    "before-send": "after the journal, before the send",
     "before-act": "after the send, before the vendor acts",
     "before-answer": "after the vendor acted, before its answer",
-    "before-record": "after the answer, before the ledger has it",
-    "before-success": "after the ledger, before the success",
+    "before-record": "after the answer, before the journal has it",
+    "before-success": "after the journal, before the success",
 }
 #: And a seventh: longer than anybody waits for a lost request.
 LATE = "and the vendor acts a minute after the send"
@@ -55,7 +55,7 @@ class Cell:
         strikes: Where its process is struck, by whom and in which try.
         faults: What the sandbox does to its requests; ``match`` is filled in.
         outcomes: What the first success may say that it did.
-        ledger: Whether its tries have a task state store, as on Airflow 3.3 and newer.
+        journal: Whether its tries have a task state store, as on Airflow 3.3 and newer.
         promise: The worst grade that it may get.
         lives_on: Its task may outlive its supervisor and be done in the first try, as on Airflow 2.
     """
@@ -68,7 +68,7 @@ class Cell:
     strikes: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
     outcomes: set[str] = field(default_factory=set)
-    ledger: bool = True
+    journal: bool = True
     promise: str = EXACTLY_ONCE
     lives_on: bool = False
     connection: str = ""
@@ -160,11 +160,11 @@ def _kill(when: str, kind: str) -> dict[str, Any]:
 
 def _place(cell: Cell) -> Cell:
     """Turn a point and a kind into what the process and the sandbox do."""
-    ledger = cell.operation != "update" and cell.ledger
+    journal = cell.operation != "update" and cell.journal
     during = _strike("send-during", cell.kind, seconds=_STRIKE_AFTER)
     match cell.point:
-        case "before-ledger":
-            cell.strikes = [_strike("save-before" if ledger else "enter", cell.kind)]
+        case "before-journal":
+            cell.strikes = [_strike("save-before" if journal else "enter", cell.kind)]
             cell.outcomes = {"created"}
         case "before-send":
             cell.strikes = [_strike("send-before", cell.kind)]
@@ -190,10 +190,10 @@ def _place(cell: Cell) -> Cell:
     return cell
 
 
-def matrix(*, ledger: bool = True) -> list[Cell]:
+def matrix(*, journal: bool = True) -> list[Cell]:
     """Vendor x operation x point x kind, and for creates the whole worker."""
     return [
-        _place(Cell("matrix", vendor, operation, point, kind, ledger=ledger))
+        _place(Cell("matrix", vendor, operation, point, kind, journal=journal))
         for kind in ("supervisor", "worker", "task", "raise")
         for point in POINTS
         for operation in OPERATIONS
@@ -202,11 +202,11 @@ def matrix(*, ledger: bool = True) -> list[Cell]:
     ]
 
 
-def late(*, ledger: bool = True) -> list[Cell]:
+def late(*, journal: bool = True) -> list[Cell]:
     """The vendor acts long after the next try has looked for what became of the last one's create."""
     cells = []
     for vendor, promise in (("hiringcenter", FAILS_LOUDLY), ("builderprime", AT_LEAST_ONCE)):
-        cell = Cell(LATE_GROUP, vendor, "create", LATE, "task", ledger=ledger, promise=promise)
+        cell = Cell(LATE_GROUP, vendor, "create", LATE, "task", journal=journal, promise=promise)
         cell.faults = [{"when": "before", "action": "delay", "seconds": _LATE_THINKING}]
         cell.strikes = [_strike("send-during", "task", seconds=_STRIKE_AFTER)]
         cell.outcomes = {"created", "adopted"}
@@ -214,12 +214,14 @@ def late(*, ledger: bool = True) -> list[Cell]:
     return cells
 
 
-def lost(*, ledger: bool = True) -> list[Cell]:
+def lost(*, journal: bool = True) -> list[Cell]:
     """The request is lost with the task: the vendor never acts on it."""
     cells = []
     for vendor in VENDORS:
         for operation in OPERATIONS:
-            cell = Cell("lost request", vendor, operation, "after the send, which never arrives", "task", ledger=ledger)
+            cell = Cell(
+                "lost request", vendor, operation, "after the send, which never arrives", "task", journal=journal
+            )
             cell.faults, cell.outcomes = [_kill("before", "task")], {"created", "adopted"}
             cells.append(cell)
     return cells
@@ -247,16 +249,16 @@ def settling() -> list[Cell]:
     return cells
 
 
-def special(*, ledger: bool = True) -> list[Cell]:
+def special(*, journal: bool = True) -> list[Cell]:
     """Payloads that change with each try, twins, and clears of running and failed tasks."""
     cells = []
-    # Without a ledger nothing tells what the last try asked for.
+    # Without a journal nothing tells what the last try asked for.
     forgotten = {"hiringcenter": FAILS_LOUDLY, "builderprime": AT_LEAST_ONCE}
     for vendor in VENDORS:
         for point in ("before-act", "before-answer", "before-record", "before-success"):
             cell = _place(Cell(CHANGING, vendor, "create", point, "task", changing=True))
             cell.outcomes = {"updated"}
-            cell.promise = EXACTLY_ONCE if ledger else forgotten[vendor]
+            cell.promise = EXACTLY_ONCE if journal else forgotten[vendor]
             cells.append(cell)
         cells += [
             _place(Cell("an equal meeting was there before", vendor, "create", point, "task", twin=True))
@@ -271,21 +273,21 @@ def special(*, ledger: bool = True) -> list[Cell]:
         cell.outcomes = {"unchanged"}
         cells.append(cell)
     for cell in cells:
-        cell.ledger = ledger
+        cell.journal = journal
     return cells
 
 
 def orphans() -> list[Cell]:
     """The supervisor is killed, and its task lives on, wakes up while or after the next try runs, and goes on.
 
-    Not asked of Builder Prime's create: asleep between the ledger and the send for longer than a request may take. The
+    Not asked of Builder Prime's create: asleep between the journal and the send for longer than a request may take. The
     vendor has no keys, and nothing on our side can call back what another process is about to send.
     """
     cells = []
     for vendor in VENDORS:
         for operation in OPERATIONS:
-            ledger = ("save-before", "save-after") if operation == "create" else ()
-            for at in ("enter", *ledger, "send-before", "send-after", "leave"):
+            journal = ("save-before", "save-after") if operation == "create" else ()
+            for at in ("enter", *journal, "send-before", "send-after", "leave"):
                 if (vendor, operation) == ("builderprime", "create") and at in {"save-after", "send-before"}:
                     continue
                 cell = Cell("orphan that lives on", vendor, operation, f"at {at}", "orphan")
@@ -310,20 +312,20 @@ def waits(seconds: int) -> list[Cell]:
     return cells
 
 
-def without_ledger() -> list[Cell]:
+def without_journal() -> list[Cell]:
     """Tasks of this Airflow without their task state store, as below Airflow 3.3; `older` asks those themselves."""
-    placed = [cell for cell in matrix(ledger=False) if cell.kind == "task"]
-    changing = [cell for cell in special(ledger=False) if cell.changing and cell.point == "before-answer"]
+    placed = [cell for cell in matrix(journal=False) if cell.kind == "task"]
+    changing = [cell for cell in special(journal=False) if cell.changing and cell.point == "before-answer"]
     for cell in (*placed, *changing):
-        cell.group = "without a ledger" + (f", {cell.group}" if cell.changing else "")
+        cell.group = "without a journal" + (f", {cell.group}" if cell.changing else "")
     return [*placed, *changing]
 
 
 def older(airflow: str) -> list[Cell]:
     """What an Airflow below 3.3 is asked, which has no task state store: of the matrix, what takes little time."""
-    chosen = [cell for cell in matrix(ledger=False) if cell.kind in ("task", *_OLDER_KINDS.get(cell.operation, ()))]
-    gone = [cell for cell in lost(ledger=False) if cell.operation == "create"]
-    cells = [*late(ledger=False), *chosen, *gone, *special(ledger=False)]
+    chosen = [cell for cell in matrix(journal=False) if cell.kind in ("task", *_OLDER_KINDS.get(cell.operation, ()))]
+    gone = [cell for cell in lost(journal=False) if cell.operation == "create"]
+    cells = [*late(journal=False), *chosen, *gone, *special(journal=False)]
     if airflow.startswith("2."):
         # What Airflow 2 makes of a task that is cleared while it runs is another story, which is not told here.
         cells = [cell for cell in cells if cell.group != RUNNING_GROUP]

@@ -107,7 +107,7 @@ class World:
             "changes": cell.changes,
             "meeting_id": str(case.meeting_id),
             "changing": cell.changing,
-            "store": cell.ledger,
+            "store": cell.journal,
         }
         self.airflow.start_run(cell.dag, cell.marker, conf)
         case.started = time.monotonic()
@@ -116,8 +116,8 @@ class World:
     def prepare(self, case: Case) -> None:
         """Put everything in its place that a cell finds."""
         cell = case.cell
-        # Without a ledger it is the creation that tells a meeting which was there before.
-        now = int(time.time() * 1000) - (0 if cell.ledger else _HOUR)
+        # Without a journal it is the creation that tells a meeting which was there before.
+        now = int(time.time() * 1000) - (0 if cell.journal else _HOUR)
         stamps = {} if cell.vendor == "hiringcenter" else {"createdDate": now, "lastModifiedDate": now}
         if cell.operation != "create":
             case.meeting_id = self.vendors.insert(cell.vendor, cell.row_before | stamps)
@@ -173,7 +173,7 @@ class World:
         self._check_first(case, evidence)
         thinking = max((fault.get("seconds", 0.0) for fault in cell.faults), default=0.0)
         self._quiet = max(self._quiet, time.monotonic() + thinking)
-        if state == "success" or not cell.ledger:
+        if state == "success" or not cell.journal:
             case.phase = "cleared"
             self.airflow.clear(cell.dag, cell.marker)
         else:
@@ -192,7 +192,7 @@ class World:
             case.problems.append(f"it took {case.tries} tries")
         if not cell.same_try and not cell.lives_on and case.tries < 2:
             case.problems.append("it was not tried again")
-        if not cell.ledger or cell.promise != EXACTLY_ONCE:
+        if not cell.journal or cell.promise != EXACTLY_ONCE:
             return
         if cell.operation == "create":
             case.outcome = self.airflow.xcom(cell.dag, cell.marker, "outcome")
@@ -207,7 +207,7 @@ class World:
         cell = case.cell
         if cell.operation != "create" or cell.promise != EXACTLY_ONCE:
             return
-        if cell.ledger:
+        if cell.journal:
             outcome = self.airflow.xcom(cell.dag, cell.marker, "outcome")
             expected = "updated" if cell.changing else "unchanged"
             if outcome != expected:

@@ -75,4 +75,4 @@ def test_an_older_airflow_has_each_create_struck(airflow):
     asked = {(c.vendor, c.point, c.kind) for c in older(airflow) if c.group == "matrix" and c.operation == "create"}
     expected = {(v, point, kind) for v in VENDORS for point in POINTS for kind in ("task", "supervisor", "raise")}
     assert expected == asked
-    assert not [cell for cell in older(airflow) if cell.ledger]
+    assert not [cell for cell in older(airflow) if cell.journal]

@@ -1,12 +1,12 @@
 """Two vendors in memory, a clock that is a number, and an Airflow that retries, clears and kills.
 
 What is faked is what lies outside the protocol: the vendors' servers, the line to them, the task state store and the
-transport. What is tested is the package's own: ``ledger.book_once``, ``identity``, ``booking`` and both vendors' rules.
+transport. What is tested is the package's own: ``exactly_once`` and both vendors' rules.
 
 A request goes out at ``now``, reaches the server a little later and is answered a little later again. A fault may take
 the request, the answer, or both; or keep the request in flight, to be acted on later, though less than
-``Patience.in_flight`` seconds after it was sent. That bound is the one thing that the vendors are trusted with, beside
-what their pages say of idempotency keys (of which a reused one is answered before the payload is looked at).
+``RetryLimits.in_flight`` seconds after it was sent. That bound is the one thing that the vendors are trusted with,
+beside what their pages say of idempotency keys (of which a reused one is answered before the payload is looked at).
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_meetings.core.flow import Clock, Parallel, Pause, Request, Response, Save, Tell
-from airflow_provider_meetings.core.retry import Patience
+from airflow_provider_meetings.core.flow import Gather, Log, Now, Request, Response, SaveJournal, Sleep
+from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY, book_once
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.vendors.responses import Helpdesk
+from airflow_provider_meetings.vendors.responses import ErrorFactory
 
 #: 2026-11-21T12:00:00.317Z, in seconds.
 NOW = 1_795_262_400.317
@@ -33,7 +33,7 @@ NOW = 1_795_262_400.317
 NOON = 1_796_000_400_000
 HOUR = 3_600_000
 #: Seconds after which a request that was not answered is not acted on any more.
-IN_FLIGHT = Patience().in_flight
+IN_FLIGHT = RetryLimits().in_flight
 
 #: What may happen to a request. "late" carries the seconds after which it is acted on.
 FAULTS = (
@@ -75,10 +75,10 @@ class Crm:
         sent: Each request that reached the server: method, path, key, body.
     """
 
-    def __init__(self, *, skew: float = 0.0, **patience: Any) -> None:
+    def __init__(self, *, skew: float = 0.0, **retry_limits: Any) -> None:
         self.now = NOW
         self.skew = skew
-        self.patience = Patience(**patience)
+        self.retry_limits = RetryLimits(**retry_limits)
         self.rows: dict[str, dict[str, Any]] = {}
         self.owner = ""
         self.sent: list[Request] = []
@@ -146,7 +146,7 @@ class Crm:
             self.advance(BREAK)
             raise self._lost(request, sent_at)
         if fault in {"unsent", "lost", "timeout"}:
-            self.advance(self.patience.timeout if fault == "timeout" else BREAK)
+            self.advance(self.retry_limits.timeout if fault == "timeout" else BREAK)
             raise self._lost(request, sent_at, maybe_sent=fault != "unsent")
         self.advance(ANSWER / 2)
         self.sent.append(request)
@@ -205,8 +205,8 @@ class HiringCenterCrm(Crm):
 
     def rules(self) -> Any:
         """Our side of it, new for each process."""
-        helpdesk = Helpdesk("HiringCenter", "hc", "https://hc.test/v2")
-        return HiringCenter(helpdesk, self.patience, idempotency_window=self.window)
+        errors = ErrorFactory("HiringCenter", "hc", "https://hc.test/v2")
+        return HiringCenter(errors, self.retry_limits, idempotency_window=self.window)
 
     def new_id(self) -> Any:
         """Ids are texts here."""
@@ -295,7 +295,7 @@ class BuilderPrimeCrm(Crm):
 
     def rules(self) -> Any:
         """Our side of it, new for each process."""
-        return BuilderPrime(Helpdesk("Builder Prime", "bp", "https://bp.test/api"), self.patience)
+        return BuilderPrime(ErrorFactory("Builder Prime", "bp", "https://bp.test/api"), self.retry_limits)
 
     def new_id(self) -> Any:
         """Ids are numbers here."""
@@ -410,9 +410,9 @@ class TaskInstance:
         return self.store.get(CREATED_KEY) or {"records": {}, "last": None}
 
     @property
-    def unsettled(self) -> bool:
+    def outcome_unknown(self) -> bool:
         """Whether a create stands in it that was not answered."""
-        return any(record["intent"] for record in self.journal["records"].values())
+        return any(record["pending_create"] for record in self.journal["records"].values())
 
     def clear(self) -> None:
         """Clear it, as a user does."""
@@ -427,7 +427,7 @@ class TaskInstance:
         self.facts.try_number += 1
         self.facts.id = object()  # a new one each try
         context = {"ti": self.facts, "dag_run": self.run, "task_state_store": self.store}
-        self.crm.owner = self.owner or party(body)
+        self.crm.owner = self.owner or counterpart(body)
         vendor = self.crm.rules()
         hook = SimpleNamespace(
             check_meeting=vendor.check_meeting,
@@ -461,23 +461,23 @@ class TaskInstance:
     def _side(self, step: Any, save: Any, luck: Luck, writes: Any, reads: Any) -> Any:
         if isinstance(step, Request):
             return self.crm.perform(step, next(reads if step.method == "GET" else writes, None))
-        if isinstance(step, Pause):
-            assert step.seconds <= self.crm.patience.max_wait
+        if isinstance(step, Sleep):
+            assert step.seconds <= self.crm.retry_limits.max_wait
             self.crm.advance(step.seconds)
-        elif isinstance(step, Clock):
+        elif isinstance(step, Now):
             return self.crm.now
-        elif isinstance(step, Save):
+        elif isinstance(step, SaveJournal):
             if save is not None:
                 save(step.document)
             self.crm.advance(luck.save)
-        elif isinstance(step, Tell):
+        elif isinstance(step, Log):
             self.story.append(step.text)
         else:
-            assert not isinstance(step, Parallel), "nothing here is read in parallel"
+            assert not isinstance(step, Gather), "nothing here is read in parallel"
         return None
 
 
-def party(body: dict[str, Any]) -> str:
+def counterpart(body: dict[str, Any]) -> str:
     """Whom a meeting is with."""
     return str(body.get("prospectId", body.get("clientOpportunityId")))
 
@@ -557,7 +557,7 @@ class Kind:
     def __repr__(self) -> str:
         return self.name
 
-    def party(self, number: int) -> Any:
+    def counterpart(self, number: int) -> Any:
         """Name somebody to meet."""
         return f"p{number}" if self.crm is HiringCenterCrm else number
 

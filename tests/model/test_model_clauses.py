@@ -60,7 +60,7 @@ def record(ti):
 def dead(ti, body, kind, *writes):
     """A try that is killed when its create has gone out; the fault says what became of the create."""
     assert ti.attempt(body, Luck(kill=DEAD_AFTER_SENDING[kind.name].kill, writes=writes)) is None
-    assert ti.unsettled
+    assert ti.outcome_unknown
 
 
 def patiently(ti, body, luck=FAIR):
@@ -72,15 +72,15 @@ def patiently(ti, body, luck=FAIR):
         return ti.attempt(body, luck)
 
 
-# -- the ledger
+# -- the journal
 
 
 def test_the_journal_is_written_before_a_create_is_sent(kind, crm, ti):
     """Killed at the very step that sends, a try leaves payload and key in the journal and nothing at the vendor."""
     before_sending = DEAD_AFTER_SENDING[kind.name].kill - 1
     assert ti.attempt(kind.body(), Luck(kill=before_sending)) is None
-    assert record(ti)["intent"]["body"] == kind.body()
-    assert record(ti)["intent"]["key"] == "dag/run/book"
+    assert record(ti)["pending_create"]["body"] == kind.body()
+    assert record(ti)["pending_create"]["key"] == "dag/run/book"
     assert creates(crm) == []
 
 
@@ -89,7 +89,7 @@ def test_the_payload_is_dropped_once_the_id_is_known(kind, crm, ti):
     body = kind.body(variant=3)
     booking = ti.attempt(body)
     assert record(ti)["id"] == booking.meeting["id"]
-    assert record(ti)["intent"] is None
+    assert record(ti)["pending_create"] is None
     assert "Main Street" not in str(ti.store.texts)
     check(crm, "task", body)
 
@@ -112,7 +112,7 @@ def test_a_store_that_is_slow_is_waited_for_once_more(kind, crm, ti):
     """However long the journal takes to be written, the create goes out, and its times in the journal are right."""
     dead_after = Luck(kill=DEAD_AFTER_SENDING[kind.name].kill + 3, save=9.0, writes=("lost",))
     assert ti.attempt(kind.body(), dead_after) is None
-    assert record(ti)["intent"]["in_flight_until"] >= crm.now - 0.3 + crm.patience.in_flight
+    assert record(ti)["pending_create"]["in_flight_until"] >= crm.now - 0.3 + crm.retry_limits.in_flight
     crm.advance(30.0)
     assert ti.attempt(kind.body(), Luck(save=9.0)) is not None
     check(crm, "task", kind.body())
@@ -124,7 +124,7 @@ def test_the_next_try_finds_out_what_became_of_a_create(kind, crm, ti, fault):
     dead(ti, kind.body(), kind, fault)
     booking = ti.attempt(kind.body())
     check(crm, "task", kind.body())
-    assert not ti.unsettled
+    assert not ti.outcome_unknown
     assert ti.story[0].startswith("An earlier try sent a create")
     assert booking.outcome == ("adopted" if fault is None or kind is HC else "created")
 
@@ -615,7 +615,7 @@ def test_a_refused_payload_is_forgotten(kind, crm, ti, status, killed):
         crm.advance(60.0)
     with pytest.raises((MeetingValidationError, MeetingNotFoundError)):
         ti.attempt(kind.body())
-    assert not ti.unsettled
+    assert not ti.outcome_unknown
     ti.clear()
     assert ti.attempt(kind.body(variant=3 if kind is BP else 1)).outcome == "created"
     check(crm, "task", kind.body(variant=3 if kind is BP else 1))
@@ -624,10 +624,10 @@ def test_a_refused_payload_is_forgotten(kind, crm, ti, status, killed):
 def test_a_fix_of_whom_a_meeting_is_with_counts_from_then_on(kind, crm, ti):
     """The first payload was refused for the prospect: the one that was booked is the one that later tries compare."""
     with pytest.raises(MeetingValidationError):
-        ti.attempt(kind.body(kind.party(8)), Luck(writes=("refused",)))
-    ti.attempt(kind.body(kind.party(9)))
-    assert ti.attempt(kind.body(kind.party(9), variant=3)).outcome == "updated"
-    check(crm, "task", kind.body(kind.party(9), variant=3))
+        ti.attempt(kind.body(kind.counterpart(8)), Luck(writes=("refused",)))
+    ti.attempt(kind.body(kind.counterpart(9)))
+    assert ti.attempt(kind.body(kind.counterpart(9), variant=3)).outcome == "updated"
+    check(crm, "task", kind.body(kind.counterpart(9), variant=3))
 
 
 def test_a_conflict_is_never_got_past_with_a_new_key():
@@ -665,7 +665,7 @@ def mapped(kind, crm, count):
     tis = [TaskInstance(crm, map_index=index) for index in range(count)]
     for ti in tis:
         ti.run = tis[0].run
-    return tis, lambda number, variant=0: kind.body(kind.party(number), variant)
+    return tis, lambda number, variant=0: kind.body(kind.counterpart(number), variant)
 
 
 @pytest.mark.parametrize("order", [(2, 1, 3), (3, 1, 2), (9, 1, 2, 3), (3, 2, 1), (2, 3)])
@@ -696,7 +696,7 @@ def test_a_create_that_another_items_try_left_unknown_is_not_mistaken_for_this_o
     crm.advance(60.0)
     assert [ti.attempt(body(number)).outcome for ti, number in zip(tis, (1, 2), strict=True)] == ["adopted"] * 2
     for number in (1, 2):
-        check(crm, str(kind.party(number)), body(number))
+        check(crm, str(kind.counterpart(number)), body(number))
     assert len(crm.rows) == 2
 
 
@@ -705,10 +705,10 @@ def test_an_item_that_was_moved_and_deleted_is_made_again(kind, crm):
     crm.advance(10.0)
     tis, body = mapped(kind, crm, 2)
     tis[0].attempt(body(1))
-    crm.remove(str(kind.party(1)))
+    crm.remove(str(kind.counterpart(1)))
     tis[0].clear()
     tis[1].attempt(body(1))
-    check(crm, str(kind.party(1)), body(1))
+    check(crm, str(kind.counterpart(1)), body(1))
 
 
 @pytest.mark.parametrize(("cleared", "variant"), [(False, 3), (False, 2), (True, 2)])
@@ -721,7 +721,7 @@ def test_a_mapped_payload_that_is_fixed_changes_the_same_meeting(kind, crm, clea
         ti.clear()
     booking = ti.attempt(body(1, variant))
     assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
-    check(crm, str(kind.party(1)), body(1, variant))
+    check(crm, str(kind.counterpart(1)), body(1, variant))
 
 
 def test_a_fix_of_what_does_not_come_back_is_made():
@@ -742,13 +742,13 @@ def test_nobody_elses_meeting_is_adopted_by_a_retry(kind, crm):
     crm.insert(body(1), "human")
     crm.advance(10.0)
     ti.attempt(body(1))
-    check(crm, str(kind.party(1)), body(1))
+    check(crm, str(kind.counterpart(1)), body(1))
     assert len(crm.rows) == 2
 
 
 def test_what_was_booked_before_a_run_of_an_old_date_is_left_alone(kind, crm):
     """A run with a logical date of last year began today: an equal meeting of yesterday is not its own."""
-    crm.insert(kind.body(kind.party(1)), "human")
+    crm.insert(kind.body(kind.counterpart(1)), "human")
     crm.advance(86_400.0)
     (ti,), body = mapped(kind, crm, 1)
     ti.run.logical_date = ti.run.run_after - dt.timedelta(days=365)
@@ -789,7 +789,7 @@ def test_a_long_key_of_the_authors_takes_a_new_one_after_a_deletion(length):
 
 def test_a_journal_of_another_version_is_not_guessed_at(kind, crm, ti):
     """What another version of the provider has written may mean a meeting: nothing is sent, and the error says why."""
-    ti.store.set(CREATED_KEY, {"version": 2, "items": []})
+    ti.store.set(CREATED_KEY, {"version": 1, "items": []})
     with pytest.raises(MeetingsConfigurationError, match="version 2"):
         ti.attempt(kind.body())
     assert crm.sent == []
@@ -798,7 +798,7 @@ def test_a_journal_of_another_version_is_not_guessed_at(kind, crm, ti):
 def test_two_tasks_at_one_instant_keep_to_their_own(kind, crm):
     """Two lost creates for the same party at the same moment are told apart by what differs in them."""
     tis = [TaskInstance(crm, name, task_id=name) for name in ("one", "two")]
-    bodies = [kind.body(kind.party(1), 0, title) for title in ("phone", "virtual")]
+    bodies = [kind.body(kind.counterpart(1), 0, title) for title in ("phone", "virtual")]
     for ti, body in zip(tis, bodies, strict=True):
         dead(ti, body, kind)
     for ti, body in zip(tis, bodies, strict=True):
@@ -820,4 +820,4 @@ def test_an_item_that_comes_back_to_an_index_where_it_was_refused_is_found(kind,
     tis[0].clear()
     booking = tis[0].attempt(body(1))
     assert booking.meeting["id"] == made.meeting["id"]
-    check(crm, str(kind.party(1)), body(1))
+    check(crm, str(kind.counterpart(1)), body(1))

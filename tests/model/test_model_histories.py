@@ -16,7 +16,7 @@ give up. The promise has these limits, and the histories keep out of them (``tes
   without it, the equal one is adopted.
 * The payload of a mapped task's item changes in the same clear that moves it, or before the last change was booked: it
   is another item, the old meeting stays.
-* A mapped task's list changes its order by a clear within ``Patience.in_flight`` seconds of a create that was lost.
+* A mapped task's list changes its order by a clear within ``RetryLimits.in_flight`` seconds of a create that was lost.
 * An item that leaves a mapped task's list keeps its meeting: nobody is asked to delete it.
 * Two items of a mapped task with the same party: see the module of the limits.
 * Equal but for what the vendor does not show (Builder Prime lists neither end, type nor reminders), two items of a
@@ -140,7 +140,7 @@ class Office:
 
     def body(self, task, variant):
         """The payloads of the two tasks differ in a field that comes back."""
-        return self.kind.body(self.kind.party(1), variant, ("phone", "virtual")[task])
+        return self.kind.body(self.kind.counterpart(1), variant, ("phone", "virtual")[task])
 
     def play(self, step):
         """Take one step."""
@@ -151,7 +151,7 @@ class Office:
                 self.tis[step.task].clear()
             self.asked[step.task] = step.variant
             self.attempt(step.task, step.luck)
-        elif not self.tis[step.task].unsettled:
+        elif not self.tis[step.task].outcome_unknown:
             self.meddle(step)
 
     def meddle(self, step):
@@ -173,7 +173,7 @@ class Office:
         if booking is not None:
             row = check(self.crm, ti.owner, body)
             assert row["id"] == booking.meeting["id"]
-            assert not ti.unsettled
+            assert not ti.outcome_unknown
         untouched = {row["id"]: row["body"] for row in self.crm.owned("human")}
         assert untouched == self.foreign
 
@@ -267,11 +267,11 @@ class Mapping:
 
     def body(self, item):
         """What is asked for an item now."""
-        return self.kind.body(self.kind.party(item), self.variant[item])
+        return self.kind.body(self.kind.counterpart(item), self.variant[item])
 
     def moment(self, item, variant):
         """When a payload's meeting takes place."""
-        body = self.kind.body(self.kind.party(item), variant)
+        body = self.kind.body(self.kind.counterpart(item), variant)
         return body.get("meetingDate", body.get("startDateTime"))
 
     def play(self, step):
@@ -281,8 +281,8 @@ class Mapping:
         elif isinstance(step, Run):
             self.attempt(step.index % len(self.order), step.luck)
         elif step.what == "delete":
-            if not any(ti.unsettled for ti in self.tis):
-                self.crm.remove(str(self.kind.party(self.order[step.index % len(self.order)])))
+            if not any(ti.outcome_unknown for ti in self.tis):
+                self.crm.remove(str(self.kind.counterpart(self.order[step.index % len(self.order)])))
         else:
             self.clear(step)
 
@@ -316,7 +316,7 @@ class Mapping:
         if booking is not None:
             self.asked[item] = {self.variant[item]}
             self.booked[index] = item
-            row = check(self.crm, str(self.kind.party(item)), self.body(item))
+            row = check(self.crm, str(self.kind.counterpart(item)), self.body(item))
             assert row["id"] == booking.meeting["id"]
 
     def end(self):
@@ -326,7 +326,7 @@ class Mapping:
             self.attempt(index)
         self.crm.advance(400.0)
         for item in self.order:
-            check(self.crm, str(self.kind.party(item)), self.body(item))
+            check(self.crm, str(self.kind.counterpart(item)), self.body(item))
         assert len(self.crm.rows) == len(self.order)
 
 

@@ -134,7 +134,7 @@ def test_nobody_has_to_keep_them():
     metrics.request("GET", 2, 0.5, 200)
     metrics.rate_limited(1)
     metrics.event("no such thing is looked up")
-    assert metrics.keeper is None
+    assert metrics.stats is None
 
 
 # -- meetings
@@ -177,7 +177,7 @@ def test_what_was_settled_and_adopted_is_counted(server, kind, connect, book):
 def test_airflow_s_stats_take_them(server, kind):
     """The real one, without a backend: names, tags and durations are what it accepts."""
     hook = server.hook(kind)
-    assert hook.metrics.keeper is telemetry.Stats
+    assert hook.metrics.stats is telemetry.Stats
     for name, metric in METRICS.items():
         tags = dict.fromkeys(("vendor", "conn_id", *metric.tags), "x")
         if metric.kind == "counter":

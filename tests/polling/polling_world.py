@@ -7,14 +7,14 @@ import json
 import selectors
 
 from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
-from airflow_provider_meetings.core.flow import Page, Parallel, Pause, Request, Response
-from airflow_provider_meetings.core.ratelimit import RateBudget
+from airflow_provider_meetings.core.flow import Gather, Page, Request, Response, Sleep
+from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.exceptions import MeetingsError
-from airflow_provider_meetings.polling.criteria import Question
+from airflow_provider_meetings.polling.criteria import Criteria
 from airflow_provider_meetings.polling.poller import Poller
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.vendors.responses import Helpdesk
+from airflow_provider_meetings.vendors.responses import ErrorFactory
 
 HOUR, DAY, WEEK = 3_600_000, 86_400_000, 7 * 86_400_000
 #: 2 February 2026, 10:00 UTC, in milliseconds.
@@ -116,9 +116,17 @@ class Vendor:
                 rate_limit_per_minute=self.per_minute,
                 rate_limit_per_hour=self.per_hour,
             )
-            return settings, HiringCenter(Helpdesk("HiringCenter", conn_id, settings.base_url), settings.patience), 1
+            return (
+                settings,
+                HiringCenter(ErrorFactory("HiringCenter", conn_id, settings.base_url), settings.retry_limits),
+                1,
+            )
         settings = BuilderPrimeSettings(conn_id=conn_id, base_url="http://localhost/api", api_key=self.conn_key)
-        return settings, BuilderPrime(Helpdesk("Builder Prime", conn_id, settings.base_url), settings.patience), 4
+        return (
+            settings,
+            BuilderPrime(ErrorFactory("Builder Prime", conn_id, settings.base_url), settings.retry_limits),
+            4,
+        )
 
     def transport(self, settings, _log, *, gate, **_):
         """Make the transport that leads here."""
@@ -179,9 +187,9 @@ class _Transport:
             try:
                 if isinstance(step, Page):
                     yield step
-                elif isinstance(step, Pause):
+                elif isinstance(step, Sleep):
                     await asyncio.sleep(step.seconds)
-                elif isinstance(step, Parallel):
+                elif isinstance(step, Gather):
                     reply = [await self._drive(call) for call in step.calls]
                 elif isinstance(step, Request):
                     reply = await self._perform(step)
@@ -230,7 +238,7 @@ async def polling(vendor, *, limits=(), dice=lambda: 0.5):
     budgets = {}  # one for each key, as the vendors count
 
     def budget(settings):
-        return budgets.setdefault(settings.secrets, RateBudget(limits, random=dice))
+        return budgets.setdefault(settings.secrets, RateLimiter(limits, random=dice))
 
     poller = Poller("meetings", budget, look_up=vendor.look_up, transport=vendor.transport, random=dice)
     try:
@@ -242,7 +250,7 @@ async def polling(vendor, *, limits=(), dice=lambda: 0.5):
 
 def ask(poller, start=NOON, end=NOON + WEEK, *, match=None, min_count=1, interval=5.0, **filters):
     """Wait for an answer in a task of its own."""
-    question = Question(start, end, filters, match or {}, min_count)
+    question = Criteria(start, end, filters, match or {}, min_count)
     return asyncio.create_task(poller.answer(question, interval))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.core.flow import Response
-from airflow_provider_meetings.core.ratelimit import Bucket, Courtesy, RateBudget
+from airflow_provider_meetings.core.ratelimit import RateLimiter, TokenBucket, WorkerThrottle
 
 _counts = st.one_of(
     st.integers(-5, 1000).map(str), st.sampled_from(["", "nan", "inf", "-1", "1e9", "9" * 30, "²", "0x10", " 3 "])
@@ -54,7 +54,7 @@ def _most(times, seconds):
 @given(st.integers(1, 40), st.integers(1, 400), _arrivals, st.floats(0, 1), st.sampled_from([0.5, 0.8, 1.0]))
 def test_never_more_than_the_limits(minute, hour, arrivals, dice, share):
     """In any minute and in any hour there are at most as many requests as the limit says."""
-    budget = RateBudget([(minute, 60.0), (hour, 3600.0)], share=share, random=lambda: dice)
+    budget = RateLimiter([(minute, 60.0), (hour, 3600.0)], share=share, random=lambda: dice)
     times, now = [], 1000.0
     for gap, number, status, headers in arrivals:
         now += gap
@@ -70,7 +70,7 @@ def test_never_more_than_the_limits(minute, hour, arrivals, dice, share):
 @given(_arrivals, st.floats(0, 1))
 def test_no_wait_is_endless(arrivals, dice):
     """No header holds requests back for longer than an hour and a moment."""
-    budget = RateBudget([(500, 60.0), (10_000, 3600.0)], random=lambda: dice)
+    budget = RateLimiter([(500, 60.0), (10_000, 3600.0)], random=lambda: dice)
     now = 1000.0
     for gap, _, status, headers in arrivals:
         now += gap
@@ -81,7 +81,7 @@ def test_no_wait_is_endless(arrivals, dice):
 
 def test_a_share_is_left_to_the_workers():
     """When the answers say that a fifth is left, the triggerer waits for the window to end; the workers go on."""
-    budget = RateBudget([(500, 60.0)])
+    budget = RateLimiter([(500, 60.0)])
     answer = {"ratelimit-limit": "500", "ratelimit-remaining": "100", "ratelimit-reset": "40"}
     budget.observe(Response(200, answer), 0.0)
 
@@ -92,7 +92,7 @@ def test_a_share_is_left_to_the_workers():
 @pytest.mark.parametrize("reset", ["30", "1795262430"])
 def test_reset_is_seconds_or_a_timestamp(reset):
     """Both revisions of the vendor's page are understood."""
-    budget = RateBudget()
+    budget = RateLimiter()
     answer = {"ratelimit-limit": "500", "ratelimit-remaining": "0", "ratelimit-reset": reset}
     budget.observe(Response(200, answer, received_at=1_795_262_400.0), 7.0)
 
@@ -101,7 +101,7 @@ def test_reset_is_seconds_or_a_timestamp(reset):
 
 def test_retry_after_holds_everything_and_comes_back_slowly():
     """After a 429 nothing goes out before its time, and no burst follows."""
-    budget = RateBudget([(500, 60.0)], random=lambda: 0.0)
+    budget = RateLimiter([(500, 60.0)], random=lambda: 0.0)
     budget.observe(Response(429, {"retry-after": "30"}), 0.0)
     times, now = [], 0.0
     for _ in range(20):
@@ -113,7 +113,7 @@ def test_retry_after_holds_everything_and_comes_back_slowly():
 
 def test_a_bucket_of_one():
     """A limit of one is one request a span."""
-    bucket = Bucket(1, 60.0)
+    bucket = TokenBucket(1, 60.0)
     times, now = [], 0.0
     for _ in range(5):
         while wait := bucket.missing(now):
@@ -126,13 +126,13 @@ def test_a_bucket_of_one():
 
 def test_a_worker_waits_when_nothing_is_left():
     """After `RateLimit-Remaining: 0` the next request waits for the reset, if that is within the patience."""
-    courtesy = Courtesy()
-    courtesy.observe(Response(200, {"ratelimit-remaining": "0", "ratelimit-reset": "20"}, received_at=100.0))
+    throttle = WorkerThrottle()
+    throttle.observe(Response(200, {"ratelimit-remaining": "0", "ratelimit-reset": "20"}, received_at=100.0))
 
-    assert courtesy.wait(105.0, 60.0) == 15.0
-    assert courtesy.wait(105.0, 10.0) == 0.0
-    assert courtesy.wait(121.0, 60.0) == 0.0
+    assert throttle.wait(105.0, 60.0) == 15.0
+    assert throttle.wait(105.0, 10.0) == 0.0
+    assert throttle.wait(121.0, 60.0) == 0.0
 
-    courtesy.observe(Response(200, {"ratelimit-remaining": "3", "ratelimit-reset": "20"}, received_at=100.0))
+    throttle.observe(Response(200, {"ratelimit-remaining": "3", "ratelimit-reset": "20"}, received_at=100.0))
 
-    assert courtesy.wait(105.0, 60.0) == 0.0
+    assert throttle.wait(105.0, 60.0) == 0.0

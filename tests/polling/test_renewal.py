@@ -9,9 +9,9 @@ from polling_world import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, prob
 from airflow_provider_meetings.connection.settings import HiringCenterSettings
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
 from airflow_provider_meetings.hooks.meetings import unknown_connection
-from airflow_provider_meetings.polling.criteria import FORGIVEN
-from airflow_provider_meetings.polling.live_connection import FIRST_LOOKS, RENEW
-from airflow_provider_meetings.polling.registry import _Shelf
+from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE
+from airflow_provider_meetings.polling.live_connection import FIRST_LOOKS, REFRESH
+from airflow_provider_meetings.polling.registry import _LoopState
 
 
 def rotate(vendor):
@@ -41,7 +41,7 @@ def test_a_long_interval_does_not_hide_it():
 
     took, count = run(main())
 
-    assert took <= RENEW + 1
+    assert took <= REFRESH + 1
     assert count == 2
 
 
@@ -66,7 +66,7 @@ def test_retry_after_does_not_hide_it(per_minute, bad):
     before, took = run(main())
 
     assert bad <= before <= bad + 3
-    assert took <= RENEW + 45
+    assert took <= REFRESH + 45
 
 
 def test_who_comes_while_all_are_held_back_is_checked():
@@ -122,7 +122,7 @@ def test_an_outage_does_not_hide_it():
             vendor.add(NOON)
             return await since(asyncio.gather(*waiting))
 
-    assert run(main()) <= RENEW + 5
+    assert run(main()) <= REFRESH + 5
 
 
 def missing(*_):
@@ -139,14 +139,14 @@ def test_a_connection_that_is_not_found_for_a_while_was_not_deleted():
         async with polling(vendor) as poller:
             waiting = [ask(poller, NOON, NOON + n * DAY + 1) for n in range(20)]
             await asyncio.sleep(10)
-            poller._link._look_up = missing
-            await asyncio.sleep(FORGIVEN - RENEW)
+            poller._connection._look_up = missing
+            await asyncio.sleep(CONNECTION_GRACE - REFRESH)
             vendor.add(NOON)
             took = await since(asyncio.gather(*waiting))
             again = ask(poller, min_count=2)
             await asyncio.sleep(10)
-            poller._link._look_up = look_up
-            await asyncio.sleep(2 * FORGIVEN)
+            poller._connection._look_up = look_up
+            await asyncio.sleep(2 * CONNECTION_GRACE)
             vendor.add(NOON)
             await again
         return took
@@ -154,7 +154,7 @@ def test_a_connection_that_is_not_found_for_a_while_was_not_deleted():
     assert run(main()) <= 5.2
 
 
-@pytest.mark.parametrize(("before", "most"), [(True, RENEW + FORGIVEN + 31), (False, FIRST_LOOKS + 31)])
+@pytest.mark.parametrize(("before", "most"), [(True, REFRESH + CONNECTION_GRACE + 31), (False, FIRST_LOOKS + 31)])
 def test_a_connection_that_stays_missing_fails_everybody(before, most):
     """Whether it was deleted or never there, and however seldom somebody asks: they learn so, all at once."""
 
@@ -165,7 +165,7 @@ def test_a_connection_that_stays_missing_fails_everybody(before, most):
         async with polling(vendor) as poller:
             waiting = [ask(poller, interval=3600) for _ in range(3)]
             await asyncio.sleep(1)
-            poller._link._look_up = missing
+            poller._connection._look_up = missing
             took = await since(asyncio.wait(waiting))
             late = ask(poller)
             await asyncio.wait({late}, timeout=60)
@@ -189,13 +189,13 @@ def test_a_connection_that_cannot_be_right_fails_everybody():
             async def wrong(_):
                 raise MeetingsConfigurationError("Connection 'meetings' cannot be used")
 
-            poller._link._look_up = wrong
+            poller._connection._look_up = wrong
             return await since(asyncio.wait(waiting)), [task.exception() for task in waiting]
 
     took, errors = run(main())
 
     assert [MeetingsConfigurationError] * 3 == [type(error) for error in errors]
-    assert took <= RENEW + 1
+    assert took <= REFRESH + 1
 
 
 @pytest.mark.parametrize("latency", [0.05, 70.0], ids=["between rounds", "in the middle of a round"])
@@ -253,7 +253,7 @@ def test_airflow_that_does_not_answer_is_no_change():
                     raise OSError("the API server is away")
                 return await look_up(conn_id)
 
-            poller._link._look_up = flaky
+            poller._connection._look_up = flaky
             await asyncio.sleep(50)
             vendor.add(NOON)
             took = await since(waiting)
@@ -271,7 +271,7 @@ def test_an_account_has_one_budget():
     def settings(conn_id, key):
         return HiringCenterSettings(conn_id=conn_id, base_url="https://h", api_key=key)
 
-    shelf = _Shelf()
+    state = _LoopState()
 
-    assert shelf.budget(settings("one", "k")) is shelf.budget(settings("other", "k"))
-    assert shelf.budget(settings("one", "k")) is not shelf.budget(settings("one", "l"))
+    assert state.limiter(settings("one", "k")) is state.limiter(settings("other", "k"))
+    assert state.limiter(settings("one", "k")) is not state.limiter(settings("one", "l"))

@@ -127,13 +127,13 @@ def in_triggerer(classpath, arguments, seconds):
     return None, {"event": json.loads(json.dumps(event.payload))}
 
 
-def live(monkeypatch, mode, *, patience=5.0, **arguments):
+def live(monkeypatch, mode, *, retry_limits=5.0, **arguments):
     """Let a task live until it ends: each start is a fresh operator, as in a fresh worker process.
 
     Args:
         monkeypatch: Pytest's.
         mode: The sensor's.
-        patience: Seconds that Airflow's own sweep is later than the timeout of a deferral.
+        retry_limits: Seconds that Airflow's own sweep is later than the timeout of a deferral.
         arguments: More of the sensor's.
     """
     supervisor = Supervisor()
@@ -150,7 +150,7 @@ def live(monkeypatch, mode, *, patience=5.0, **arguments):
             time.sleep(max(0.0, (message.reschedule_date - dt.datetime.now(dt.UTC)).total_seconds()))
         elif isinstance(message, DeferTask):
             deferrals.append(message)
-            seconds = message.trigger_timeout.total_seconds() + patience
+            seconds = message.trigger_timeout.total_seconds() + retry_limits
             method, keywords = in_triggerer(message.classpath, message.trigger_kwargs, seconds)
             following = (method or message.next_method, keywords | (message.next_kwargs if not method else {}))
         else:

@@ -17,7 +17,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsPermissionError,
     MeetingsProtocolError,
 )
-from airflow_provider_meetings.polling.criteria import Question
+from airflow_provider_meetings.polling.criteria import Criteria
 
 MODES = pytest.mark.parametrize("mode", WAYS)
 OPTIONS = {
@@ -63,14 +63,14 @@ def _wrong_address(server, **_):
 
 def _bug(monkeypatch, calls):
     """Have the one predicate of all modes raise at some of its calls."""
-    right, counter = Question.satisfied_by, itertools.count(1)
+    right, counter = Criteria.satisfied_by, itertools.count(1)
 
     def satisfied_by(self, meetings):
         if next(counter) in calls:
             raise RuntimeError("a bug")
         return right(self, meetings)
 
-    monkeypatch.setattr(Question, "satisfied_by", satisfied_by)
+    monkeypatch.setattr(Criteria, "satisfied_by", satisfied_by)
 
 
 def _bug_at_once(server, monkeypatch, **_):
@@ -190,7 +190,7 @@ def test_a_deferral_after_a_deferral_has_the_time_that_is_left(connect, monkeypa
     left = [deferral.trigger_timeout for deferral in outcome.deferrals]
 
     assert 2 <= len(deadlines) <= 4
-    assert [0.0, *[0.05] * (len(deadlines) - 1)] == [deferral.trigger_kwargs["pause"] for deferral in outcome.deferrals]
+    assert [0.0, *[0.05] * (len(deadlines) - 1)] == [deferral.trigger_kwargs["initial_delay"] for deferral in outcome.deferrals]
     assert {deadlines[0]} == set(deadlines)
     assert all(earlier - later >= dt.timedelta(seconds=1) for earlier, later in itertools.pairwise(left))
     assert isinstance(outcome.error, AirflowSensorTimeout)

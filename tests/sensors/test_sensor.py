@@ -132,7 +132,7 @@ def test_a_connection_that_is_not_found_for_long_fails(server, connect, monkeypa
     """A connection that was deleted fails the task in the end, without a retry."""
     connect(HIRINGCENTER)
     server.fault("answer", status=200, body=json.dumps({"success": True, "items": []}), times=None)
-    monkeypatch.setattr("airflow_provider_meetings.polling.criteria.FORGIVEN", 0.5)
+    monkeypatch.setattr("airflow_provider_meetings.polling.criteria.CONNECTION_GRACE", 0.5)
     monkeypatch.setattr("airflow_provider_meetings.polling.live_connection.FIRST_LOOKS", 0.5)
     airflow_says(monkeypatch, [None, *[AirflowNotFoundException("The conn_id isn't defined")] * 100])
     with pytest.raises(MeetingsConfigurationError, match="no connection 'meetings'"):

@@ -44,7 +44,7 @@ def test_plain_arguments_start_in_the_triggerer():
     assert {
         "meetings_conn_id": "meetings",
         "poke_interval": 5,
-        "first": True,
+        "verify_host": True,
         "window_start": NOON,
         "window_end": NOON + HOUR,
         "filters": {"ownerId": "o"},

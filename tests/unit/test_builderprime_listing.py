@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from unit_servers import FakeBuilderPrime, Shelf, check, complete_or_error, listed
-from unit_world import BASE, Line, answer, builderprime, examples, patience
+from unit_world import BASE, Line, answer, builderprime, examples, retry_limits
 
 from airflow_provider_meetings.core.times import DAY, Window
 from airflow_provider_meetings.exceptions import (
@@ -301,7 +301,7 @@ def test_the_waits_of_all_pages_share_one_patience(dates):
             return answer(200, {"success": True, "data": [{"id": 2 * number}, {"id": 2 * number + 1}][: 3 - number]})
 
         line = Line(server)
-        vendor = builderprime(page_size=2, parallel=1, patience=patience(max_wait=max_wait))
+        vendor = builderprime(page_size=2, parallel=1, retry_limits=retry_limits(max_wait=max_wait))
         return line, lambda: line.drive(vendor.types()) if dates is None else line.read(vendor.listing(window))
 
     line, listing = read(62)

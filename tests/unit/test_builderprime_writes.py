@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit_world import BASE, NOW, Line, answer, builderprime, examples, lost, patience, script
+from unit_world import BASE, NOW, Line, answer, builderprime, examples, lost, retry_limits, script
 
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -85,7 +85,7 @@ class Account:
 
     def create(self, **fields):
         """Create the meeting with a connection of the given patience."""
-        return self.line.drive(builderprime(patience=patience(**fields)).create(BODY))
+        return self.line.drive(builderprime(retry_limits=retry_limits(**fields)).create(BODY))
 
 
 UNKNOWN = {
@@ -178,7 +178,7 @@ def test_a_meeting_that_differs_in_one_field_is_not_it(change):
 def test_a_twin_that_was_answered_a_moment_ago_is_not_the_one_that_was_lost(kind):
     """Two equal calls are two meetings, also when the second one is lost on its way."""
     account = Account((True, None), (False, UNKNOWN[kind]))
-    vendor = builderprime(patience=patience())
+    vendor = builderprime(retry_limits=retry_limits())
     assert account.line.drive(vendor.create(BODY))["id"] == 100
     assert account.line.drive(vendor.create(BODY))["id"] == 101
 

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-from unit_world import Line, answer, builderprime, hiringcenter, patience
+from unit_world import Line, answer, builderprime, hiringcenter, retry_limits
 
 from airflow_provider_meetings import exceptions
 from airflow_provider_meetings.exceptions import MeetingsError
@@ -45,7 +45,7 @@ NO_ENVELOPES = [b"", b"<html>secret page</html>", b"{}", b'"error"', b"[1]", b'{
 def raised(vendor, status, content):
     """The error that one refused read ends in."""
     with pytest.raises(MeetingsError) as caught:
-        Line(lambda _: answer(status, content)).drive(vendor(patience=patience(max_attempts=1)).get("7"))
+        Line(lambda _: answer(status, content)).drive(vendor(retry_limits=retry_limits(max_attempts=1)).get("7"))
     return caught.value
 
 

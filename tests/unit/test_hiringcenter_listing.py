@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from unit_servers import FakeHiringCenter, Shelf, check, complete_or_error, listed
-from unit_world import BASE, Line, answer, examples, hiringcenter, patience
+from unit_world import BASE, Line, answer, examples, hiringcenter, retry_limits
 
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError, MeetingsRateLimitError
@@ -252,7 +252,7 @@ def test_the_waits_of_all_pages_share_one_patience(ignores):
             return answer(429, retry_after="20")
 
         line = Line(server)
-        vendor = hiringcenter(page_size=2, patience=patience(max_wait=max_wait))
+        vendor = hiringcenter(page_size=2, retry_limits=retry_limits(max_wait=max_wait))
         return line, lambda: line.read(vendor.listing(window))
 
     line, listing = read(62)

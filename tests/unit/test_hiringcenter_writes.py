@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit_world import BASE, Line, answer, examples, hiringcenter, lost, patience, script
+from unit_world import BASE, Line, answer, examples, hiringcenter, lost, retry_limits, script
 
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -77,7 +77,7 @@ def test_two_equal_calls_are_two_meetings():
 def test_whatever_happens_one_call_makes_one_meeting(fate):
     """Any sequence of unknown outcomes, with effect or without."""
     account = Account(*[(happens, UNKNOWN[kind]) for happens, kind in fate])
-    meeting = Line(account).drive(hiringcenter(patience=patience(max_wait=600)).create(BODY))
+    meeting = Line(account).drive(hiringcenter(retry_limits=retry_limits(max_wait=600)).create(BODY))
     assert meeting == {"id": "m1"}
     assert len(account.kept) == 1
 

@@ -232,8 +232,8 @@ def test_a_bound_between_milliseconds_cuts_like_the_exact_one(start, meeting):
     """A meeting is in a window of microseconds exactly when the exact comparison says so."""
     bound = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC) + dt.timedelta(microseconds=start)
     moment = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC) + dt.timedelta(milliseconds=meeting)
-    assert (moment >= bound) == (to_epoch_ms(moment) in Window.of(bound, None))
-    assert (moment < bound) == (to_epoch_ms(moment) in Window.of(None, bound))
+    assert (moment >= bound) == (to_epoch_ms(moment) in Window.parse(bound, None))
+    assert (moment < bound) == (to_epoch_ms(moment) in Window.parse(None, bound))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_bound_between_milliseconds_cuts_like_the_exact_one(start, meeting):
 def test_a_wrong_window_is_refused_by_the_name_of_its_bound(start, end, problem):
     """Reversed, empty and absurd windows."""
     with pytest.raises(ValueError, match=problem):
-        Window.of(start, end)
+        Window.parse(start, end)
 
 
 def test_a_window_shows_itself_as_half_open():

@@ -7,10 +7,17 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit_world import NOW, Line, answer, examples, lost, patience, script
+from unit_world import NOW, Line, answer, examples, lost, retry_limits, script
 
 from airflow_provider_meetings.core.flow import Request, Response
-from airflow_provider_meetings.core.retry import Budget, attempt, backoff, is_transient, reset_in, retry_after
+from airflow_provider_meetings.core.retry import (
+    RetryState,
+    backoff,
+    is_transient,
+    reset_in,
+    retry_after,
+    send_with_retries,
+)
 from airflow_provider_meetings.exceptions import MeetingsTransportError
 
 ASK = Request("GET", "/meetings")
@@ -20,13 +27,13 @@ FINE = answer(200, {})
 
 def budget(*, jitter=0.5, **fields):
     """A budget whose dice always show the same."""
-    return Budget(patience(**fields), lambda: jitter)
+    return RetryState(retry_limits(**fields), lambda: jitter)
 
 
 def send(request, *replies, purse=None, again=None):
     """Send a request to a server that gives these answers; return the last one and the line."""
     line = Line(script(*replies))
-    return line.drive(attempt(request, purse or budget(), again=again)), line
+    return line.drive(send_with_retries(request, purse or budget(), again=again)), line
 
 
 def http_date(seconds):
@@ -77,7 +84,7 @@ def test_the_last_lost_answer_is_raised():
     """With what is known of it."""
     line = Line(script(lost(), lost(maybe_sent=False)))
     with pytest.raises(MeetingsTransportError) as caught:
-        line.drive(attempt(ASK, budget(max_attempts=2)))
+        line.drive(send_with_retries(ASK, budget(max_attempts=2)))
     assert (caught.value.maybe_sent, caught.value.method, caught.value.path) == (False, "GET", "/meetings")
 
 
@@ -100,14 +107,14 @@ def test_an_unknown_outcome_of_what_must_not_be_repeated_comes_back_at_once(stat
     """Only the vendor's rules can find out what happened."""
     purse = budget()
     reply, line = send(ONCE, answer(status), purse=purse)
-    assert (reply.status, len(line.requests), purse.unsettled) == (status, 1, True)
+    assert (reply.status, len(line.requests), purse.outcome_unknown) == (status, 1, True)
 
 
 def test_a_lost_answer_of_what_must_not_be_repeated_is_raised_at_once():
     """A reset says nothing about what the server did."""
     line = Line(script(lost()))
     with pytest.raises(MeetingsTransportError):
-        line.drive(attempt(ONCE, budget()))
+        line.drive(send_with_retries(ONCE, budget()))
     assert len(line.requests) == 1
 
 
@@ -116,14 +123,14 @@ def test_what_did_not_happen_may_be_sent_again_whatever_it_is(reply):
     """429 and connect errors: the server has not acted."""
     purse = budget()
     final, line = send(ONCE, reply, FINE, purse=purse)
-    assert (final.status, len(line.requests), purse.unsettled) == (200, 2, False)
+    assert (final.status, len(line.requests), purse.outcome_unknown) == (200, 2, False)
 
 
 def test_an_earlier_unknown_outcome_is_remembered():
     """A 404 after a lost DELETE is no news."""
     purse = budget()
     send(ASK, lost(), answer(404), purse=purse)
-    assert purse.unsettled
+    assert purse.outcome_unknown
 
 
 def test_the_vendors_own_rule_asks_again():
@@ -146,7 +153,7 @@ def test_another_request_of_the_same_call_shares_the_waits_only():
     """Attempts are each request's own, the patience is the call's."""
     purse = budget(max_wait=10)
     purse.attempts, purse.slept = 4, 9.8
-    beside = purse.aside()
+    beside = purse.child()
     assert (beside.attempts, beside.slept) == (0, 9.8)
     assert beside.pause(1.0, "x") is None
 
@@ -263,7 +270,7 @@ def test_no_failure_leads_to_more_attempts_or_waits_than_allowed(replies, most, 
     line = Line(script(*replies))
     purse = budget(jitter=jitter, max_attempts=most, max_wait=wait)
     with contextlib.suppress(MeetingsTransportError):
-        line.drive(attempt(ASK, purse))
+        line.drive(send_with_retries(ASK, purse))
     assert 1 <= len(line.requests) <= most
     assert sum(pause.seconds for pause in line.pauses) <= wait
     assert len(line.pauses) == len(line.requests) - 1

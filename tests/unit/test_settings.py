@@ -27,13 +27,17 @@ class Connection:
 
 def hc(extra=None, **fields):
     """Read a HiringCenter connection."""
-    return HiringCenterSettings.of(Connection(extra=None if extra is None else json.dumps(extra), **fields))
+    return HiringCenterSettings.from_connection(
+        Connection(extra=None if extra is None else json.dumps(extra), **fields)
+    )
 
 
 def bp(extra=None, **fields):
     """Read a Builder Prime connection."""
     fields = {"host": "acme"} | fields
-    return BuilderPrimeSettings.of(Connection(extra=None if extra is None else json.dumps(extra), **fields))
+    return BuilderPrimeSettings.from_connection(
+        Connection(extra=None if extra is None else json.dumps(extra), **fields)
+    )
 
 
 def refusal(read, *args, **fields):
@@ -91,20 +95,20 @@ def test_the_form_saves_text_and_blanks():
 
 def test_the_patience_is_the_connections():
     """What the retry rules look at."""
-    patience = bp({"timeout": 3, "max_attempts": 2, "max_wait": 9}).patience
-    assert (patience.timeout, patience.max_attempts, patience.max_wait) == (3, 2, 9)
+    retry_limits = bp({"timeout": 3, "max_attempts": 2, "max_wait": 9}).retry_limits
+    assert (retry_limits.timeout, retry_limits.max_attempts, retry_limits.max_wait) == (3, 2, 9)
 
 
 @pytest.mark.parametrize("extra", [None, "", "{}", {}])
 def test_no_extra_at_all_is_fine(extra):
     """As Airflow stores it, or as a dict."""
-    assert HiringCenterSettings.of(Connection(extra=extra)) == hc()
+    assert HiringCenterSettings.from_connection(Connection(extra=extra)) == hc()
 
 
 @pytest.mark.parametrize("extra", ["{", "[]", "5", '"x"', [1]])
 def test_an_extra_that_is_no_json_object_is_refused(extra):
     """By the name of the field."""
-    assert refusal(HiringCenterSettings.of, Connection(extra=extra)) == ["extra is not a JSON object"]
+    assert refusal(HiringCenterSettings.from_connection, Connection(extra=extra)) == ["extra is not a JSON object"]
 
 
 def test_unknown_extra_keys_are_refused_by_name():
@@ -379,7 +383,7 @@ def test_what_the_form_of_airflow_2_saves():
         "proxies": '{"https": "http://proxy.example.com:3128"}',
         "allow_insecure": False,
     }
-    settings = HiringCenterSettings.of(TypedConnection(extra=json.dumps(saved)))
+    settings = HiringCenterSettings.from_connection(TypedConnection(extra=json.dumps(saved)))
     assert ("PUT", 86_400, 400) == (
         settings.update_method,
         settings.idempotency_window,
@@ -393,16 +397,16 @@ def test_what_the_form_of_airflow_2_saves():
 def test_a_prefixed_extra_is_the_extra(plain):
     """What older forms and URIs prefix with the connection's type counts, where the plain name says nothing."""
     extra = {"extra__hiringcenter__timeout": "20"} | plain
-    assert 20 == HiringCenterSettings.of(TypedConnection(extra=json.dumps(extra))).timeout
+    assert 20 == HiringCenterSettings.from_connection(TypedConnection(extra=json.dumps(extra))).timeout
 
 
 def test_a_plain_extra_beats_a_prefixed_one():
     """An old form's leftover does not undo what was given under the plain name."""
     extra = {"extra__hiringcenter__timeout": "20", "timeout": 7}
-    assert 7 == HiringCenterSettings.of(TypedConnection(extra=json.dumps(extra))).timeout
+    assert 7 == HiringCenterSettings.from_connection(TypedConnection(extra=json.dumps(extra))).timeout
 
 
 def test_the_prefix_of_another_type_is_refused():
     """An extra of another connection type is as unknown as any other name."""
     conn = TypedConnection(extra=json.dumps({"extra__builderprime__timeout": "20"}))
-    assert "extra__builderprime__timeout" in "".join(refusal(HiringCenterSettings.of, conn))
+    assert "extra__builderprime__timeout" in "".join(refusal(HiringCenterSettings.from_connection, conn))

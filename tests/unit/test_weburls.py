@@ -19,18 +19,18 @@ PAGE = "https://app.example.com/meetings/{id}"
 )
 def test_the_fields_are_filled_in(template, url):
     """Each field stands where its name stood, quoted so that it stays there."""
-    assert url == WebUrlTemplate.of(template).url({"id": 42, "ownerId": "b/ü ?x=1&"})
+    assert url == WebUrlTemplate.parse(template).url({"id": 42, "ownerId": "b/ü ?x=1&"})
 
 
 @pytest.mark.parametrize("meeting_id", [None, "", "  ", ".", "..", True, 4.2, ["42"], {"id": 42}])
 def test_a_value_that_is_no_name_makes_no_link(meeting_id):
     """What cannot stand in an address as one piece gives none, rather than the address of something else."""
-    assert WebUrlTemplate.of(PAGE).url({"id": meeting_id}) is None
+    assert WebUrlTemplate.parse(PAGE).url({"id": meeting_id}) is None
 
 
 def test_a_missing_field_makes_no_link():
     """A deleted meeting, say, is only an id."""
-    assert WebUrlTemplate.of("https://a.example/{ownerId}/{id}").url({"id": 42}) is None
+    assert WebUrlTemplate.parse("https://a.example/{ownerId}/{id}").url({"id": 42}) is None
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,6 @@ def test_a_missing_field_makes_no_link():
 def test_what_is_no_template_is_refused(template, words):
     """The refusal says what is missing, with an example."""
     with pytest.raises(ValueError, match=r"https://app\.example\.com/meetings/\{id\}") as caught:
-        WebUrlTemplate.of(template)
+        WebUrlTemplate.parse(template)
     assert words in str(caught.value)
     assert "secret" not in str(caught.value)

@@ -6,12 +6,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from airflow_provider_meetings.core.flow import Page, Parallel, Pause, Request, Response
-from airflow_provider_meetings.core.retry import Patience
+from airflow_provider_meetings.core.flow import Gather, Page, Request, Response, Sleep
+from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.vendors.responses import Helpdesk
+from airflow_provider_meetings.vendors.responses import ErrorFactory
 
 #: 2026-11-21T12:00:00Z, in seconds.
 NOW = 1_795_262_400.0
@@ -34,17 +34,17 @@ def examples(number):
 
 def hiringcenter(**fields):
     """The rules of HiringCenter for a connection named "hc"."""
-    return HiringCenter(Helpdesk("HiringCenter", "hc", "https://api.hiringcenterpro.com/v2"), **fields)
+    return HiringCenter(ErrorFactory("HiringCenter", "hc", "https://api.hiringcenterpro.com/v2"), **fields)
 
 
 def builderprime(**fields):
     """The rules of Builder Prime for a connection named "bp"."""
-    return BuilderPrime(Helpdesk("Builder Prime", "bp", "https://acme.builderprime.com/api"), **fields)
+    return BuilderPrime(ErrorFactory("Builder Prime", "bp", "https://acme.builderprime.com/api"), **fields)
 
 
-def patience(**fields):
+def retry_limits(**fields):
     """A connection's patience, that of a default connection but for the fields given."""
-    return dataclasses.replace(Patience(), **fields)
+    return dataclasses.replace(RetryLimits(), **fields)
 
 
 def answer(status, content=None, **headers):
@@ -105,12 +105,12 @@ class Line:
                 if isinstance(step, Request):
                     reply = self._perform(step)
                     yield
-                elif isinstance(step, Pause):
+                elif isinstance(step, Sleep):
                     self.pauses.append(step)
                     self.now += step.seconds
                 elif isinstance(step, Page):
                     meetings.extend(step.items)
-                elif isinstance(step, Parallel):
+                elif isinstance(step, Gather):
                     reply = yield from self._together(step.calls)
                 elif type(step).__name__ == "Clock":
                     reply = self.now

@@ -39,7 +39,7 @@ def main() -> int:
         print(f"{time.monotonic() - start:6.1f} s  {text}", flush=True)
 
     chance = random.Random(arguments.seed)  # noqa: S311 - repeatable on purpose
-    plan = questions.draw(chance, sensors=_SENSORS, in_vain=_IN_VAIN, patience=_PATIENCE)
+    plan = questions.draw(chance, sensors=_SENSORS, in_vain=_IN_VAIN, retry_limits=_PATIENCE)
     world = World(folder, processes)
     script = Script(world, chance, stories=_STORIES, bystanders=_BYSTANDERS)
     play = Play(world, plan, script, chance, say)

@@ -109,14 +109,14 @@ class Plan:
         return found
 
 
-def draw(chance: random.Random, *, sensors: dict[str, int], in_vain: int, patience: tuple[float, ...]) -> Plan:
+def draw(chance: random.Random, *, sensors: dict[str, int], in_vain: int, retry_limits: tuple[float, ...]) -> Plan:
     """Draw the questions and their answers.
 
     Args:
         chance: Decides everything.
         sensors: How many of each vendor's are answered.
         in_vain: How many are not.
-        patience: The timeouts of those.
+        retry_limits: The timeouts of those.
     """
     waits: list[Wait] = []
     for vendor, count in sensors.items():
@@ -134,7 +134,7 @@ def draw(chance: random.Random, *, sensors: dict[str, int], in_vain: int, patien
     for number in range(in_vain):
         wait = _wait(chance, chance.choice(tuple(sensors)))
         wait.own, wait.dag, wait.soft_fail = [], IN_VAIN, number % 2 == 1
-        wait.timeout = patience[number // 2 % len(patience)]
+        wait.timeout = retry_limits[number // 2 % len(retry_limits)]
         # Nobody books this one, and all else of the question may well be booked for others.
         wait.match |= {"notes" if wait.vendor == "hiringcenter" else "title": "never booked"}
         waits.append(wait)
