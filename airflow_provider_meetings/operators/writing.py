@@ -1,0 +1,125 @@
+"""The operators that write one meeting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.observability.outcome import report
+from airflow_provider_meetings.operators.base import MeetingsOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_meetings.hooks.meetings import MeetingsHook
+
+__all__ = ["CreateMeetingOperator", "DeleteMeetingOperator", "UpdateMeetingOperator"]
+
+
+class CreateMeetingOperator(MeetingsOperator):
+    """Books a meeting; returns it.
+
+    However often a task instance is tried, killed, cut off or cleared, it makes one meeting, and each try makes that
+    meeting equal to what it asks for. What became of it in this try is pushed to XCom under the key ``outcome``:
+    ``created``, ``adopted``, ``updated`` or ``unchanged``.
+
+    Args:
+        meeting: The vendor's fields, or a template that renders to a JSON object.
+        idempotency_key: A business key of your own; what is longer than 512 characters or not printable ASCII is
+            hashed. When left out it is made of the dag, the run, the task and, for a mapped task, the meeting.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("meeting", "idempotency_key", "meetings_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"meeting": "json"}
+
+    def __init__(self, *, meeting: Mapping[str, Any] | str, idempotency_key: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.meeting = meeting
+        self.idempotency_key = idempotency_key
+
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
+        from airflow_provider_meetings.exactly_once.task_state import book_once  # noqa: PLC0415 - not at parse time
+
+        booking = book_once(hook, self.meeting, self.idempotency_key, context)
+        self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
+        if "ti" in context:
+            context["ti"].xcom_push(key="outcome", value=booking.outcome)
+        report(self, context, booking.outcome, [booking.meeting], hook=lambda: hook)
+        return booking.meeting
+
+
+class UpdateMeetingOperator(MeetingsOperator):
+    """Changes a meeting; returns it.
+
+    Args:
+        meeting_id: The meeting.
+        changes: The fields to change; None clears a field, what is left out stays.
+        idempotency_key: HiringCenter's ``X-Idempotency-Key``; each execution makes its own when left out.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("meeting_id", "changes", "idempotency_key", "meetings_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"changes": "json"}
+
+    def __init__(
+        self,
+        *,
+        meeting_id: Any,
+        changes: Mapping[str, Any] | str,
+        idempotency_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.meeting_id = meeting_id
+        self.changes = changes
+        self.idempotency_key = idempotency_key
+
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
+        from airflow_provider_meetings.exactly_once.keys import normalize_key  # noqa: PLC0415 - not at parse time
+
+        key = normalize_key(self.idempotency_key)
+        meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
+        self.log.info("Changed meeting %s", self.meeting_id)
+        report(self, context, "updated", [meeting], hook=lambda: hook)
+        return meeting
+
+
+class DeleteMeetingOperator(MeetingsOperator):
+    """Cancels a meeting; returns ``{"id": ..., "deleted": ...}``, ``deleted`` being false where it was gone before.
+
+    Args:
+        meeting_id: The meeting.
+        missing_ok: A meeting that is not there is no error.
+        idempotency_key: HiringCenter's ``X-Idempotency-Key``; each execution makes its own when left out.
+        meetings_conn_id: The connection; its type decides which vendor is spoken to.
+    """
+
+    template_fields: Sequence[str] = ("meeting_id", "missing_ok", "idempotency_key", "meetings_conn_id")
+
+    def __init__(
+        self, *, meeting_id: Any, missing_ok: bool | str = True, idempotency_key: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.meeting_id = meeting_id
+        self.missing_ok = missing_ok
+        self.idempotency_key = idempotency_key
+
+    def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
+        from airflow_provider_meetings.exactly_once.keys import normalize_key  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.exactly_once.task_state import delete_once  # noqa: PLC0415 - likewise
+
+        missing_ok = _flag("missing_ok", self.missing_ok)
+        key = normalize_key(self.idempotency_key)
+        deleted = delete_once(hook, self.meeting_id, key, context, missing_ok=missing_ok)
+        self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
+        report(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=lambda: hook)
+        return {"id": self.meeting_id, "deleted": deleted}
+
+
+def _flag(name: str, value: Any) -> bool:
+    """Read a flag that a template may have turned into text, in which "False" would be true."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    raise MeetingsConfigurationError(f"{name} must be true or false, not {value!r}. Nothing was sent.")
