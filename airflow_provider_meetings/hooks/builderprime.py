@@ -22,6 +22,7 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
     conn_type = "builderprime"
     hook_name = "Builder Prime"
     default_conn_name = "builderprime_default"
+    record_mapping = BuilderPrime.record_mapping
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
     conn_type = "hiringcenter"
     hook_name = "HiringCenter"
     default_conn_name = "hiringcenter_default"
+    record_mapping = HiringCenter.record_mapping
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:

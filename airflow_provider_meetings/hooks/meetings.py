@@ -18,6 +18,7 @@ from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.aio import AsyncTransport
 from airflow_provider_meetings.transport.sync import Transport
 from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.version_compat import aget_connection, mask_secret, with_secrets
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     conn_type: str
     conn_name_attr = "meetings_conn_id"
     default_conn_name = "meetings_default"
+    #: Where the vendor's meetings say what the common record has.
+    record_mapping: RecordMapping
 
     def __init__(self, meetings_conn_id: str | None = None, *, connection: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -10,9 +10,10 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
 from airflow_provider_meetings.hooks.meetings import MeetingsHook, unknown_connection
+from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.version_compat import aget_connection
 
-__all__ = ["ahook_for", "hook_for"]
+__all__ = ["ahook_for", "hook_for", "record_mapping_of"]
 
 _HOOKS: dict[str, type[MeetingsHook[Any, Any]]] = {
     hook.conn_type: hook for hook in (HiringCenterHook, BuilderPrimeHook)
@@ -49,6 +50,12 @@ async def ahook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
         return _hook(await aget_connection(meetings_conn_id), meetings_conn_id)
     except AirflowNotFoundException as error:
         raise unknown_connection(meetings_conn_id) from error
+
+
+def record_mapping_of(conn_type: str) -> RecordMapping | None:
+    """Return how the meetings of a connection type become common records; None: it is none of this provider's."""
+    hook = _HOOKS.get(conn_type)
+    return None if hook is None else hook.record_mapping
 
 
 def _hook(conn: Any, meetings_conn_id: str) -> MeetingsHook[Any, Any]:

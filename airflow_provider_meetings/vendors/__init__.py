@@ -9,6 +9,7 @@ from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.vendors.fields import FieldTable
 from airflow_provider_meetings.vendors.matching import PendingCreate
+from airflow_provider_meetings.vendors.records import RecordMapping
 
 __all__ = ["Vendor"]
 
@@ -19,6 +20,10 @@ class Vendor(Protocol):
     @property
     def fields(self) -> FieldTable:
         """The table of a meeting's fields."""
+
+    @property
+    def record_mapping(self) -> RecordMapping:
+        """Where its meetings say what the common record has."""
 
     @property
     def retry_limits(self) -> RetryLimits:

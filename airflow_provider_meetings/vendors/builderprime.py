@@ -26,9 +26,10 @@ from airflow_provider_meetings.vendors.matching import (
     same_text,
     search_window,
 )
+from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.vendors.responses import encode
 
-__all__ = ["FIELDS", "FILTERS", "BuilderPrime"]
+__all__ = ["FIELDS", "FILTERS", "RECORD_MAPPING", "BuilderPrime"]
 
 FIELDS = FieldTable(
     vendor="Builder Prime",
@@ -46,6 +47,26 @@ FIELDS = FieldTable(
     ),
 )
 
+#: The fields of a listed meeting, which is not the shape that create takes. It has neither a time zone nor notes.
+RECORD_MAPPING = RecordMapping(
+    vendor="builderprime",
+    sources={
+        "id": ("id",),
+        "starts_at": ("startDateTime",),
+        "ends_at": ("endDateTime",),
+        "title": ("title",),
+        "type": ("meetingTypeName",),
+        "location": ("location",),
+        "counterpart_id": ("opportunityId",),
+        "counterpart_name": ("clientFirstName", "clientLastName"),
+        "owner_id": ("employeeId",),
+        "owner_name": ("employeeFirstName", "employeeLastName"),
+        "cancelled": ("isMeetingCancelled",),
+        "created_at": ("createdDate",),
+        "updated_at": ("lastModifiedDate",),
+    },
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BuilderPrime(BuilderPrimeReader):
@@ -60,6 +81,7 @@ class BuilderPrime(BuilderPrimeReader):
     answered: set[str] = field(default_factory=set, compare=False, repr=False)
 
     fields = FIELDS
+    record_mapping = RECORD_MAPPING
     #: Where a listed meeting says when it was made.
     created_field = "createdDate"
     #: Without idempotency keys, what looks alike has to be known before a create.

@@ -27,9 +27,10 @@ from airflow_provider_meetings.vendors.matching import (
     same_text,
     search_window,
 )
+from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.vendors.responses import decode, encode
 
-__all__ = ["FIELDS", "FILTERS", "HiringCenter"]
+__all__ = ["FIELDS", "FILTERS", "RECORD_MAPPING", "HiringCenter"]
 
 FIELDS = FieldTable(
     vendor="HiringCenter",
@@ -44,6 +45,23 @@ FIELDS = FieldTable(
         Field("location", "text", "Meeting location.", clearable=True, nullable=True),
         Field("notes", "text", "Internal notes.", clearable=True, nullable=True),
     ),
+)
+
+#: The page names no end, no title, no name of a prospect or an owner, and no cancelled meetings.
+RECORD_MAPPING = RecordMapping(
+    vendor="hiringcenter",
+    sources={
+        "id": ("id",),
+        "starts_at": ("meetingDate",),
+        "time_zone": ("timeZone",),
+        "type": ("meetingType",),
+        "location": ("location",),
+        "notes": ("notes",),
+        "counterpart_id": ("prospectId",),
+        "owner_id": ("ownerId",),
+        "created_at": ("createdAt",),
+        "updated_at": ("updatedAt",),
+    },
 )
 
 
@@ -62,6 +80,7 @@ class HiringCenter(HiringCenterReader):
     idempotency_window: float = 86_400.0
 
     fields = FIELDS
+    record_mapping = RECORD_MAPPING
     #: Where a meeting says when it was made.
     created_field = "createdAt"
     #: The idempotency key tells whether a create has happened.

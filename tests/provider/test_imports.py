@@ -42,7 +42,7 @@ _LINES: tuple[dict[str, Layer], ...] = (
     {"observability": _layer("airflow")},
     {"": _layer()},  # the package itself: the version and the door for Airflow
     {"vendors": _layer("msgspec"), "connection": _layer("wtforms", "flask_appbuilder")},
-    {"core": _layer("pendulum")},
+    {"core": _layer("pendulum", "msgspec")},
     {"assets": _layer("airflow")},  # meetings' addresses, and how a DAG reads their events
     {"exceptions": _layer("airflow"), "version_compat": _layer("airflow", "asgiref")},
 )
