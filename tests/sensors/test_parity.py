@@ -190,7 +190,8 @@ def test_a_deferral_after_a_deferral_has_the_time_that_is_left(connect, monkeypa
     left = [deferral.trigger_timeout for deferral in outcome.deferrals]
 
     assert 2 <= len(deadlines) <= 4
-    assert [0.0, *[0.05] * (len(deadlines) - 1)] == [deferral.trigger_kwargs["initial_delay"] for deferral in outcome.deferrals]
+    delays = [deferral.trigger_kwargs["initial_delay"] for deferral in outcome.deferrals]
+    assert [0.0, *[0.05] * (len(deadlines) - 1)] == delays
     assert {deadlines[0]} == set(deadlines)
     assert all(earlier - later >= dt.timedelta(seconds=1) for earlier, later in itertools.pairwise(left))
     assert isinstance(outcome.error, AirflowSensorTimeout)
