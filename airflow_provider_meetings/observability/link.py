@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_meetings.version_compat import stores_links, xcom_of
 
-__all__ = ["MeetingLink", "link_to"]
+__all__ = ["MeetingLink", "store_link"]
 
 # Airflow 3's own name for it, so that it is the same everywhere.
 _XCOM_KEY = "_link_MeetingLink"
@@ -35,7 +35,7 @@ class MeetingLink(BaseOperatorLink):
         return url or ""
 
 
-def link_to(operator: Any, context: Any, url: str | None) -> None:
+def store_link(operator: Any, context: Any, url: str | None) -> None:
     """Let a running task's link lead to an address; None: there is no link."""
     if url is None:
         return

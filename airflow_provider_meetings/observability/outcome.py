@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from airflow_provider_meetings.observability.link import link_to
+from airflow_provider_meetings.observability.link import store_link
 from airflow_provider_meetings.observability.metrics import METRICS, Metrics
 
-__all__ = ["MOST_IDS", "ReportingHook", "report"]
+__all__ = ["MAX_EVENT_IDS", "ReportingHook", "report_outcome"]
 
 #: So many ids of meetings stand in an event at most: it goes into a row of Airflow's database.
-MOST_IDS = 100
+MAX_EVENT_IDS = 100
 # No news: Airflow tells of the assets of every task that succeeds, but what an alias stands for is ours to tell.
 _NO_NEWS = frozenset({"unchanged", "gone", "read", "listed"})
 
@@ -30,7 +30,7 @@ class ReportingHook(Protocol):
         """Return where the vendor's web app shows a meeting."""
 
 
-def report(
+def report_outcome(
     operator: Any,
     context: Any,
     outcome: str,
@@ -54,7 +54,7 @@ def report(
     try:
         found = hook()
         if count == 1:
-            link_to(operator, context, found.web_url(meetings[0]))
+            store_link(operator, context, found.web_url(meetings[0]))
         if f"meetings.{outcome}" in METRICS:
             found.metrics.event(outcome)
         vendor = found.conn_type
@@ -63,7 +63,7 @@ def report(
         vendor = None
     extra = {
         "outcome": outcome,
-        "meeting_ids": [meeting.get("id") for meeting in islice(meetings, MOST_IDS)],
+        "meeting_ids": [meeting.get("id") for meeting in islice(meetings, MAX_EVENT_IDS)],
         "count": count,
         "vendor": vendor,
         "meetings_conn_id": operator.meetings_conn_id,

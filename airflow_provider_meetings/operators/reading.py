@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.observability.outcome import MOST_IDS, report
+from airflow_provider_meetings.observability.outcome import MAX_EVENT_IDS, report_outcome
 from airflow_provider_meetings.operators.base import MeetingsOperator
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class GetMeetingOperator(MeetingsOperator):
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         meeting = hook.get_meeting(self.meeting_id)
-        report(self, context, "read", [meeting], hook=lambda: hook)
+        report_outcome(self, context, "read", [meeting], hook=lambda: hook)
         return meeting
 
 
@@ -77,12 +77,12 @@ class ListMeetingsOperator(MeetingsOperator):
         if self.destination is None:
             meetings = list(listed)
             self.log.info("Listed %d meeting(s)", len(meetings))
-            report(self, context, "listed", meetings, hook=lambda: hook)
+            report_outcome(self, context, "listed", meetings, hook=lambda: hook)
             return meetings
         destination = str(self.destination)  # an ObjectStoragePath will do
         count, first = self._write(listed, destination)
         self.log.info("Wrote %d meeting(s) to %s", count, destination)
-        report(self, context, "listed", first, hook=lambda: hook, count=count)
+        report_outcome(self, context, "listed", first, hook=lambda: hook, count=count)
         return {"path": destination, "count": count}
 
     def _write(self, meetings: Iterable[dict[str, Any]], destination: str) -> tuple[int, list[dict[str, Any]]]:
@@ -100,7 +100,7 @@ class ListMeetingsOperator(MeetingsOperator):
         with tempfile.TemporaryFile("w+b") as collected:
             count, first = 0, list[dict[str, Any]]()
             for meeting in meetings:
-                if count < MOST_IDS:
+                if count < MAX_EVENT_IDS:
                     first.append(meeting)
                 collected.write(json.dumps(meeting, ensure_ascii=False).encode() + b"\n")
                 count += 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.observability.outcome import report
+from airflow_provider_meetings.observability.outcome import report_outcome
 from airflow_provider_meetings.operators.base import MeetingsOperator
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class CreateMeetingOperator(MeetingsOperator):
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
-        report(self, context, booking.outcome, [booking.meeting], hook=lambda: hook)
+        report_outcome(self, context, booking.outcome, [booking.meeting], hook=lambda: hook)
         return booking.meeting
 
 
@@ -80,7 +80,7 @@ class UpdateMeetingOperator(MeetingsOperator):
         key = normalize_key(self.idempotency_key)
         meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
         self.log.info("Changed meeting %s", self.meeting_id)
-        report(self, context, "updated", [meeting], hook=lambda: hook)
+        report_outcome(self, context, "updated", [meeting], hook=lambda: hook)
         return meeting
 
 
@@ -112,7 +112,7 @@ class DeleteMeetingOperator(MeetingsOperator):
         key = normalize_key(self.idempotency_key)
         deleted = delete_once(hook, self.meeting_id, key, context, missing_ok=missing_ok)
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
-        report(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=lambda: hook)
+        report_outcome(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=lambda: hook)
         return {"id": self.meeting_id, "deleted": deleted}
 
 

@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.link import MeetingLink
-from airflow_provider_meetings.observability.outcome import report
+from airflow_provider_meetings.observability.outcome import report_outcome
 from airflow_provider_meetings.sensors.starting import PerInstance, start_from_trigger, start_trigger_args
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class MeetingsSensor(BaseSensorOperator):
         if found is None:
             self.log.info("Still waiting for %s", criteria)
             return PokeReturnValue(is_done=False)
-        report(self, context, "found", found, hook=lambda: hook)
+        report_outcome(self, context, "found", found, hook=lambda: hook)
         return PokeReturnValue(is_done=True, xcom_value=found)
 
     def _hook(self) -> MeetingsHook[Any, Any]:
@@ -222,7 +222,7 @@ class MeetingsSensor(BaseSensorOperator):
             self._time_out()
         found = from_trigger_event(event)
         self.log.info("Success criteria met: %d meeting(s)", len(found))
-        report(self, context, "found", found, hook=self._hook)
+        report_outcome(self, context, "found", found, hook=self._hook)
         return found
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:

@@ -41,16 +41,16 @@ def _xcom(monkeypatch):
     """Let Airflow 2 read in XCom what the test's tasks have pushed there; there is no database."""
     if links.stores_links():
         return
-    instances, link_to = {}, links.link_to
+    instances, store_link = {}, links.store_link
 
     def remember(operator, context, url):
         instances[id(operator)] = context["ti"]
-        link_to(operator, context, url)
+        store_link(operator, context, url)
 
     def read(ti_key, key):
         return instances[ti_key.operator].pushed.get(key) if ti_key.operator in instances else None
 
-    monkeypatch.setattr(traces, "link_to", remember)
+    monkeypatch.setattr(traces, "store_link", remember)
     monkeypatch.setattr(links, "xcom_of", read)
 
 

@@ -11,7 +11,7 @@ from test_operators import CONN, Store, context_of, run
 
 from airflow_provider_meetings.observability import airflow_stats as telemetry
 from airflow_provider_meetings.observability.metrics import METRICS
-from airflow_provider_meetings.observability.outcome import MOST_IDS
+from airflow_provider_meetings.observability.outcome import MAX_EVENT_IDS
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,
@@ -86,10 +86,10 @@ def test_each_outcome_is_in_its_event(server, kind, connect):
 def test_a_long_list_names_its_first_meetings(server, kind, connect, tmp_path):
     """An event goes into a row of the database: it counts all meetings and names a hundred, also of a file."""
     connect(kind)
-    ids = server.insert(kind, *[kind.row(NOON + number) for number in range(MOST_IDS + 20)])
+    ids = server.insert(kind, *[kind.row(NOON + number) for number in range(MAX_EVENT_IDS + 20)])
     for arguments in ({}, {"destination": f"file://{tmp_path}/meetings.jsonl"}):
         extra, _ = told(ListMeetingsOperator(task_id="list", **WINDOW, **CONN, **arguments))
-        assert (MOST_IDS + 20, MOST_IDS) == (extra["count"], len(extra["meeting_ids"]))
+        assert (MAX_EVENT_IDS + 20, MAX_EVENT_IDS) == (extra["count"], len(extra["meeting_ids"]))
         assert {str(one) for one in extra["meeting_ids"]} <= {str(one) for one in ids}
 
 
