@@ -23,8 +23,10 @@ __all__ = [
     "is_deferral_timeout",
     "mask_secret",
     "never_expire",
+    "push_to_database",
     "retry_policy",
     "scheduler_starts_triggers",
+    "shows_pages",
     "stores_links",
     "timer",
     "with_secrets",
@@ -139,6 +141,30 @@ def xcom_of(ti_key: Any, key: str) -> Any:
     from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415
 
     return XCom.get_value(ti_key=ti_key, key=key)
+
+
+def shows_pages() -> bool:
+    """Whether Airflow's UI shows the Meetings pages: from 3.1 on, unless ``[meetings] ui`` says otherwise."""
+    from airflow import __version__  # noqa: PLC0415
+    from airflow.providers.common.compat.sdk import conf  # noqa: PLC0415
+
+    version = tuple(int(part) for part in __version__.split(".")[:2])
+    return version >= (3, 1) and conf.getboolean("meetings", "ui", fallback=True)
+
+
+def push_to_database(ti: Any, key: str, value: Any) -> None:
+    """Push plain JSON to XCom so that it is in Airflow's own database, whatever the XCom backend: the pages read that.
+
+    Airflow stores the links of operators this way.
+    """
+    from airflow.providers.common.compat.sdk import XCom  # noqa: PLC0415
+
+    store = getattr(XCom, "_set_xcom_in_db", None)
+    if store is None or not type(ti).__module__.startswith("airflow.sdk."):
+        ti.xcom_push(key=key, value=value)
+        return
+    names = {name: getattr(ti, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
+    store(key=key, value=value, **names)
 
 
 def event_trigger_class() -> tuple[type[BaseTrigger], bool]:

@@ -11,7 +11,7 @@ Written as a generator like the vendors' calls: a test feeds it answers and stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -70,10 +70,12 @@ class BookingResult:
         meeting: The meeting as the vendor returned it.
         outcome: ``created``; ``adopted``, made by a try that did not live to see the answer, or under another map
             index; ``updated``; or ``unchanged``.
+        before: Of an updated one, the fields that were sent and are others now, as they were.
     """
 
     meeting: dict[str, Any]
     outcome: Outcome
+    before: Mapping[str, Any] | None = None
 
 
 def book(vendor: Vendor, journal: Journal, item: DesiredMeeting) -> Flow[BookingResult]:
@@ -282,7 +284,8 @@ class _Attempt:
         record.counterpart, record.starts_at = self._vendor.counterpart(body), self._vendor.starts_at(body)
         self._remember(record, meeting)
         yield from self._save()
-        return BookingResult(meeting, "updated")
+        replaced = {name: current.get(name) for name in changes if current.get(name) != meeting.get(name)}
+        return BookingResult(meeting, "updated", replaced)
 
     def _wait_for_update_in_flight(self, record: Record) -> Flow[None]:
         """Wait while another change than this try's may still arrive: it would undo this one.

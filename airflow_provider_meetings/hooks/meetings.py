@@ -194,6 +194,10 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     # -- the connection
 
+    def common_record(self, meeting: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a meeting as a record with the same columns for both vendors; nothing is asked."""
+        return self._vendor.record_mapping.common_record(meeting, self.meetings_conn_id)
+
     def web_url(self, meeting: Mapping[str, Any]) -> str | None:
         """Return where the vendor's web app shows a meeting; nothing is asked.
 

@@ -53,8 +53,8 @@ METRICS = {
 class StatsClient(Protocol):
     """Who keeps the numbers; Airflow's ``Stats`` is one."""
 
-    def incr(self, stat: str, *, tags: dict[str, Any]) -> None:
-        """Count one more."""
+    def incr(self, stat: str, count: int = 1, *, tags: dict[str, Any]) -> None:
+        """Count one more, or several."""
 
     def timing(self, stat: str, dt: dt.timedelta, *, tags: dict[str, Any]) -> None:
         """Take a duration down."""
@@ -94,13 +94,13 @@ class Metrics:
         self._count("meetings.rate_limit_waits")
         self._time("meetings.rate_limit_wait", seconds)
 
-    def event(self, name: str) -> None:
+    def event(self, name: str, count: int = 1) -> None:
         """Take note that a meeting was ``created``, say; the name is one of ``METRICS``, without its prefix."""
-        self._count(f"meetings.{name}")
+        self._count(f"meetings.{name}", count=count)
 
-    def _count(self, name: str, tags: Mapping[str, str] | None = None) -> None:
+    def _count(self, name: str, tags: Mapping[str, str] | None = None, *, count: int = 1) -> None:
         if self.stats is not None:
-            self.stats.incr(METRICS[name].name, tags={**self.tags, **(tags or {})})
+            self.stats.incr(METRICS[name].name, count, tags={**self.tags, **(tags or {})})
 
     def _time(self, name: str, seconds: float, tags: Mapping[str, str] | None = None) -> None:
         if self.stats is not None:

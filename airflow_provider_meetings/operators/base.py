@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_meetings.exceptions import MeetingsInDoubtError, MeetingsRateLimitError
+from airflow_provider_meetings.exceptions import MeetingsError, MeetingsInDoubtError, MeetingsRateLimitError
 from airflow_provider_meetings.observability.link import MeetingLink
+from airflow_provider_meetings.observability.outcome import report_failure
 from airflow_provider_meetings.version_compat import retry_policy, timer
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ class MeetingsOperator(BaseOperator):
     """The base of the operators."""
 
     ui_color = "#e8f1e4"
+    #: Whether it changes meetings.
+    _writes = True
     operator_extra_links = (MeetingLink(),)
 
     def __init__(self, *, meetings_conn_id: str, **kwargs: Any) -> None:
@@ -38,7 +42,15 @@ class MeetingsOperator(BaseOperator):
         return self._execute(context, waits=waits)
 
     def _execute(self, context: Any, *, waits: int) -> Any:
-        hook = self._hook()
+        hook: MeetingsHook[Any, Any] | None = None
+        try:
+            hook = self._hook()
+            return self._attempt(hook, context, waits=waits)
+        except MeetingsError as error:
+            report_failure(self, context, error, hook=hook, meeting=self._asked_for(), writes=self._writes)
+            raise
+
+    def _attempt(self, hook: MeetingsHook[Any, Any], context: Any, *, waits: int) -> Any:
         try:
             return self._work(hook, context)
         except (MeetingsRateLimitError, MeetingsInDoubtError) as error:
@@ -60,6 +72,10 @@ class MeetingsOperator(BaseOperator):
     @abstractmethod
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> Any:
         """Do what the operator is for; the result is the return value."""
+
+    def _asked_for(self) -> Mapping[str, Any] | None:
+        """Return what is known of the meeting that the task is about, for people who look at a failure."""
+        return None
 
     def _hook(self) -> MeetingsHook[Any, Any]:
         from airflow_provider_meetings.hooks.resolve import hook_for  # noqa: PLC0415 - not at parse time

@@ -29,6 +29,7 @@ class GetMeetingOperator(MeetingsOperator):
     """
 
     template_fields: Sequence[str] = ("meeting_id", "meetings_conn_id")
+    _writes = False
 
     def __init__(self, *, meeting_id: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,6 +39,9 @@ class GetMeetingOperator(MeetingsOperator):
         meeting = hook.get_meeting(self.meeting_id)
         report_outcome(self, context, "read", [meeting], hook=lambda: hook)
         return meeting
+
+    def _asked_for(self) -> Mapping[str, Any] | None:
+        return {"id": self.meeting_id}
 
 
 class ListMeetingsOperator(MeetingsOperator):
@@ -54,6 +58,7 @@ class ListMeetingsOperator(MeetingsOperator):
     """
 
     template_fields: Sequence[str] = ("window_start", "window_end", "filters", "destination", "meetings_conn_id")
+    _writes = False
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json"}
 
     def __init__(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.observability.outcome import report_outcome
+from airflow_provider_meetings.observability.outcome import MeetingOutcome, report_outcome
 from airflow_provider_meetings.operators.base import MeetingsOperator
 
 if TYPE_CHECKING:
@@ -44,8 +45,13 @@ class CreateMeetingOperator(MeetingsOperator):
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
-        report_outcome(self, context, booking.outcome, [booking.meeting], hook=lambda: hook)
+        after = booking.before and {name: booking.meeting.get(name) for name in booking.before}
+        told = MeetingOutcome(booking.outcome, booking.meeting, booking.before, after)
+        report_outcome(self, context, booking.outcome, [told], hook=lambda: hook)
         return booking.meeting
+
+    def _asked_for(self) -> Mapping[str, Any] | None:
+        return _as_mapping(self.meeting)
 
 
 class UpdateMeetingOperator(MeetingsOperator):
@@ -80,8 +86,12 @@ class UpdateMeetingOperator(MeetingsOperator):
         key = normalize_key(self.idempotency_key)
         meeting = hook.update_meeting(self.meeting_id, self.changes, idempotency_key=key)
         self.log.info("Changed meeting %s", self.meeting_id)
-        report_outcome(self, context, "updated", [meeting], hook=lambda: hook)
+        after = {name: meeting.get(name, value) for name, value in (_as_mapping(self.changes) or {}).items()}
+        report_outcome(self, context, "updated", [MeetingOutcome("updated", meeting, after=after)], hook=lambda: hook)
         return meeting
+
+    def _asked_for(self) -> Mapping[str, Any] | None:
+        return {**(_as_mapping(self.changes) or {}), "id": self.meeting_id}
 
 
 class DeleteMeetingOperator(MeetingsOperator):
@@ -114,6 +124,19 @@ class DeleteMeetingOperator(MeetingsOperator):
         self.log.info("Meeting %s %s", self.meeting_id, "deleted" if deleted else "was gone before")
         report_outcome(self, context, "deleted" if deleted else "gone", [{"id": self.meeting_id}], hook=lambda: hook)
         return {"id": self.meeting_id, "deleted": deleted}
+
+    def _asked_for(self) -> Mapping[str, Any] | None:
+        return {"id": self.meeting_id}
+
+
+def _as_mapping(given: Any) -> Mapping[str, Any] | None:
+    """Return the fields that an author gave as a dict or as JSON text; None: they are not readable."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return None
+    return given if isinstance(given, Mapping) else None
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.link import MeetingLink
-from airflow_provider_meetings.observability.outcome import report_outcome
+from airflow_provider_meetings.observability.outcome import report_failure, report_outcome
 from airflow_provider_meetings.sensors.starting import PerInstance, start_from_trigger, start_trigger_args
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ class MeetingsSensor(BaseSensorOperator):
             found = criteria.satisfied_by(listed)
         except MeetingsError as error:
             if self._is_final(error, context):
+                report_failure(self, context, error, writes=False)
                 raise
             self.log.warning("Not asked for good, asking again: %s", error)
             return PokeReturnValue(is_done=False)
@@ -220,7 +221,11 @@ class MeetingsSensor(BaseSensorOperator):
 
         if event == TIMED_OUT:
             self._time_out()
-        found = from_trigger_event(event)
+        try:
+            found = from_trigger_event(event)
+        except MeetingsError as error:
+            report_failure(self, context, error, writes=False)
+            raise
         self.log.info("Success criteria met: %d meeting(s)", len(found))
         report_outcome(self, context, "found", found, hook=self._hook)
         return found

@@ -29,9 +29,9 @@ class Book:
     counted: list = field(default_factory=list)
     timed: list = field(default_factory=list)
 
-    def incr(self, stat, *, tags):
-        """Count one more."""
-        self.counted.append((stat, tags))
+    def incr(self, stat, count=1, *, tags):
+        """Count one more, or several."""
+        self.counted += [(stat, tags)] * count
 
     def timing(self, stat, dt, *, tags):
         """Take a duration down."""
