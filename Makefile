@@ -19,7 +19,7 @@ demo: $(STAMP) ## Run every example DAG in a real Airflow against the sandbox (K
 	$(BIN)/python -m demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 demo-celery: $(STAMP) ## Airflow on Celery, of which one worker and the triggerer are killed under load (TASKS=300)
-	$(BIN)/python -m demo.scale $(if $(TASKS),--tasks $(TASKS))
+	$(BIN)/python -m demo.celery $(if $(TASKS),--tasks $(TASKS))
 
 test: lint type ## Run the whole test suite: linters, types, and every test with the system tests
 	$(BIN)/python -m pytest
@@ -31,16 +31,16 @@ test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integratio
 	$(BIN)/python -m tests.kill --slice
 
 test-waiting: $(STAMP) ## Kill the triggerer of a real Airflow while two hundred sensors wait and assets are watched
-	$(BIN)/python -m tests.waiting
+	$(BIN)/python -m tests.triggerer_kill
 
 test-browser: $(STAMP) ## Look at forms and tasks in a real browser (SCREENSHOTS=docs/images renews the docs' pictures)
 	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest tests/browser/looking.py
 
 test-matrix: $(STAMP) ## Install and try the wheel on every Airflow (VERSIONS="2.11 3.2" on some), and renew docs/compatibility.md
-	$(BIN)/python -m tests.matrix $(VERSIONS)
+	$(BIN)/python -m tests.compatibility $(VERSIONS)
 
 test-mutations: $(STAMP) ## Take the clauses of exactly-once away one by one, and see a test fail each time
-	$(BIN)/python tests/model/mutations.py
+	$(BIN)/python -m tests.exactly_once.mutations
 
 test-security: $(STAMP) ## Search all that a real Airflow leaves behind for secrets; a part of `make test`
 	$(BIN)/python -m pytest tests/security tests/system/test_secrets.py

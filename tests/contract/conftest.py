@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_support import HERE, NODE, NPM, PRISM, VENDORS, Mock, recorder, wait_for
 
 from airflow_provider_meetings.testing import SandboxProcess
 from demo.processes import Processes
+from tests.contract.mocks import HERE, NODE, NPM, PRISM, VENDORS, Mock, recorder, wait_for
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import schemathesis
-from contract_support import HERE, VENDORS, document
 from jsonschema import Draft202012Validator
+
+from tests.contract.mocks import HERE, VENDORS, document
 
 pytestmark = pytest.mark.contract
 

@@ -14,12 +14,12 @@ from typing import Any
 import pendulum
 import pytest
 import requests
-from contract_support import Mock, document
 
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
 from airflow_provider_meetings.vendors.builderprime import FIELDS as BP_FIELDS
 from airflow_provider_meetings.vendors.hiringcenter import FIELDS as HC_FIELDS
+from tests.contract.mocks import Mock, document
 
 pytestmark = pytest.mark.contract
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import requests
-from contract_support import HERE, VENDORS, document
+
+from tests.contract.mocks import HERE, VENDORS, document
 
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(600)]
 

@@ -4,10 +4,11 @@ import ast
 import re
 import textwrap
 
-from docs_blocks import BLOCKS, ROOT, each, of_kind, pages
-from docs_messages import unknown_pieces
 from sybil import Document, Example, Lexeme, Region
 from sybil.evaluators.python import PythonEvaluator
+
+from tests.docs.blocks import BLOCKS, ROOT, each, of_kind, pages
+from tests.docs.messages import unknown_pieces
 
 TASKS_BEGIN = """
 from airflow.sdk import DAG

@@ -15,11 +15,11 @@ import yaml
 from airflow.cli import cli_parser
 from airflow.configuration import conf
 from airflow.providers.common.compat.sdk import Connection
-from docs_blocks import ROOT, each
 from packaging.requirements import Requirement
 
 from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
 from airflow_provider_meetings.sandbox.__main__ import parse
+from tests.docs.blocks import ROOT, each
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BASH = shutil.which("bash")

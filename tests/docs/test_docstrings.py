@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Asset, dag
-from docs_blocks import PUBLIC
 from docutils.core import publish_doctree
 from docutils.nodes import doctest_block, literal_block
 
 from airflow_provider_meetings import exceptions
 from airflow_provider_meetings.operators.meetings import CreateMeetingOperator
+from tests.docs.blocks import PUBLIC
 
 #: What a docstring speaks of without making it.
 AROUND = {

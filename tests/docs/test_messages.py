@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from docs_blocks import ROOT, of_kind
-from docs_messages import GAP, logged, pieces, raised, unknown_pieces
 
 from airflow_provider_meetings import exceptions
+from tests.docs.blocks import ROOT, of_kind
+from tests.docs.messages import GAP, logged, pieces, raised, unknown_pieces
 
 # Characters; what is shorter may be part of any message.
 _TELLING = 12

@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from docs_blocks import PUBLIC, ROOT, of_kind
 from sphinx.util.inventory import InventoryFile
 
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
+from tests.docs.blocks import PUBLIC, ROOT, of_kind
 
 METHODS = {
     "airflow_provider_meetings.hooks.meetings.MeetingsHook": {

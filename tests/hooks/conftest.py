@@ -1,5 +1,5 @@
-"""The fixtures of this folder; see meetings_support.py."""
+"""The sandbox, for the hooks."""
 
-from meetings_support import _quick, connect, kind, process, server
+from tests.support.sandbox import _quick, connect, kind, process, server
 
 __all__ = ["_quick", "connect", "kind", "process", "server"]

@@ -5,18 +5,6 @@ import json
 
 import pendulum
 import pytest
-from meetings_support import (
-    BUILDERPRIME,
-    DAY,
-    HIRINGCENTER,
-    HOUR,
-    KINDS,
-    NOON,
-    WAYS,
-    WRONG_KEY,
-    listed_by_triggerer,
-    listed_by_worker,
-)
 
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -29,6 +17,18 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 from airflow_provider_meetings.hooks.resolve import hook_for
+from tests.support.sandbox import (
+    BUILDERPRIME,
+    DAY,
+    HIRINGCENTER,
+    HOUR,
+    KINDS,
+    NOON,
+    WAYS,
+    WRONG_KEY,
+    listed_by_triggerer,
+    listed_by_worker,
+)
 
 WINDOW = (NOON, NOON + HOUR)
 FIRST = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)

@@ -5,7 +5,6 @@ import time
 
 import pytest
 import requests
-from meetings_support import BUILDERPRIME, HIRINGCENTER, HOUR
 
 from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
@@ -15,6 +14,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsTransportError,
     MeetingValidationError,
 )
+from tests.support.sandbox import BUILDERPRIME, HIRINGCENTER, HOUR
 
 # A lost request counts as lost for good once its time is up: short, so that the tests need not wait for long.
 PATIENT = {"timeout": 0.6, "max_wait": 30, "max_attempts": 4}

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from demo.processes import Processes
+from tests.compatibility.plan import VERSIONS
 from tests.kill import cells as plan
 from tests.kill.booted import AIRFLOW, HAS_STORE, MINOR
 from tests.kill.report import matrix, renew, result
 from tests.kill.runner import Case, World
-from tests.matrix.plan import VERSIONS
 
 _LOG_LINES = 60
 

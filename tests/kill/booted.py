@@ -91,7 +91,7 @@ class Booted:
 
 def _home(folder: Path, processes: Processes, connections: dict[str, str]) -> AirflowHome:
     if _IS_2:
-        from tests.matrix.airflow2 import Airflow2Home  # noqa: PLC0415 - another API, another webserver
+        from tests.compatibility.airflow2 import Airflow2Home  # noqa: PLC0415 - another API, another webserver
 
         home = Airflow2Home(folder, processes, connections)
         home.env |= _SETTINGS_2

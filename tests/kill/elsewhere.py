@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.compatibility.environment import Environment, _uv_environment, build_wheel, run
+from tests.compatibility.plan import ROOT, Version
 from tests.kill.report import Result
-from tests.matrix.environment import Environment, _uv_environment, build_wheel, run
-from tests.matrix.plan import ROOT, Version
 
 _CACHE = ROOT / ".cache" / "kill"
 _GRACE_SECONDS = 90

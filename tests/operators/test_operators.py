@@ -1,13 +1,10 @@
 """The operators, executed with a minimal context against the sandbox."""
 
 import contextlib
-import datetime as dt
 import json
-from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, TaskDeferred
-from meetings_support import BUILDERPRIME, DAY, HIRINGCENTER, HOUR, KINDS, NOON
 
 from airflow_provider_meetings.exceptions import (
     MeetingNotFoundError,
@@ -23,54 +20,9 @@ from airflow_provider_meetings.operators.meetings import (
     ListMeetingsOperator,
     UpdateMeetingOperator,
 )
-
-START = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)
-INTERVAL = {"data_interval_start": START, "data_interval_end": START + dt.timedelta(hours=1)}
-CONN = {"meetings_conn_id": "meetings"}
-
-
-class Store:
-    """A task state store in memory."""
-
-    def __init__(self):
-        self.values = {}
-
-    def get(self, key, default=None):
-        """Read a value."""
-        return json.loads(self.values[key]) if key in self.values else default
-
-    def set(self, key, value, **_):
-        """Write a value; it has to be plain JSON."""
-        self.values[key] = json.dumps(value)
-
-    def delete(self, key):
-        """Forget a value."""
-        self.values.pop(key, None)
-
-
-def context_of(task_id="task", *, store=None, map_index=-1, try_number=1, **more):
-    """Make what Airflow hands to execute(), as far as the operators look at it."""
-    pushed = {}
-    ti = SimpleNamespace(
-        dag_id="dag",
-        run_id="run",
-        task_id=task_id,
-        map_index=map_index,
-        try_number=try_number,
-        max_tries=3,
-        xcom_push=lambda key, value: pushed.update({key: value}),
-        pushed=pushed,
-    )
-    run = SimpleNamespace(run_after=START, start_date=START, queued_at=START, logical_date=START, clear_number=0)
-    return {"ti": ti, "dag_run": run, "task_state_store": store or Store(), **more}
-
-
-def run(operator, context=None, **values):
-    """Render and execute an operator."""
-    context = context or context_of(operator.task_id)
-    operator.render_template_fields(context | values)
-    return operator.execute(context | values)
-
+from tests.support.operators import CONN, INTERVAL, START, context_of, run
+from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, HOUR, KINDS, NOON
+from tests.support.store import StateStore
 
 # -- what they return
 
@@ -107,7 +59,7 @@ def test_what_they_return_is_plain_json(server, kind, connect):
 def test_tries_of_one_task_make_one_meeting(server, kind, connect, fault):
     """A try whose answer is lost for good, the try after it, and a clear after that: one meeting."""
     connect(kind, timeout=2, max_attempts=1, max_wait=0)
-    store = Store()
+    store = StateStore()
     operator = CreateMeetingOperator(task_id="create", meeting=kind.meeting(), **CONN)
     if fault:
         server.fault(match={"vendor": kind.name, "method": "POST"}, **fault)
@@ -125,7 +77,7 @@ def test_tries_of_one_task_make_one_meeting(server, kind, connect, fault):
 def test_a_delete_that_found_nothing_is_no_deletion_of_the_next_try_either(kind, connect, server, missing_ok):  # noqa: ARG001
     """A 404 to the first try is definite: after a clear `missing_ok` decides anew, and `deleted` stays false."""
     connect(kind)
-    store = Store()
+    store = StateStore()
     delete = DeleteMeetingOperator(task_id="delete", meeting_id="4711", missing_ok=missing_ok, **CONN)
     for try_number in (1, 2):
         context = context_of("delete", store=store, try_number=try_number)
@@ -140,7 +92,7 @@ def test_a_delete_that_was_not_answered_counts_as_done_by_the_next_try(server, k
     """The answer of the first try is lost for good: the 404 to the next one is this task's own doing."""
     connect(kind, timeout=2, max_attempts=1, max_wait=0)
     (meeting_id,) = server.insert(kind, kind.row(NOON))
-    store = Store()
+    store = StateStore()
     delete = DeleteMeetingOperator(task_id="delete", meeting_id=meeting_id, missing_ok=False, **CONN)
     server.fault(match={"vendor": kind.name, "method": "DELETE"}, action="reset", when="after")
     with pytest.raises(MeetingsError):

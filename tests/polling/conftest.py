@@ -1,10 +1,5 @@
-"""The fixtures of this folder are those of the hooks' tests, which live beside them."""
+"""The sandbox, for the tests of polling on a real event loop."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
-
-from meetings_support import _quick, connect, kind, process, server
+from tests.support.sandbox import _quick, connect, kind, process, server
 
 __all__ = ["_quick", "connect", "kind", "process", "server"]

@@ -6,9 +6,9 @@ import json
 import time
 
 import pytest
-from meetings_support import DAY, HIRINGCENTER, NOON
 
 from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
+from tests.support.sandbox import DAY, HIRINGCENTER, NOON
 
 
 async def _first(trigger):

@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 import pytest
-from polling_world import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
 
 from airflow_provider_meetings.exceptions import (
     MeetingsAuthError,
@@ -13,6 +12,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsTransportError,
     MeetingValidationError,
 )
+from tests.support.polling import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
 
 
 def test_equal_questions_are_asked_once():

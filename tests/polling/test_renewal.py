@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from polling_world import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
 
 from airflow_provider_meetings.connection.settings import HiringCenterSettings
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
@@ -12,6 +11,7 @@ from airflow_provider_meetings.hooks.meetings import unknown_connection
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE
 from airflow_provider_meetings.polling.live_connection import FIRST_LOOKS, REFRESH
 from airflow_provider_meetings.polling.registry import _LoopState
+from tests.support.polling import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
 
 
 def rotate(vendor):

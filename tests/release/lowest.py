@@ -21,7 +21,7 @@ _TOOLS = (
     "hypothesis>=6.100",
     "jsonschema",
 )
-_TESTS = ("tests/unit", "tests/hooks")
+_TESTS = ("tests/core", "tests/connection", "tests/vendors", "tests/transport", "tests/hooks")
 
 
 def lower_bounds() -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Builder Prime's half of the sandbox, rule by rule, from a plain client's side."""
 
 import pytest
-from sandbox_examples import VISIT
+
+from tests.sandbox.examples import VISIT
 
 START = VISIT["startDateTime"]
 DAY = 86_400_000

@@ -12,9 +12,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
-from sandbox_examples import INTERVIEW, VISIT
 
 from airflow_provider_meetings.sandbox.peer import kill_caller, pids_of_peer
+from tests.sandbox.examples import INTERVIEW, VISIT
 
 
 def create(server, vendor="hiringcenter", **keywords):

@@ -3,7 +3,8 @@
 import threading
 
 import pytest
-from sandbox_examples import INTERVIEW
+
+from tests.sandbox.examples import INTERVIEW
 
 BASE = 1_800_000_000_000
 DAY = 86_400_000

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from sandbox_examples import INTERVIEW
 
 import airflow_provider_meetings
 from airflow_provider_meetings.sandbox.app import create_app
 from airflow_provider_meetings.sandbox.settings import Settings
+from tests.sandbox.examples import INTERVIEW
 
 PACKAGE = Path(airflow_provider_meetings.__file__).parent
 

@@ -8,8 +8,6 @@ import time
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-from meetings_support import HIRINGCENTER, NOON, WRONG_KEY
-from runner_world import WAYS, in_triggerer, live, sensor_of
 
 from airflow_provider_meetings.exceptions import (
     MeetingsAuthError,
@@ -18,7 +16,10 @@ from airflow_provider_meetings.exceptions import (
     MeetingsProtocolError,
 )
 from airflow_provider_meetings.polling.criteria import Criteria
+from tests.support.sandbox import HIRINGCENTER, NOON, WRONG_KEY
+from tests.support.task_runner import WAYS, in_triggerer, live, sensor_of
 
+RUNNER = "tests.support.task_runner"
 MODES = pytest.mark.parametrize("mode", WAYS)
 OPTIONS = {
     "no option": {},
@@ -145,7 +146,7 @@ def test_options_that_exclude_each_other_are_refused(mode):
 def test_a_foreign_event_fails_closed(connect, monkeypatch, option, event):
     """An event that is none of ours fails the task, without a retry and under every option."""
     connect(HIRINGCENTER)
-    monkeypatch.setattr("runner_world.in_triggerer", lambda *_: (None, {"event": event}))
+    monkeypatch.setattr(f"{RUNNER}.in_triggerer", lambda *_: (None, {"event": event}))
 
     outcome = live(monkeypatch, "deferrable", **OPTIONS[option])
 
@@ -172,7 +173,7 @@ def test_the_timeout_is_kept(server, connect, monkeypatch, mode):
 def test_airflows_own_sweep_ends_it_the_same_way(connect, monkeypatch, option, state):
     """When Airflow notices first that the time in the triggerer is over, that is the sensor's timeout as well."""
     connect(HIRINGCENTER)
-    monkeypatch.setattr("runner_world.in_triggerer", lambda *_: ("__fail__", {"error": "Trigger timeout"}))
+    monkeypatch.setattr(f"{RUNNER}.in_triggerer", lambda *_: ("__fail__", {"error": "Trigger timeout"}))
 
     outcome = live(monkeypatch, "deferrable", **option)
 
@@ -183,7 +184,7 @@ def test_airflows_own_sweep_ends_it_the_same_way(connect, monkeypatch, option, s
 def test_a_deferral_after_a_deferral_has_the_time_that_is_left(connect, monkeypatch):
     """A sensor that waits on after a failure of its trigger has one deadline from its first start, not a new one."""
     connect(HIRINGCENTER)
-    monkeypatch.setattr("runner_world.in_triggerer", lambda *_: time.sleep(1) or ("__fail__", {"error": "lost"}))
+    monkeypatch.setattr(f"{RUNNER}.in_triggerer", lambda *_: time.sleep(1) or ("__fail__", {"error": "lost"}))
 
     outcome = live(monkeypatch, "deferrable", silent_fail=True, timeout=4)
     deadlines = [deferral.trigger_kwargs["deadline"] for deferral in outcome.deferrals]

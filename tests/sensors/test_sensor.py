@@ -19,7 +19,6 @@ from airflow.providers.common.compat.sdk import (
     BaseHook,
     TaskDeferred,
 )
-from meetings_support import BUILDERPRIME, HIRINGCENTER, HOUR, NOON, WRONG_KEY, Tiny
 
 from airflow_provider_meetings.exceptions import (
     MeetingsAuthError,
@@ -31,6 +30,7 @@ from airflow_provider_meetings.exceptions import (
 )
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
+from tests.support.sandbox import BUILDERPRIME, HIRINGCENTER, HOUR, NOON, WRONG_KEY, Tiny
 
 START = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)
 INTERVAL = {"data_interval_start": START, "data_interval_end": START + dt.timedelta(hours=1)}

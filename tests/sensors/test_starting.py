@@ -6,12 +6,12 @@ import json
 import pytest
 from airflow.sdk import DAG, task
 from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
-from meetings_support import HIRINGCENTER, HOUR, NOON
-from runner_world import in_triggerer
 
 from airflow_provider_meetings import version_compat
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
+from tests.support.sandbox import HIRINGCENTER, HOUR, NOON
+from tests.support.task_runner import in_triggerer
 
 PLAIN = {
     "window_start": "2026-02-02T10:00:00Z",

@@ -1,0 +1,1 @@
+"""Airflow on Celery at work, and under fire: `python -m demo.celery`."""

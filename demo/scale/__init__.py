@@ -1,1 +1,0 @@
-"""Airflow on Celery at work, and under fire: `python -m demo.scale`."""

@@ -1,0 +1,823 @@
+"""Directed histories: one for each thing that the protocol must get right, and one for each bug that it had."""
+
+import contextlib
+import datetime as dt
+import json
+
+import pytest
+
+from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY
+from airflow_provider_meetings.exceptions import (
+    MeetingConflictError,
+    MeetingNotFoundError,
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsInDoubtError,
+    MeetingsPermissionError,
+    MeetingsServerError,
+    MeetingsTransportError,
+    MeetingValidationError,
+)
+from tests.support.model import BP, FAIR, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
+
+DEAD_AFTER_SENDING = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
+
+
+@pytest.fixture(params=KINDS, ids=repr)
+def kind(request):
+    """Each of the two vendors."""
+    return request.param
+
+
+@pytest.fixture
+def crm(kind):
+    """An empty vendor."""
+    return kind.crm()
+
+
+@pytest.fixture
+def ti(crm):
+    """A task instance that has not been tried."""
+    return TaskInstance(crm, "task")
+
+
+def creates(crm):
+    """The creates that reached the vendor."""
+    return [request for request in crm.sent if request.method == "POST" and request.path == crm.collection]
+
+
+def changes(crm):
+    """The updates that reached the vendor."""
+    return [request for request in crm.sent if request.method == "POST" and request.path != crm.collection]
+
+
+def record(ti):
+    """What the journal has of the item that was tried last."""
+    journal = ti.journal
+    return journal["records"][journal["last"]]
+
+
+def dead(ti, body, kind, *writes):
+    """A try that is killed when its create has gone out; the fault says what became of the create."""
+    assert ti.attempt(body, Luck(kill=DEAD_AFTER_SENDING[kind.name].kill, writes=writes)) is None
+    assert ti.outcome_unknown
+
+
+def patiently(ti, body, luck=FAIR):
+    """Try it, and go on after a wait without a worker's slot, as the operator does."""
+    try:
+        return ti.attempt(body, luck)
+    except MeetingsInDoubtError as doubt:
+        ti.crm.advance(doubt.retry_after)
+        return ti.attempt(body, luck)
+
+
+# -- the journal
+
+
+def test_the_journal_is_written_before_a_create_is_sent(kind, crm, ti):
+    """Killed at the very step that sends, a try leaves payload and key in the journal and nothing at the vendor."""
+    before_sending = DEAD_AFTER_SENDING[kind.name].kill - 1
+    assert ti.attempt(kind.body(), Luck(kill=before_sending)) is None
+    assert record(ti)["pending_create"]["body"] == kind.body()
+    assert record(ti)["pending_create"]["key"] == "dag/run/book"
+    assert creates(crm) == []
+
+
+def test_the_payload_is_dropped_once_the_id_is_known(kind, crm, ti):
+    """Meetings hold people's data: the journal keeps digests and names of fields of what is settled."""
+    body = kind.body(variant=3)
+    booking = ti.attempt(body)
+    assert record(ti)["id"] == booking.meeting["id"]
+    assert record(ti)["pending_create"] is None
+    assert "Main Street" not in str(ti.store.texts)
+    check(crm, "task", body)
+
+
+def test_a_store_that_cannot_be_written_sends_nothing(kind, crm, ti):
+    """The API server is away: the try fails before its create is sent."""
+
+    def away(*_, **__):
+        raise ConnectionError("the API server is away")
+
+    ti.store.set, kept = away, ti.store.set
+    with pytest.raises(ConnectionError):
+        ti.attempt(kind.body())
+    assert creates(crm) == []
+    ti.store.set = kept
+    assert ti.attempt(kind.body()).outcome == "created"
+
+
+def test_a_store_that_is_slow_is_waited_for_once_more(kind, crm, ti):
+    """However long the journal takes to be written, the create goes out, and its times in the journal are right."""
+    dead_after = Luck(kill=DEAD_AFTER_SENDING[kind.name].kill + 3, save=9.0, writes=("lost",))
+    assert ti.attempt(kind.body(), dead_after) is None
+    assert record(ti)["pending_create"]["in_flight_until"] >= crm.now - 0.3 + crm.retry_limits.in_flight
+    crm.advance(30.0)
+    assert ti.attempt(kind.body(), Luck(save=9.0)) is not None
+    check(crm, "task", kind.body())
+
+
+@pytest.mark.parametrize("fault", [None, "lost"], ids=["it was acted on", "it was lost"])
+def test_the_next_try_finds_out_what_became_of_a_create(kind, crm, ti, fault):
+    """A try that died after sending is settled by the next one: adopted or made, and told in the log."""
+    dead(ti, kind.body(), kind, fault)
+    booking = ti.attempt(kind.body())
+    check(crm, "task", kind.body())
+    assert not ti.outcome_unknown
+    assert ti.story[0].startswith("An earlier try sent a create")
+    assert booking.outcome == ("adopted" if fault is None or kind is HC else "created")
+
+
+def test_a_create_in_flight_is_waited_for(crm, ti, kind):
+    """A request that arrives long after its sender died makes the one meeting there is."""
+    dead(ti, kind.body(), kind, Late(IN_FLIGHT - 0.1))
+    for _ in range(6):
+        with contextlib.suppress(MeetingsServerError, MeetingsInDoubtError):
+            ti.attempt(kind.body())
+        crm.advance(20.0)
+    crm.advance(100.0)
+    check(crm, "task", kind.body())
+    assert len(crm.rows) == 1
+
+
+@pytest.mark.parametrize("save", [0.05, 0.99])
+def test_a_create_that_left_late_is_waited_for_as_long(save):
+    """The journal says when it was written, not when the request left, up to a second later."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    dead_after = Luck(kill=5, writes=(Late(IN_FLIGHT - 0.05),), save=save)
+    assert ti.attempt(BP.body(), dead_after) is None
+    crm.advance(IN_FLIGHT - 0.45)
+    ti.attempt(BP.body(), Luck(save=save))
+    crm.advance(100.0)
+    check(crm, "task", BP.body())
+
+
+def test_what_arrives_while_the_list_is_on_its_way_is_not_overlooked():
+    """A list tells what was there when it was asked for, not when it was read."""
+    for fraction in range(40):
+        crm = BP.crm()
+        ti = TaskInstance(crm, "task")
+        assert ti.attempt(BP.body(), Luck(kill=5, writes=(Late(IN_FLIGHT - 0.01),), save=0.99)) is None
+        crm.advance(IN_FLIGHT - 0.3 - fraction * 0.02)
+        ti.attempt(BP.body())
+        crm.advance(100.0)
+        check(crm, "task", BP.body())
+
+
+@pytest.mark.parametrize("kill", range(14))
+def test_a_try_may_die_while_it_settles(kind, crm, ti, kill):
+    """A kill at any step of the settling of a kill leaves the next try with the same task."""
+    dead(ti, kind.body(), kind)
+    ti.attempt(kind.body(), Luck(kill=kill))
+    ti.attempt(kind.body(variant=5))
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_what_was_settled_is_written_down_at_once():
+    """A try that settles and then fails has told the journal whose meeting it is, whatever becomes of it then."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    dead(ti, BP.body(), BP)
+    with pytest.raises(MeetingsServerError):
+        ti.attempt(BP.body(), Luck(reads=(None, *["500 before"] * 5)))
+    crm.touch("task", title="edited")
+    assert ti.attempt(BP.body()).outcome == "updated"
+    check(crm, "task", BP.body())
+
+
+def test_a_wait_that_is_too_long_for_a_worker_is_left_to_the_next_try():
+    """With little `max_wait` the doubt is an error that says for how long, and nothing is sent meanwhile."""
+    crm = BP.crm(max_wait=1.0)
+    ti = TaskInstance(crm, "task")
+    with pytest.raises(MeetingsInDoubtError) as caught:
+        ti.attempt(BP.body(), Luck(writes=(Late(30.0),)))
+    assert len(creates(crm)) == 1
+    crm.advance(caught.value.retry_after)
+    assert ti.attempt(BP.body()).outcome == "adopted"
+    check(crm, "task", BP.body())
+
+
+# -- both vendors
+
+
+def test_hiringcenter_is_sent_the_same_bytes_under_the_same_key():
+    """What settles a lost create is that very create."""
+    crm = HC.crm()
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC)
+    ti.attempt(HC.body(variant=3))
+    first, second = creates(crm)
+    assert (first.body, first.idempotency_key) == (second.body, second.idempotency_key)
+    check(crm, "task", HC.body(variant=3))
+
+
+@pytest.mark.parametrize("fault", [None, "lost"], ids=["it was acted on", "it was lost"])
+def test_hiringcenter_is_looked_at_once_the_key_may_have_expired(fault):
+    """Past the key's life the same create would make a second meeting, so that it is looked for."""
+    crm = HC.crm()
+    crm.insert(HC.body(), "human")
+    crm.advance(600.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC, fault)
+    crm.advance(86_400.0)
+    assert ti.attempt(HC.body()).outcome == ("created" if fault else "adopted")
+    check(crm, "task", HC.body())
+    assert len(creates(crm)) == 1
+
+
+def test_a_key_is_not_trusted_to_live_while_a_settling_takes_its_time():
+    """A settling that begins in the last minutes of a key may end after it: it looks instead of sending."""
+    crm = HC.crm(max_wait=60.0, timeout=30.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC)
+    crm.advance(86_400.0 - 100.0)
+    with pytest.raises(MeetingsTransportError):
+        ti.attempt(HC.body(), Luck(writes=("timeout",) * 5, reads=("timeout",) * 5))
+    ti.attempt(HC.body(), Luck(writes=("timeout", "timeout", "timeout", "timeout", None)))
+    check(crm, "task", HC.body())
+
+
+def test_a_keys_life_is_counted_from_the_first_send():
+    """Repeats do not make a key younger: what counts is when it was first used."""
+    crm = HC.crm(window=300.0)
+    ti = TaskInstance(crm, "task")
+    with pytest.raises(MeetingsTransportError):
+        ti.attempt(HC.body(), Luck(writes=("answer lost", "timeout", "timeout", "timeout", "timeout")))
+    assert ti.attempt(HC.body()).outcome == "adopted"
+    assert len(creates(crm)) == 1
+    check(crm, "task", HC.body())
+
+
+def test_a_short_life_of_keys_does_not_shorten_the_flight_of_a_request():
+    """With keys that are forgotten at once, a lost create is looked for until it cannot arrive any more."""
+    crm = HC.crm(window=10.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, HC.body(), HC, Late(40.0))
+    with pytest.raises(MeetingsInDoubtError) as caught:
+        ti.attempt(HC.body())
+    crm.advance(caught.value.retry_after)
+    assert ti.attempt(HC.body()).outcome == "adopted"
+    check(crm, "task", HC.body())
+
+
+@pytest.mark.parametrize("fault", ["answer lost", "lost", "false after", "500 before"])
+def test_look_alikes_from_before_are_left_alone(kind, crm, ti, fault):
+    """Equal meetings that were there before are neither adopted nor changed."""
+    before = [crm.insert(kind.body(), "human")["id"] for _ in range(2)]
+    crm.advance(10.0)
+    dead(ti, kind.body(), kind, fault)
+    booking = ti.attempt(kind.body())
+    assert booking.meeting["id"] not in before
+    check(crm, "task", kind.body())
+    assert len(crm.owned("human")) == 2
+
+
+def test_a_key_that_may_not_read_is_told_which_scope_is_missing():
+    """Without meetings.read nothing can be settled: the error names the scope, and nothing is sent a second time."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    dead(ti, BP.body(), BP)
+    crm.deny.add("meetings.read")
+    for _ in range(3):
+        with pytest.raises(MeetingsPermissionError, match=r"meetings\.read"):
+            ti.attempt(BP.body())
+    assert len(creates(crm)) == 1
+    crm.deny.clear()
+    assert ti.attempt(BP.body()).outcome == "adopted"
+    check(crm, "task", BP.body())
+
+
+def test_a_key_that_may_not_read_makes_nothing():
+    """What could not be settled is not begun."""
+    crm = BP.crm()
+    crm.deny.add("meetings.read")
+    with pytest.raises(MeetingsPermissionError, match=r"meetings\.read"):
+        TaskInstance(crm, "task").attempt(BP.body())
+    assert creates(crm) == []
+
+
+# -- converge
+
+
+def test_the_same_again_writes_nothing(kind, crm, ti):
+    """A clear of a task that has succeeded, with nothing changed, reads and writes nothing."""
+    ti.attempt(kind.body())
+    ti.clear()
+    assert ti.attempt(kind.body()).outcome == "unchanged"
+    assert len(creates(crm)) == 1
+    assert changes(crm) == []
+
+
+@pytest.mark.parametrize("variant", range(1, 6))
+def test_a_changed_payload_changes_the_same_meeting(kind, crm, ti, variant):
+    """A fix and a clear, or a template with now(), update; what is asked no more is cleared, seen or unseen."""
+    made = ti.attempt(kind.body())
+    ti.clear()
+    booking = ti.attempt(kind.body(variant=variant))
+    assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
+    check(crm, "task", kind.body(variant=variant))
+    ti.attempt(kind.body())
+    check(crm, "task", kind.body())
+
+
+@pytest.mark.parametrize("fault", [None, "lost", Late(20.0), "500 after", "429", "false before"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_payload_with_now_in_it_is_one_meeting(kind, fault, mapped):
+    """A payload that is another one each time never meets a 409, nor makes a second meeting."""
+    crm = kind.crm(max_wait=5.0)
+    ti = TaskInstance(crm, "task", map_index=3 if mapped else -1)
+    for number in range(5):
+        body = {**kind.body(variant=3), "location": f"made at {number}"}
+        try:
+            ti.attempt(body, Luck(writes=(fault,), kill=(5, 9, None, 7, None)[number]))
+        except MeetingConflictError:
+            raise
+        except MeetingsError:
+            crm.advance(50.0)
+        assert len(crm.rows) <= 1
+    crm.advance(60.0)
+    ti.attempt(body)
+    check(crm, "task", body)
+
+
+def late_change(kind, crm, **options):
+    """A task instance whose try was killed while a change to variant 3 was on its way, for most of its time."""
+    ti = TaskInstance(crm, "task")
+    ti.attempt(kind.body())
+    sent = len(crm.sent)
+    for kill in range(20):
+        assert ti.attempt(kind.body(variant=3), Luck(kill=kill, writes=(Late(IN_FLIGHT - 0.1),), **options)) is None
+        if any(request.method == "POST" for request in crm.sent[sent:]):
+            return ti
+    raise AssertionError("it never sends")
+
+
+@pytest.mark.parametrize("save", [0.05, 9.0])
+def test_a_change_in_flight_does_not_undo_a_later_one(kind, crm, save):
+    """A killed try's change that arrives long after its sender died is waited for before another one is sent."""
+    ti = late_change(kind, crm, save=save)
+    if save > 1:
+        crm.advance(IN_FLIGHT - 1.0)
+    assert patiently(ti, kind.body(variant=5)).outcome == "updated"
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_a_send_that_was_repeated_does_not_undo_a_later_change(kind, crm, ti):
+    """The first send of a change is lost on the way, the second is answered: the first may come after the next try."""
+    ti.attempt(kind.body())
+    assert ti.attempt(kind.body(variant=3), Luck(writes=(Late(IN_FLIGHT - 5.0),))).outcome == "updated"
+    assert patiently(ti, kind.body(variant=5)).outcome == "updated"
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_the_same_change_again_does_not_wait(kind, crm):
+    """A retry that asks for what is on its way already need not wait for it."""
+    ti = late_change(kind, crm)
+    before = crm.now
+    assert ti.attempt(kind.body(variant=3)).outcome == "updated"
+    assert crm.now - before < 5
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=3))
+
+
+def test_a_change_in_flight_for_too_long_frees_the_slot(kind):
+    """With little `max_wait`, the doubt says for how long, and nothing is sent meanwhile."""
+    crm = kind.crm(max_wait=1.0)
+    ti = late_change(kind, crm)
+    sent = len(changes(crm))
+    with pytest.raises(MeetingsInDoubtError) as caught:
+        ti.attempt(kind.body(variant=5))
+    assert len(changes(crm)) == sent
+    crm.advance(caught.value.retry_after)
+    ti.attempt(kind.body(variant=5))
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=5))
+
+
+def test_a_change_that_is_refused_is_not_waited_for(kind, crm, ti):
+    """A definite no: the next try may send another change at once."""
+    ti.attempt(kind.body())
+    with pytest.raises(MeetingValidationError):
+        ti.attempt(kind.body(variant=3), Luck(writes=("refused",)))
+    before = crm.now
+    assert ti.attempt(kind.body(variant=5)).outcome == "updated"
+    assert crm.now - before < 5
+    check(crm, "task", kind.body(variant=5))
+
+
+@pytest.mark.parametrize("lag", [0.5, 2.5])
+def test_a_meeting_that_is_not_seen_everywhere_yet_is_not_made_again(kind, crm, ti, monkeypatch, lag):
+    """A vendor whose copies lag behind answers 404 for a moment: the meeting is looked for once more."""
+    dead(ti, kind.body(), kind)
+    serve, until = crm.serve, crm.now + lag
+
+    def lagging(request, *, refused):
+        single = request.method == "GET" and request.path != crm.collection
+        missing = 404, json.loads(crm.complaint("NOT_FOUND"))
+        return missing if single and crm.now < until else serve(request, refused=refused)
+
+    monkeypatch.setattr(crm, "serve", lagging)
+    assert ti.attempt(kind.body()).outcome == "adopted"
+    check(crm, "task", kind.body())
+
+
+def normalising(crm, monkeypatch, *names, whole=True):
+    """A vendor that keeps some fields in a form of its own, which is no equal of what was sent."""
+    shape = crm.shape
+
+    def tidied(row):
+        stored = shape(row)
+        return stored | {name: f"~{stored[name]}~" for name in names if stored.get(name)}
+
+    monkeypatch.setattr(crm, "shape", tidied)
+    if not whole:
+        serve = crm.serve
+
+        def partly(request, *, refused):
+            status, content = serve(request, refused=refused)
+            writes = request.method == "POST" and status < 300
+            name = "item" if "item" in content else "data"
+            return status, {**content, name: {"id": content[name]["id"]}} if writes else content
+
+        monkeypatch.setattr(crm, "serve", partly)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_the_vendor_writes_its_own_way_is_changed_once_at_most(kind, crm, ti, monkeypatch, whole):
+    """A field that never comes back as it was sent does not make each try write anew, and an edit is still noticed."""
+    normalising(crm, monkeypatch, "location", whole=whole)
+    for _ in range(2):
+        ti.attempt(kind.body(variant=3))
+    written = len(changes(crm))
+    for _ in range(3):
+        assert ti.attempt(kind.body(variant=3)).outcome == "unchanged"
+    assert len(changes(crm)) == written <= 1
+    crm.touch("task", location="elsewhere")
+    assert ti.attempt(kind.body(variant=3)).outcome == "updated"
+    check(crm, "task", kind.body(variant=3))
+
+
+# -- what looks alike
+
+
+@pytest.mark.parametrize("fault", [None, "lost"])
+def test_an_older_meeting_that_was_moved_here_is_not_adopted(fault):
+    """An equal meeting that was made long before the create was only moved: it is nobody's but its owner's."""
+    crm = BP.crm()
+    row = crm.insert(BP.body() | {"startDateTime": NOON - 3_600_000}, "human")
+    crm.advance(86_400.0)
+    ti = TaskInstance(crm, "task")
+    dead(ti, BP.body(), BP, fault)
+    row["body"]["startDateTime"] = NOON
+    crm.advance(60.0)
+    if fault is None:
+        assert ti.attempt(BP.body()).outcome == "adopted"
+        check(crm, "task", BP.body())
+    else:
+        with pytest.raises(MeetingConflictError, match=f"meetings {row['id']}"):
+            ti.attempt(BP.body())
+        assert len(crm.rows) == 1
+
+
+def test_clocks_that_differ_do_not_hide_a_lost_create():
+    """The worker that settles has another clock than the one that sent: the date of creation is a second witness."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    crm.now += 300.0  # the first worker is five minutes ahead of everybody
+    crm.skew = -300.0
+    dead(ti, BP.body(), BP)
+    crm.skew = 0.0
+    crm.advance(600.0)
+    assert ti.attempt(BP.body()).outcome == "adopted"
+    check(crm, "task", BP.body())
+
+
+@pytest.mark.parametrize("unit", [1000, 60_000])
+@pytest.mark.parametrize("past", [317, 29_700, 30_317, 59_999])
+@pytest.mark.parametrize("rounds", [False, True])
+def test_a_start_that_the_vendor_keeps_to_the_second_or_minute_is_found(unit, past, rounds):
+    """A start with milliseconds, as of now(), comes back cut or rounded: the lost create is found all the same."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    body = BP.body() | {"startDateTime": NOON + past}
+    insert = crm.insert
+
+    def keep(given, owner):
+        moment = given["startDateTime"] + (unit // 2 if rounds else 0)
+        return insert(given | {"startDateTime": moment // unit * unit}, owner)
+
+    crm.insert = keep
+    dead(ti, body, BP)
+    assert ti.attempt(body).outcome == "adopted"
+    assert len(crm.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("A title  with\tspaces ", "a title with spaces"),
+        ("Smith & Sons' <roof>", "Smith &amp; Sons&#39; &lt;roof&gt;"),
+        ("Café", "Cafe\u0301"),
+        ("x" * 300, "x" * 255),
+    ],
+    ids=["tidied", "escaped", "decomposed", "cut"],
+)
+def test_a_text_that_the_vendor_keeps_its_own_way_is_found(monkeypatch, sent, stored):
+    """A title comes back tidied, escaped, in another normal form, or cut: the lost create is found all the same."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    shape = crm.shape
+    monkeypatch.setattr(crm, "shape", lambda row: shape(row) | {"title": stored})
+    body = BP.body() | {"title": sent}
+    dead(ti, body, BP)
+    assert ti.attempt(body).outcome == "adopted"
+    assert len(crm.rows) == 1
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_wait_in_the_same_try_does_not_forget_whose_meeting_it_is(mapped):
+    """After a deferral a template is rendered anew in the same try: it is the same task instance all the same."""
+    crm = BP.crm(max_wait=1.0)
+    ti = TaskInstance(crm, "task", map_index=0 if mapped else -1)
+    with pytest.raises(MeetingsInDoubtError):
+        ti.attempt(BP.body(), Luck(writes=(Late(30.0),)))
+    ti.facts.try_number -= 1
+    crm.advance(50.0)
+    assert ti.attempt(BP.body(variant=3)).outcome == "updated"
+    check(crm, "task", BP.body(variant=3))
+
+
+@pytest.mark.parametrize("how", ["known", "lost"])
+def test_a_meeting_that_was_deleted_is_made_again_once(kind, crm, ti, how):
+    """Somebody deletes the meeting, known to the journal or not yet: the next try makes it once more, and only once."""
+    if how == "known":
+        ti.attempt(kind.body())
+    else:
+        dead(ti, kind.body(), kind)
+    crm.remove("task")
+    ti.clear()
+    ti.attempt(kind.body(), Luck(kill=7))
+    ti.attempt(kind.body())
+    check(crm, "task", kind.body())
+    assert ti.attempt(kind.body()).outcome == "unchanged"
+
+
+def test_an_edit_by_hand_is_taken_back(kind, crm, ti):
+    """What a try asks for is what is there afterwards, whatever somebody did to it."""
+    ti.attempt(kind.body(variant=3))
+    crm.touch("task", location="elsewhere", **{crm.date: NOON - 1})
+    assert ti.attempt(kind.body(variant=3)).outcome == "updated"
+    check(crm, "task", kind.body(variant=3))
+
+
+@pytest.mark.parametrize("luck", [Luck(kill=3), Luck(kill=4), Luck(kill=5), Luck(writes=("500 after",) * 5)], ids=repr)
+@pytest.mark.parametrize("variant", range(1, 6))
+def test_a_change_that_was_not_seen_to_end_is_taken_back_whole(kind, crm, ti, variant, luck):
+    """A, then B whose update is not answered, then A again: nothing of B stays, not even what does not come back."""
+    ti.attempt(kind.body())
+    with contextlib.suppress(MeetingsServerError):
+        assert ti.attempt(kind.body(variant=variant), luck) is None
+    patiently(ti, kind.body())
+    check(crm, "task", kind.body())
+
+
+def test_a_change_that_speaks_of_what_is_not_there_makes_no_second_meeting(kind, crm, ti, monkeypatch):
+    """A 404 to an update need not mean the meeting: it is read, and being there it is not made again."""
+    ti.attempt(kind.body())
+    missing = 404, {"error": "Not found", "message": "no such employee", "success": False, "errors": ["no"]}
+    serve = crm.serve
+
+    def no_such_employee(request, *, refused):
+        updates = request.method == "POST" and request.path != crm.collection
+        return missing if updates else serve(request, refused=refused)
+
+    monkeypatch.setattr(crm, "serve", no_such_employee)
+    with pytest.raises(MeetingNotFoundError):
+        ti.attempt(kind.body(variant=5))
+    assert len(crm.rows) == 1
+    monkeypatch.undo()
+    ti.attempt(kind.body(variant=5))
+    check(crm, "task", kind.body(variant=5))
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_refused_payload_is_forgotten(kind, crm, ti, status, killed):
+    """A payload that the vendor refuses, at once or when a killed try is settled, is not pinned onto the next try."""
+    envelope = {"error": "no", "message": "no", "success": False, "errors": [{"code": "NO", "message": "no"}]}
+    crm.refuse = lambda body: (status, envelope) if body.get(crm.date) == NOON else None
+    if killed:
+        dead(ti, kind.body(), kind, "lost")
+        crm.advance(60.0)
+    with pytest.raises((MeetingValidationError, MeetingNotFoundError)):
+        ti.attempt(kind.body())
+    assert not ti.outcome_unknown
+    ti.clear()
+    assert ti.attempt(kind.body(variant=3 if kind is BP else 1)).outcome == "created"
+    check(crm, "task", kind.body(variant=3 if kind is BP else 1))
+
+
+def test_a_fix_of_whom_a_meeting_is_with_counts_from_then_on(kind, crm, ti):
+    """The first payload was refused for the prospect: the one that was booked is the one that later tries compare."""
+    with pytest.raises(MeetingValidationError):
+        ti.attempt(kind.body(kind.counterpart(8)), Luck(writes=("refused",)))
+    ti.attempt(kind.body(kind.counterpart(9)))
+    assert ti.attempt(kind.body(kind.counterpart(9), variant=3)).outcome == "updated"
+    check(crm, "task", kind.body(kind.counterpart(9), variant=3))
+
+
+def test_a_conflict_is_never_got_past_with_a_new_key():
+    """The journal is gone and the payload another: the vendor's 409 stays an error, try after try."""
+    crm = HC.crm()
+    ti = TaskInstance(crm, "task")
+    ti.attempt(HC.body())
+    ti.store.texts.clear()
+    for _ in range(3):
+        with pytest.raises(MeetingConflictError):
+            ti.attempt(HC.body(variant=3))
+    assert len(crm.rows) == 1
+    ti.attempt(HC.body())
+    check(crm, "task", HC.body())
+
+
+@pytest.mark.parametrize("luck", [FAIR, Luck(writes=("refused",)), Luck(kill=5), Luck(writes=("500 after",) * 5)])
+def test_a_clear_of_a_task_in_any_state_ends_with_one_meeting(kind, crm, ti, luck):
+    """Finished, failed or running when it is cleared: the next try ends with the one meeting."""
+    for variant in (0, 0, 3):
+        try:
+            patiently(ti, kind.body(variant=variant), luck)
+        except (MeetingValidationError, MeetingsServerError):
+            crm.advance(1.0)
+        ti.clear()
+    patiently(ti, kind.body(variant=5))
+    check(crm, "task", kind.body(variant=5))
+
+
+# -- mapped tasks
+
+
+def mapped(kind, crm, count):
+    """Task instances of one mapped task in one run; they are counted by whom their meetings are with."""
+    tis = [TaskInstance(crm, map_index=index) for index in range(count)]
+    for ti in tis:
+        ti.run = tis[0].run
+    return tis, lambda number, variant=0: kind.body(kind.counterpart(number), variant)
+
+
+@pytest.mark.parametrize("order", [(2, 1, 3), (3, 1, 2), (9, 1, 2, 3), (3, 2, 1), (2, 3)])
+def test_a_list_that_changes_its_order_moves_nobodys_meeting(kind, crm, order):
+    """After a clear each item keeps its meeting, at whatever index it is now, and a new one gets its own."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 4)
+    ids = {number: ti.attempt(body(number)).meeting["id"] for ti, number in zip(tis, (1, 2, 3), strict=False)}
+    crm.advance(100.0)
+    tis[0].clear()
+    for ti, number in zip(tis, order, strict=False):
+        booking = ti.attempt(body(number))
+        assert booking.meeting["id"] == ids.get(number, booking.meeting["id"])
+    assert len(crm.rows) == len({1, 2, 3, *order})
+    assert changes(crm) == []
+
+
+def test_a_create_that_another_items_try_left_unknown_is_not_mistaken_for_this_ones(kind, crm):
+    """At the map index of a lost create there is another item now: each gets its own meeting, and both only one."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 2)
+    dead(tis[0], body(1), kind)
+    crm.advance(60.0)
+    tis[0].clear()
+    assert tis[0].attempt(body(2)).outcome == "created"
+    assert tis[1].attempt(body(1)).outcome == "adopted"
+    tis[0].clear()
+    crm.advance(60.0)
+    assert [ti.attempt(body(number)).outcome for ti, number in zip(tis, (1, 2), strict=True)] == ["adopted"] * 2
+    for number in (1, 2):
+        check(crm, str(kind.counterpart(number)), body(number))
+    assert len(crm.rows) == 2
+
+
+def test_an_item_that_was_moved_and_deleted_is_made_again(kind, crm):
+    """The vendor may still know the key under which another map index made it: what it replays is looked at."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 2)
+    tis[0].attempt(body(1))
+    crm.remove(str(kind.counterpart(1)))
+    tis[0].clear()
+    tis[1].attempt(body(1))
+    check(crm, str(kind.counterpart(1)), body(1))
+
+
+@pytest.mark.parametrize(("cleared", "variant"), [(False, 3), (False, 2), (True, 2)])
+def test_a_mapped_payload_that_is_fixed_changes_the_same_meeting(kind, crm, cleared, variant):
+    """The same map index is the same item; after a clear, if it is the same one to meet at the same time."""
+    crm.advance(10.0)
+    (ti,), body = mapped(kind, crm, 1)
+    made = ti.attempt(body(1))
+    if cleared:
+        ti.clear()
+    booking = ti.attempt(body(1, variant))
+    assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
+    check(crm, str(kind.counterpart(1)), body(1, variant))
+
+
+def test_a_fix_of_what_does_not_come_back_is_made():
+    """After a clear, a payload that differs in what Builder Prime does not show is no other map index's meeting."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    (ti,), body = mapped(BP, crm, 1)
+    ti.attempt(body(1, 0))
+    ti.clear()
+    assert ti.attempt(body(1, 1)).outcome == "updated"
+    check(crm, "1", body(1, 1))
+
+
+def test_nobody_elses_meeting_is_adopted_by_a_retry(kind, crm):
+    """Somebody books an equal meeting during the run; a retry that had sent nothing makes its own."""
+    (ti,), body = mapped(kind, crm, 1)
+    assert ti.attempt(body(1), Luck(kill=0)) is None
+    crm.insert(body(1), "human")
+    crm.advance(10.0)
+    ti.attempt(body(1))
+    check(crm, str(kind.counterpart(1)), body(1))
+    assert len(crm.rows) == 2
+
+
+def test_what_was_booked_before_a_run_of_an_old_date_is_left_alone(kind, crm):
+    """A run with a logical date of last year began today: an equal meeting of yesterday is not its own."""
+    crm.insert(kind.body(kind.counterpart(1)), "human")
+    crm.advance(86_400.0)
+    (ti,), body = mapped(kind, crm, 1)
+    ti.run.logical_date = ti.run.run_after - dt.timedelta(days=365)
+    ti.clear()
+    assert ti.attempt(body(1)).outcome == "created"
+    assert len(crm.owned("human")) == 1
+
+
+def test_a_retry_without_a_journal_counts_from_the_start_of_a_late_run():
+    """A run that was due last year and is made up for today: what was booked before it started is not its own."""
+    crm = BP.crm()
+    crm.insert(BP.body(), "human")
+    crm.advance(86_400.0)
+    ti = TaskInstance(crm, "task")
+    ti.run.start_date = dt.datetime.fromtimestamp(crm.now, dt.UTC)
+    ti.run.run_after -= dt.timedelta(days=365)
+    ti.store = None
+    assert ti.attempt(BP.body(), Luck(kill=0)) is None
+    crm.advance(300.0)
+    assert ti.attempt(BP.body()).outcome == "created"
+    check(crm, "task", BP.body())
+
+
+@pytest.mark.parametrize("length", [511, 512, 513])
+def test_a_long_key_of_the_authors_takes_a_new_one_after_a_deletion(length):
+    """What is appended for a meeting that is made again does not make the key longer than the vendor takes."""
+    crm = HC.crm()
+    ti = TaskInstance(crm, "task")
+    ti.given = "k" * length
+    ti.attempt(HC.body())
+    crm.remove("task")
+    assert ti.attempt(HC.body()).outcome == "created"
+    first, second = creates(crm)
+    assert len(second.idempotency_key) <= 512
+    assert first.idempotency_key != second.idempotency_key
+    check(crm, "task", HC.body())
+
+
+def test_a_journal_of_another_version_is_not_guessed_at(kind, crm, ti):
+    """What another version of the provider has written may mean a meeting: nothing is sent, and the error says why."""
+    ti.store.set(CREATED_KEY, {"version": 1, "items": []})
+    with pytest.raises(MeetingsConfigurationError, match="version 2"):
+        ti.attempt(kind.body())
+    assert crm.sent == []
+
+
+def test_two_tasks_at_one_instant_keep_to_their_own(kind, crm):
+    """Two lost creates for the same party at the same moment are told apart by what differs in them."""
+    tis = [TaskInstance(crm, name, task_id=name) for name in ("one", "two")]
+    bodies = [kind.body(kind.counterpart(1), 0, title) for title in ("phone", "virtual")]
+    for ti, body in zip(tis, bodies, strict=True):
+        dead(ti, body, kind)
+    for ti, body in zip(tis, bodies, strict=True):
+        assert ti.attempt(body).outcome == "adopted"
+        check(crm, ti.owner, body)
+    assert len(crm.rows) == 2
+
+
+def test_an_item_that_comes_back_to_an_index_where_it_was_refused_is_found(kind, crm):
+    """Refused at one map index, made at another after a clear, back at the first: it is the one that was made."""
+    crm.advance(10.0)
+    tis, body = mapped(kind, crm, 2)
+    with contextlib.suppress(MeetingsError):
+        tis[0].attempt(body(1), Luck(writes=("refused",)))
+    crm.advance(400.0)
+    tis[0].clear()
+    made = tis[1].attempt(body(1))
+    crm.advance(400.0)
+    tis[0].clear()
+    booking = tis[0].attempt(body(1))
+    assert booking.meeting["id"] == made.meeting["id"]
+    check(crm, str(kind.counterpart(1)), body(1))

@@ -1,0 +1,5 @@
+"""The sandbox, for the tests of what a task leaves behind."""
+
+from tests.support.sandbox import _quick, connect, kind, process, server
+
+__all__ = ["_quick", "connect", "kind", "process", "server"]

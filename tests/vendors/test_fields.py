@@ -1,0 +1,360 @@
+"""Both vendors' tables of fields, the filters, ids and keys: what is taken, what is refused, and how it is said."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.vendors import builderprime, hiringcenter
+from airflow_provider_meetings.vendors.fields import KINDS, check_filters, check_id, check_key, reference
+from tests.support.flows import BASE, examples
+
+HC, BP = hiringcenter.FIELDS, builderprime.FIELDS
+INTERVIEW = {
+    "prospectId": "p1",
+    "meetingDate": BASE,
+    "timeZone": "America/New_York",
+    "meetingType": "virtual",
+    "ownerId": "u1",
+}
+VISIT = {"startDateTime": BASE}
+
+
+def problems(check, given):
+    """Names of the problems that a check reports, in order."""
+    with pytest.raises(MeetingsConfigurationError) as caught:
+        check(given)
+    assert "nothing was sent" in str(caught.value).lower()
+    return [line.split(":")[0].removeprefix("  - ") for line in str(caught.value).splitlines()[1:]]
+
+
+def said(check, given):
+    """The text of the refusal."""
+    with pytest.raises(MeetingsConfigurationError) as caught:
+        check(given)
+    return str(caught.value)
+
+
+def test_a_whole_interview_is_sent_as_documented():
+    """Every field of the page, in the order given, dates as milliseconds."""
+    meeting = INTERVIEW | {"userId": "u2", "location": "Zoom", "notes": None, "meetingDate": "2026-11-21T12:00Z"}
+    assert HC.for_create(meeting) == INTERVIEW | {"userId": "u2", "location": "Zoom", "notes": None}
+
+
+def test_a_whole_visit_is_sent_as_documented():
+    """The example of the vendor's page, with digits where a template rendered numbers."""
+    meeting = {
+        "clientOpportunityId": "102988",
+        "title": "Created from API 1",
+        "location": "5 Spooner St, Providence, RI 02907",
+        "startDateTime": "1742403600000",
+        "endDateTime": 1742410800000,
+        "employee": {"id": "50", "firstName": "Betty", "lastName": "Brown"},
+        "meetingTypeId": " 1011 ",
+        "meetingResultId": 1001,
+        "reminders": [{"unitsBefore": "30", "unitType": "MINUTES"}],
+    }
+    expected = meeting | {
+        "clientOpportunityId": 102988,
+        "startDateTime": 1742403600000,
+        "employee": {"id": 50, "firstName": "Betty", "lastName": "Brown"},
+        "meetingTypeId": 1011,
+        "reminders": [{"unitsBefore": 30, "unitType": "MINUTES"}],
+    }
+    assert expected == BP.for_create(meeting)
+
+
+def test_a_missing_or_none_required_field_is_named():
+    """All required fields at once."""
+    assert problems(HC.for_create, {})[:5] == ["prospectId", "meetingDate", "timeZone", "meetingType", "ownerId"]
+    assert problems(HC.for_create, INTERVIEW | {"prospectId": None}) == ["prospectId"]
+    assert problems(BP.for_create, {"title": "x"}) == ["startDateTime"]
+    assert problems(BP.for_create, {"startDateTime": None}) == ["startDateTime"]
+
+
+def test_all_problems_are_told_at_once_by_field():
+    """Nobody should have to send a meeting five times to learn five things."""
+    meeting = {
+        "prospectId": "None",
+        "meetingDate": "soon",
+        "timeZone": "Mars",
+        "meetingType": "",
+        "ownerId": 5,
+        "notes": 7,
+        "colour": "red",
+    }
+    assert {*meeting} == set(problems(HC.for_create, meeting))
+    visit = {"startDateTime": "soon", "title": "", "employee": {}, "reminders": "no", "meetingTypeId": "x", "extra": 1}
+    assert {*visit} == set(problems(BP.for_create, visit))
+
+
+@pytest.mark.parametrize(
+    ("check", "given", "hint"),
+    [
+        (HC.for_create, INTERVIEW | {"meetingdate": 1}, "did you mean meetingDate"),
+        (HC.for_update, {"note": "x"}, "did you mean notes"),
+        (HC.for_update, {"prospectId": "p2"}, "cannot be changed"),
+        (BP.for_create, VISIT | {"clientOpportunityID": 1}, "did you mean clientOpportunityId"),
+        (BP.for_update, {"zzz": 1}, "extra_fields"),
+        (BP.for_update, {5: 1}, "is not a field"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_a_hint(check, given, hint):
+    """Misspelt fields would be ignored by the vendor without a word."""
+    assert hint in said(check, given)
+
+
+@pytest.mark.parametrize("field", ["location", "notes"])
+def test_none_clears_what_hiringcenter_lets_be_cleared(field):
+    """As null, in an update and in a create; a blank text is the vendor's to keep."""
+    assert {field: None} == HC.for_update({field: None})
+    assert INTERVIEW | {field: None} == HC.for_create(INTERVIEW | {field: None})
+    assert {field: ""} == HC.for_update({field: ""})
+
+
+@pytest.mark.parametrize("field", ["meetingDate", "timeZone", "meetingType", "ownerId", "userId"])
+def test_what_hiringcenter_keeps_cannot_be_cleared(field):
+    """Neither with None nor with a blank, and the field is named."""
+    assert [field] == problems(HC.for_update, {field: None})
+    assert [field] == problems(HC.for_update, {field: " "})
+
+
+@pytest.mark.parametrize("field", [field.name for field in BP.table if field.name != "startDateTime"])
+def test_builder_prime_erases_with_none_and_never_with_a_blank(field):
+    """None is sent as null in an update and left out of a create; a blank came out of an empty template."""
+    assert {field: None} == BP.for_update({field: None})
+    assert BP.for_create(VISIT | {field: None}) == VISIT
+    for blank in ("", "  ", "\n"):
+        assert "None removes it on purpose" in said(BP.for_update, {field: blank})
+        assert [field] == problems(BP.for_create, VISIT | {field: blank})
+
+
+def test_the_start_of_a_visit_cannot_be_cleared():
+    """A meeting without a start is none."""
+    assert problems(BP.for_update, {"startDateTime": None}) == ["startDateTime"]
+
+
+@pytest.mark.parametrize("value", ["None", "none", "null", "NaN", "undefined", " None "])
+@pytest.mark.parametrize("field", ["prospectId", "ownerId", "userId"])
+def test_an_id_that_came_out_as_nothing_is_refused(field, value):
+    """A template over a missing value renders the word None."""
+    assert [field] == problems(HC.for_create, INTERVIEW | {field: value})
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "1.0", 1.0, True, -1, [], {}, "None", "\uff11\uff12", "9" * 5000])
+@pytest.mark.parametrize("field", ["clientOpportunityId", "meetingTypeId", "meetingResultId"])
+def test_a_number_is_a_whole_number_or_its_digits(field, value):
+    """Templates render digits; anything else is refused by name."""
+    assert [field] == problems(BP.for_update, {field: value})
+
+
+@pytest.mark.parametrize("value", [0, 7, "7", " 7 ", "007"])
+def test_digits_are_taken_for_numbers(value):
+    """They go out as numbers."""
+    assert {"meetingTypeId": int(value)} == BP.for_update({"meetingTypeId": value})
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, [], {}, b"x"])
+@pytest.mark.parametrize(
+    ("check", "field"), [(HC.for_update, "notes"), (HC.for_update, "meetingType"), (BP.for_update, "title")]
+)
+def test_text_is_text(check, field, value):
+    """A number in place of a text is a mistake."""
+    assert [field] == problems(check, {field: value})
+
+
+@pytest.mark.parametrize(
+    ("check", "field"), [(HC.for_update, "notes"), (BP.for_update, "title"), (HC.for_update, "ownerId")]
+)
+def test_text_that_cannot_be_encoded_is_refused_by_name(check, field):
+    """Half a surrogate pair is no character and has no bytes."""
+    assert [field] == problems(check, {field: "a\ud800"})
+    assert [field] == problems(check, json.dumps({field: "a\ud800"}))
+
+
+def test_a_naive_date_is_local_time_of_the_zone_beside_it():
+    """Only where that zone is given and right; Builder Prime has no such field."""
+    meeting = INTERVIEW | {"meetingDate": "2026-11-21T07:00"}
+    assert HC.for_create(meeting)["meetingDate"] == BASE
+    assert problems(HC.for_update, {"meetingDate": "2026-11-21T07:00"}) == ["meetingDate"]
+    assert {"meetingDate", "timeZone"} == set(problems(HC.for_create, meeting | {"timeZone": "Mars"}))
+    assert "01:30:00-04:00 or" in said(HC.for_create, meeting | {"meetingDate": "2026-11-01T01:30"})
+    assert problems(BP.for_create, {"startDateTime": "2026-11-21T07:00"}) == ["startDateTime"]
+
+
+@pytest.mark.parametrize("value", [1_795_262_400, "1795262400", 20261121, "20261121", 0, -5])
+def test_seconds_and_compact_dates_are_not_taken_for_milliseconds(value):
+    """A meeting in January 1970 is a mistake of unit."""
+    assert "before 1973" in said(BP.for_create, {"startDateTime": value})
+
+
+@pytest.mark.parametrize("end", [BASE, BASE - 1])
+def test_a_visit_ends_after_it_starts(end):
+    """Where both are in one body."""
+    assert problems(BP.for_create, VISIT | {"endDateTime": end}) == ["endDateTime"]
+    assert {"endDateTime": end} == BP.for_update({"endDateTime": end})
+
+
+@pytest.mark.parametrize("given", [{"id": 50}, {"email": "a@b.c"}, {"firstName": "Betty", "lastName": "Brown"}])
+def test_an_employee_is_named_in_one_of_three_ways(given):
+    """By id, by email, or by both names."""
+    assert {"employee": given} == BP.for_update({"employee": given})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"firstName": "Betty"},
+        {"id": ""},
+        {"id": None},
+        {"id": "x"},
+        {"id": 50, "email": ""},
+        {"email": "None"},
+        {"id": 50, "phone": "1"},
+        {1: 2},
+        "50",
+        50,
+        [{"id": 50}],
+    ],
+)
+def test_an_employee_that_names_nobody_is_refused(given):
+    """Half a name, a blank, an unknown part."""
+    assert problems(BP.for_update, {"employee": given}) == ["employee"]
+
+
+def test_reminders_may_be_none_at_all():
+    """An empty list is a list."""
+    assert BP.for_update({"reminders": []}) == {"reminders": []}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"unitsBefore": 30, "unitType": "MINUTES"},
+        [30],
+        [{"unitsBefore": 30}],
+        [{"unitsBefore": 30, "unitType": "MINUTES", "x": 1}],
+        [{"unitsBefore": -1, "unitType": "MINUTES"}],
+        [{"unitsBefore": 30, "unitType": ""}],
+        [{"unitsBefore": 30, "unitType": 5}],
+        "30",
+    ],
+)
+def test_a_reminder_that_is_none_is_refused(given):
+    """Exactly the two parts of the page."""
+    assert problems(BP.for_update, {"reminders": given}) == ["reminders"]
+
+
+def test_extra_fields_go_through_unchecked():
+    """For fields that the vendor has and the page does not list."""
+    assert BP.for_update({"title": "x", "extra_fields": {"colour": None, "n": [1]}}) == {
+        "title": "x",
+        "colour": None,
+        "n": [1],
+    }
+    assert BP.for_update({"extra_fields": {"colour": ""}}) == {"colour": ""}
+
+
+@pytest.mark.parametrize(
+    "extra", ["x", [], 5, {1: 2}, {"a": {1, 2}}, {"a": float("nan")}, {"title": "y"}, {"a": "\ud800"}, {"a": b"x"}]
+)
+def test_extra_fields_are_a_dict_of_plain_json_beside_the_rest(extra):
+    """What cannot be sent, or says a field twice, is refused before anything is sent."""
+    assert problems(BP.for_update, {"title": "x", "extra_fields": extra}) == ["extra_fields"]
+
+
+@pytest.mark.parametrize("given", [{}, {"extra_fields": {}}, {"extra_fields": None}])
+def test_changes_that_change_nothing_are_refused(given):
+    """An empty update is a mistake of the DAG."""
+    assert problems(BP.for_update, given) == ["changes"]
+
+
+def test_json_text_is_understood():
+    """A template that is not rendered as a native object arrives as text."""
+    assert HC.for_create(INTERVIEW) == HC.for_create(json.dumps(INTERVIEW))
+
+
+@pytest.mark.parametrize("given", ["", "None", "{'title': 'x'}", "[1]", '"x"', "5", None, 5, [], [("title", "x")]])
+def test_what_is_no_dict_is_refused(given):
+    """Python's own spelling of a dict is no JSON."""
+    assert problems(BP.for_update, given) == ["changes"]
+
+
+def test_nothing_that_was_given_is_changed():
+    """The DAG author's dict stays what it was."""
+    given = INTERVIEW | {"extra_fields": {"a": 1}}
+    before = json.dumps(given)
+    HC.for_create(given)
+    assert before == json.dumps(given)
+
+
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+
+
+@examples(100)
+@given(TEXT, st.integers(0, 2**53), st.integers(BASE, BASE + 10**10))
+def test_what_is_right_goes_through_as_it_is(text, number, moment):
+    """Any text, any number, any date; the body is JSON."""
+    visit = {"title": text, "meetingTypeId": number, "startDateTime": moment}
+    assert visit == json.loads(json.dumps(BP.for_create(visit)))
+
+
+NO_IDS = ["", " ", None, "None", "null", "a/b", "a?b", "a#b", "..", ".", "a b", "a\tb", "a\x00", "é", "%2e", "a\\b"]
+
+
+@pytest.mark.parametrize("value", [*NO_IDS, "a;b", "1\n2", True, 1.5, [], {}, b"1"])
+def test_an_id_is_one_path_segment(value):
+    """Whatever is empty or would change the path is refused before a byte is sent."""
+    with pytest.raises(MeetingsConfigurationError, match="meeting_id"):
+        check_id(value)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(7, "7"), ("7", "7"), (" 7 ", "7"), ("f4d8-a_b.c~1", "f4d8-a_b.c~1")])
+def test_an_id_may_be_a_number_or_text(value, expected):
+    """White space that a template left around it is taken off."""
+    assert expected == check_id(value)
+
+
+@pytest.mark.parametrize("key", ["a", "x" * 512, "a b", "~!@#", None])
+def test_a_key_is_taken_as_it_is(key):
+    """1 to 512 printable ASCII characters."""
+    assert key == check_key(key)
+
+
+@pytest.mark.parametrize("key", ["", " ", " a", "a ", "x" * 513, "a\nb", "a\r\nX: 1", "é", "a\x7f", 5, b"a", True])
+def test_a_key_that_no_header_carries_is_refused(key):
+    """Too long, broken lines, other alphabets; hashing is the operators' business."""
+    with pytest.raises(MeetingsConfigurationError, match="idempotency_key"):
+        check_key(key)
+
+
+def test_filters_are_the_vendors_own_parameters():
+    """In a stable order, as text; none at all is fine."""
+    kinds = builderprime.FILTERS
+    assert check_filters("X", kinds, {"opportunity-id": "7", "employee-id": 50}) == (
+        ("employee-id", "50"),
+        ("opportunity-id", "7"),
+    )
+    assert check_filters("X", hiringcenter.FILTERS, '{"ownerId": "u"}') == (("ownerId", "u"),)
+    assert () == check_filters("X", kinds, None) == check_filters("X", kinds, {})
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"employee-id": ""}, {"employee-id": None}, {"employee-id": "x"}, {"employeeId": 5}, {"page": 3}, "x", 5, ["a"]],
+)
+def test_a_wrong_filter_is_refused(filters):
+    """A filter that came out empty would list everybody's meetings."""
+    with pytest.raises(MeetingsConfigurationError, match=r"nothing was sent|must be a dict"):
+        check_filters("X", builderprime.FILTERS, filters)
+
+
+@pytest.mark.parametrize("fields", [HC, BP], ids=["hiringcenter", "builderprime"])
+def test_the_tables_speak_of_kinds_that_exist(fields):
+    """And every field has its line in the reference."""
+    assert {field.kind for field in fields.table} <= {*KINDS, "moment"}
+    assert [field.name for field in fields.table] == [row["field"] for row in reference(fields.table)]
+    assert len(fields.table) == len({field.name for field in fields.table})

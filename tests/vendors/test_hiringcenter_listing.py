@@ -1,0 +1,316 @@
+"""HiringCenter's lists: each meeting of the window exactly once, whatever the page leaves open."""
+
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError, MeetingsRateLimitError
+from tests.support.flows import BASE, Line, answer, examples, hiringcenter, retry_limits
+from tests.support.vendors import FakeHiringCenter, Shelf, check, complete_or_error, listed
+
+
+@st.composite
+def dates_and_window(draw, *, most=40):
+    """Dates of meetings, dense or sparse, and a window that may begin or end on one."""
+    unit = draw(st.sampled_from([1, 1, 1_000, 86_400_000]))
+    width = draw(st.sampled_from([3, 12, 60]))
+    places = st.integers(0, width)
+    dates = [BASE + place * unit for place in draw(st.lists(places, max_size=most))]
+    start, end = sorted(draw(st.tuples(st.integers(-1, width + 1), st.integers(-1, width + 1))))
+    nudge = draw(st.sampled_from([0, 0, 1]))
+    window = Window(
+        draw(st.sampled_from([None, BASE + start * unit, BASE + start * unit])),
+        draw(st.sampled_from([None, BASE + end * unit + 1, BASE + end * unit + nudge])),
+    )
+    assume(window.start is None or window.end is None or window.start < window.end)
+    return dates, window
+
+
+WAYS = st.fixed_dictionaries(
+    {
+        "tokens": st.sampled_from(["offset", "keyset"]),
+        "after_inclusive": st.booleans(),
+        "before_inclusive": st.booleans(),
+        "old_envelope": st.booleans(),
+        "ties": st.sampled_from(["id", "descending"]),
+        "eager": st.booleans(),
+    }
+)
+
+
+@examples(150)
+@given(dates_and_window(), WAYS, st.sampled_from([1, 2, 3, 5, 8, 200]), st.sampled_from([2, 200]))
+def test_a_static_list_is_complete_and_each_meeting_is_there_once(case, ways, page_size, cap):
+    """Whatever the page leaves open: half-open window, every meeting of it, each once."""
+    dates, window = case
+    shelf = Shelf(dates)
+    line = Line(FakeHiringCenter(shelf, cap=cap, **ways))
+    got = listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m")
+    assert {key for key, date in shelf.ever.items() if date in window} == got
+
+
+@examples(60)
+@given(dates_and_window(), st.sampled_from([2, 3, 8]), st.integers(0, 999))
+def test_a_server_whose_ties_change_places_is_read_completely_or_refused(case, page_size, seed):
+    """Meetings of one millisecond may come in another order each time; a list is complete or an error."""
+    dates, window = case
+    shelf = Shelf(dates, seed)
+    line = Line(FakeHiringCenter(shelf, ties="unstable"))
+    got = complete_or_error(lambda: listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m"))
+    assert got in (None, {key for key, date in shelf.ever.items() if date in window})
+
+
+@examples(60)
+@given(
+    dates_and_window(),
+    st.sampled_from([2, 3, 8]),
+    st.sampled_from([{"meetingDateAfter"}, {"meetingDateBefore"}, {"meetingDateAfter", "meetingDateBefore"}]),
+    WAYS,
+)
+def test_a_static_server_that_ignores_bounds_is_read_completely(case, page_size, ignores, ways):
+    """What the server does not leave out is left out here."""
+    dates, window = case
+    shelf = Shelf(dates)
+    line = Line(FakeHiringCenter(shelf, ignores=ignores, **ways))
+    got = listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m")
+    assert {key for key, date in shelf.ever.items() if date in window} == got
+
+
+@examples(60)
+@given(dates_and_window(), st.sampled_from([2, 3, 8]), st.sampled_from(["offset"]))
+def test_a_server_that_lists_earliest_first_is_followed_by_its_tokens(case, page_size, tokens):
+    """The documented order is not needed where the first page shows that it is not kept."""
+    dates, window = case
+    shelf = Shelf(set(dates))
+    line = Line(FakeHiringCenter(shelf, order="earliest", tokens=tokens))
+    got = listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m")
+    assert {key for key, date in shelf.ever.items() if date in window} == got
+
+
+def test_a_server_without_any_order_is_followed_by_its_tokens():
+    """A shuffled list is as complete as an ordered one, once it shows."""
+    shelf = Shelf([BASE + place for place in range(50)])
+    line = Line(FakeHiringCenter(shelf, order="shuffled"))
+    got = listed(line.read(hiringcenter(page_size=7).listing(Window(BASE + 5, BASE + 45))), "m")
+    assert {key for key, date in shelf.ever.items() if BASE + 5 <= date < BASE + 45} == got
+
+
+@examples(120)
+@given(
+    dates_and_window(),
+    WAYS,
+    st.sampled_from([1, 2, 3, 5, 8]),
+    st.lists(st.sampled_from(["add", "remove"]), min_size=1, max_size=5),
+    st.integers(0, 9999),
+)
+def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(case, ways, page_size, moves, seed):
+    """What was there all along is listed exactly once, with random traffic before every request."""
+    dates, window = case
+    shelf = Shelf(dates, seed)
+    places = [*dates, BASE - 1, BASE + 1, BASE + 30]
+    for _ in range(5):
+        shelf.add_mortal(shelf.random.choice(places))
+
+    def there(place):
+        return list(shelf.meetings.values()).count(place)
+
+    crowded = any(there(place) >= page_size for place in places)
+
+    def meanwhile():
+        for move in moves:
+            if move == "remove":
+                shelf.remove_one()
+            elif free := [place for place in places if there(place) < page_size - 1]:
+                shelf.add_mortal(shelf.random.choice(free))
+
+    line = Line(FakeHiringCenter(shelf, meanwhile=meanwhile, **ways))
+    got = complete_or_error(lambda: listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m"))
+    if got is None:
+        # Only a millisecond that fills a page and changes all the time may end in an error.
+        assert crowded
+    else:
+        check(shelf, window, got)
+
+
+@examples(150)
+@given(
+    st.integers(3, 20),
+    st.sampled_from([2, 3, 5]),
+    st.lists(st.sampled_from(["add", "remove"]), min_size=1, max_size=3),
+    st.integers(0, 9999),
+    WAYS,
+)
+def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(count, page_size, moves, seed, ways):
+    """Where a page is full of one millisecond only tokens can be followed: complete, or an error that says so."""
+    shelf = Shelf([BASE] * count, seed)
+    for _ in range(4):
+        shelf.add_mortal(BASE + shelf.random.choice([-1, 0, 0, 1]))
+
+    def meanwhile():
+        for move in moves:
+            if move == "remove":
+                shelf.remove_one()
+            elif len(shelf.ever) < 60:  # a list that grows faster than it is read has no end
+                shelf.add_mortal(BASE + shelf.random.choice([-1, 0, 0, 1]))
+
+    line = Line(FakeHiringCenter(shelf, meanwhile=meanwhile, **ways))
+    window = Window(BASE - 5, BASE + 5)
+    got = complete_or_error(lambda: listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m"))
+    if got is not None:
+        check(shelf, window, got)
+
+
+@pytest.mark.parametrize("tokens", ["offset", "keyset"])
+@pytest.mark.parametrize("before_inclusive", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 1_000, 2_001])
+def test_a_list_costs_hardly_more_requests_than_it_has_pages(count, before_inclusive, tokens):
+    """Pages overlap by one millisecond, no more."""
+    shelf = Shelf([BASE + 60_000 * place for place in range(count)])
+    line = Line(FakeHiringCenter(shelf, tokens=tokens, before_inclusive=before_inclusive))
+    assert count == len(listed(line.read(hiringcenter().listing(Window(BASE, None))), "m"))
+    assert len(line.requests) <= math.ceil(count / 199) + 2
+
+
+def test_adjacent_windows_neither_miss_nor_repeat():
+    """A meeting on the common bound belongs to the later window only, with either kind of bounds."""
+    for inclusive in (True, False):
+        shelf = Shelf([BASE, BASE + 10, BASE + 10, BASE + 20])
+        server = FakeHiringCenter(shelf, after_inclusive=inclusive, before_inclusive=inclusive)
+        first = Line(server).read(hiringcenter(page_size=2).listing(Window(BASE, BASE + 10)))
+        second = Line(server).read(hiringcenter(page_size=2).listing(Window(BASE + 10, BASE + 20)))
+        assert [item["meetingDate"] for item in first] == [BASE]
+        assert [item["meetingDate"] for item in second] == [BASE + 10] * 2
+
+
+def test_filters_go_with_every_page():
+    """Filters are the vendor's own parameters and never get lost between pages."""
+    shelf = Shelf([BASE + place for place in range(5)] + [BASE] * 5)
+    line = Line(FakeHiringCenter(shelf))
+    line.read(hiringcenter(page_size=2).listing(Window(BASE, BASE + 9), {"ownerId": " u1 ", "meetingType": "phone"}))
+    assert len(line.requests) > 3
+    assert all({("meetingType", "phone"), ("ownerId", "u1")} <= set(request.params) for request in line.requests)
+
+
+def test_a_window_may_be_open_on_both_sides():
+    """Without bounds no bound is sent at first."""
+    line = Line(FakeHiringCenter(Shelf([1, BASE])))
+    assert len(line.read(hiringcenter().listing(Window()))) == 2
+    assert [request.params for request in line.requests] == [(("limit", "200"),)]
+
+
+def _page(items, token):
+    return answer(200, {"success": True, "items": items, "pagination": {"nextPageToken": token}})
+
+
+def _meeting(number, date):
+    return {"id": f"m{number}", "meetingDate": date}
+
+
+ENDLESS = {
+    "one page and one token": lambda _: _page([_meeting(1, BASE), _meeting(2, BASE - 1)], "again"),
+    "one page, new tokens": lambda number: _page([_meeting(1, BASE), _meeting(2, BASE - 1)], f"t{number}"),
+    "one millisecond, one token": lambda _: _page([_meeting(1, BASE), _meeting(2, BASE)], "again"),
+    "one millisecond, new tokens": lambda number: _page([_meeting(1, BASE), _meeting(2, BASE)], f"t{number}"),
+    "no order, one token": lambda _: _page([_meeting(1, BASE - 1), _meeting(2, BASE)], "again"),
+    "no order, new tokens": lambda number: _page([_meeting(1, BASE - 1), _meeting(2, BASE)], f"t{number}"),
+    "two pages in turn": lambda number: _page([_meeting(number % 2, BASE), _meeting(9, BASE + 1)], f"t{number}"),
+    "empty pages, one token": lambda _: _page([], "again"),
+    "empty pages, new tokens": lambda number: _page([], f"t{number}"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_endless_list_ends_in_an_error(kind):
+    """A server that repeats its tokens or its pages for ever is left, with an error that says where."""
+    sent = []
+
+    def server(request):
+        sent.append(request)
+        assert len(sent) < 500, "the list has no end"
+        return ENDLESS[kind](len(sent))
+
+    with pytest.raises(MeetingsProtocolError) as caught:
+        Line(server).read(hiringcenter(page_size=2).listing(Window(BASE - 100, BASE + 100)))
+    assert (caught.value.status, caught.value.method, caught.value.path) == (200, "GET", "/meetings")
+
+
+@pytest.mark.parametrize("ignores", [(), ("meetingDateBefore",)], ids=["by date", "by token"])
+def test_the_waits_of_all_pages_share_one_patience(ignores):
+    """Each of three pages is refused once, with a wait of 20 s: `max_wait` is what may be slept in all."""
+    shelf, window = Shelf([BASE + number for number in range(6)]), Window(BASE, BASE + 6)
+
+    def read(max_wait):
+        shop, refused = FakeHiringCenter(shelf, ignores=ignores), set()
+
+        def server(request):
+            if request.params in refused or len(refused) == 3:
+                return shop(request)
+            refused.add(request.params)
+            return answer(429, retry_after="20")
+
+        line = Line(server)
+        vendor = hiringcenter(page_size=2, retry_limits=retry_limits(max_wait=max_wait))
+        return line, lambda: line.read(vendor.listing(window))
+
+    line, listing = read(62)
+    assert (len(shelf.ever), 3) == (len(listing()), len(line.pauses))
+    line, listing = read(59)
+    with pytest.raises(MeetingsRateLimitError):
+        listing()
+    assert len(line.pauses) == 2
+
+
+BROKEN = {
+    "not JSON": b"<html>welcome</html>",
+    "truncated": b'{"success": true, "items": [{"id"',
+    "a list": b"[]",
+    "no envelope": b'{"meetings": []}',
+    "no success": b'{"items": []}',
+    "success as text": b'{"success": "true", "items": []}',
+    "no items": b'{"success": true}',
+    "items no list": b'{"success": true, "items": {}}',
+    "items of text": b'{"success": true, "items": ["m1"]}',
+    "no ids": b'{"success": true, "items": [{"meetingDate": 1}, {"meetingDate": 1}]}',
+    "id of nothing": b'{"success": true, "items": [{"id": "", "meetingDate": 1}]}',
+    "NaN": b'{"success": true, "items": [], "n": NaN}',
+    "deep": b"[" * 100_000,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_page_is_an_error_with_status_method_and_path(kind):
+    """Nothing that is not the documented envelope passes for a list."""
+    line = Line(lambda _: answer(200, BROKEN[kind]))
+    with pytest.raises(MeetingsProtocolError) as caught:
+        line.read(hiringcenter().listing(Window()))
+    assert (caught.value.status, caught.value.method, caught.value.path) == (200, "GET", "/meetings")
+    assert "welcome" not in str(caught.value)
+
+
+@pytest.mark.parametrize("date", [None, "soon", "", {}, 1.5, "2026-11-21T10:00:00"])
+def test_a_meeting_without_a_readable_date_is_an_error(date):
+    """It cannot be told whether it is in the window, and a list is complete or an error."""
+    line = Line(lambda _: _page([{"id": "m1", "meetingDate": date}], None))
+    with pytest.raises(MeetingsProtocolError, match="id m1") as caught:
+        line.read(hiringcenter().listing(Window()))
+    assert (caught.value.status, caught.value.method, caught.value.path) == (200, "GET", "/meetings")
+
+
+@pytest.mark.parametrize("date", ["2026-11-21T12:00:00Z", "2026-11-21T13:00:00.000+01:00", str(BASE), BASE])
+def test_dates_in_answers_may_be_written_in_any_documented_form(date):
+    """ISO 8601 or milliseconds: the window is applied to the moment, the meeting is handed on as it came."""
+    meeting = {"id": "m1", "meetingDate": date, "extra": [1]}
+    line = Line(lambda _: _page([meeting], None))
+    assert [meeting] == line.read(hiringcenter().listing(Window(BASE, BASE + 1)))
+    assert line.read(hiringcenter().listing(Window(BASE + 1, BASE + 2))) == []
+
+
+def test_an_error_on_a_later_page_is_no_short_list():
+    """What was listed before an error never passes for the whole."""
+    replies = iter([_page([_meeting(1, BASE), _meeting(2, BASE - 1)], "t"), answer(403, {"error": "Forbidden"})])
+    with pytest.raises(MeetingsError):
+        Line(lambda _: next(replies)).read(hiringcenter(page_size=2).listing(Window()))

@@ -1,0 +1,313 @@
+"""HiringCenter's writes: one key for all repeats of a call, conflicts told apart, deletes that say what they did."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_meetings.exceptions import (
+    MeetingConflictError,
+    MeetingNotFoundError,
+    MeetingsAuthError,
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsPermissionError,
+    MeetingsProtocolError,
+    MeetingsServerError,
+    MeetingValidationError,
+)
+from tests.support.flows import BASE, Line, answer, examples, hiringcenter, lost, retry_limits, script
+
+BODY = {"prospectId": "p", "meetingDate": BASE, "timeZone": "UTC", "meetingType": "phone", "ownerId": "u"}
+MADE = answer(201, {"success": True, "item": {"id": "m1"} | BODY})
+IN_FLIGHT = answer(409, {"error": "Conflict", "message": "A request with this key is still being processed."})
+MISMATCH = answer(409, {"error": "Conflict", "message": "Key was used with a different payload."})
+GONE = answer(404, {"error": "Not found", "message": "Meeting not found."})
+
+
+class Account:
+    """An account in memory with idempotency keys, whose answers can be spoilt.
+
+    Args:
+        spoil: What happens to each create in turn: (whether it takes effect, the answer or None for the right one).
+    """
+
+    def __init__(self, *spoil):
+        self.spoil = list(spoil)
+        self.kept = {}
+
+    def __call__(self, request):
+        """Answer a create."""
+        happens, reply = self.spoil.pop(0) if self.spoil else (True, None)
+        if happens:
+            number, body = self.kept.setdefault(request.idempotency_key, (f"m{len(self.kept) + 1}", request.body))
+            if body != request.body:
+                return MISMATCH
+            if reply is None:
+                return answer(201, {"success": True, "item": {"id": number}})
+        return reply
+
+
+UNKNOWN = [lost(1.0), lost(30.0), answer(408), answer(500), answer(503, b"<html>"), answer(504)]
+
+
+@pytest.mark.parametrize("reply", [*UNKNOWN, answer(429), lost(maybe_sent=False)])
+@pytest.mark.parametrize("key", [None, "mine"])
+def test_repeats_of_a_create_share_their_bytes_and_their_key(reply, key):
+    """So that the vendor makes one meeting."""
+    line = Line(script(reply, reply, MADE))
+    assert line.drive(hiringcenter().create(BODY, idempotency_key=key))["id"] == "m1"
+    assert len({(request.body, request.idempotency_key) for request in line.requests}) == 1
+    assert line.requests[0].idempotency_key == (key or line.requests[0].idempotency_key)
+    assert line.requests[0].idempotency_key
+    assert line.sent == ["POST /meetings"] * 3
+
+
+def test_two_equal_calls_are_two_meetings():
+    """Without a key each call makes a fresh one."""
+    line = Line(lambda _: MADE)
+    for _ in range(2):
+        line.drive(hiringcenter().create(BODY))
+    assert len({request.idempotency_key for request in line.requests}) == 2
+
+
+@examples(100)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, len(UNKNOWN) - 1)), max_size=4))
+def test_whatever_happens_one_call_makes_one_meeting(fate):
+    """Any sequence of unknown outcomes, with effect or without."""
+    account = Account(*[(happens, UNKNOWN[kind]) for happens, kind in fate])
+    meeting = Line(account).drive(hiringcenter(retry_limits=retry_limits(max_wait=600)).create(BODY))
+    assert meeting == {"id": "m1"}
+    assert len(account.kept) == 1
+
+
+@pytest.mark.parametrize("key", [None, "mine"])
+def test_a_create_still_in_flight_is_waited_out(key):
+    """The lost send is still being processed: the same key, later."""
+    line = Line(script(lost(1.0), IN_FLIGHT, IN_FLIGHT, MADE))
+    assert line.drive(hiringcenter().create(BODY, idempotency_key=key))["id"] == "m1"
+    assert len({request.idempotency_key for request in line.requests}) == 1
+
+
+def test_somebody_elses_create_under_the_same_key_is_waited_out():
+    """A key of the author's may be in flight elsewhere at the first send."""
+    line = Line(script(IN_FLIGHT, MADE))
+    assert line.drive(hiringcenter().create(BODY, idempotency_key="mine"))["id"] == "m1"
+
+
+def test_a_fresh_key_cannot_be_in_flight_at_the_first_send():
+    """A 409 is then about something else and is told at once."""
+    line = Line(script(IN_FLIGHT))
+    with pytest.raises(MeetingConflictError):
+        line.drive(hiringcenter().create(BODY))
+
+
+def test_a_key_with_another_payload_fails_at_once():
+    """Waiting does not help, and no new key is invented."""
+    line = Line(script(MISMATCH))
+    with pytest.raises(MeetingConflictError, match="different payload") as caught:
+        line.drive(hiringcenter().create(BODY, idempotency_key="mine"))
+    assert caught.value.status == 409
+    assert not caught.value.maybe_sent
+
+
+def test_a_conflict_that_lasts_is_bounded():
+    """By the attempts, like everything."""
+    line = Line(script(*[IN_FLIGHT] * 5))
+    with pytest.raises(MeetingsError) as caught:
+        line.drive(hiringcenter().create(BODY, idempotency_key="mine"))
+    assert caught.value.status == 409
+    assert len(line.requests) == 5
+
+
+@pytest.mark.parametrize("reply", [answer(401, {"error": "x"}), answer(403, {"error": "x"}), answer(404, b"<html>")])
+def test_a_refusal_after_an_unknown_send_leaves_it_unknown(reply):
+    """A key revoked in between does not undo what the first send may have done."""
+    with pytest.raises(MeetingsError) as caught:
+        Line(script(lost(1.0), reply)).drive(hiringcenter().create(BODY))
+    assert caught.value.maybe_sent
+    with pytest.raises(MeetingsError) as caught:
+        Line(script(reply)).drive(hiringcenter().create(BODY))
+    assert not caught.value.maybe_sent
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refused_payload_settles_an_earlier_send_too(status):
+    """The vendor would have refused it the first time."""
+    with pytest.raises(MeetingValidationError) as caught:
+        Line(script(lost(1.0), answer(status, {"error": "x"}))).drive(hiringcenter().create(BODY))
+    assert not caught.value.maybe_sent
+
+
+BROKEN = [b"<html>", b"", b"[]", b"{}", b'{"success": true}', b'{"success": true, "item": {}}']
+
+
+@pytest.mark.parametrize("body", [*BROKEN, b'{"success": true, "item": []}', b'{"success": true, "item": {"id": ""}}'])
+def test_a_success_that_cannot_be_read_may_have_been_one(body):
+    """A typed error with status, method and path; what happened is not known."""
+    with pytest.raises(MeetingsProtocolError) as caught:
+        Line(script(answer(201, body))).drive(hiringcenter().create(BODY))
+    error = caught.value
+    assert (error.status, error.method, error.path, error.maybe_sent) == (201, "POST", "/meetings", True)
+
+
+def test_the_older_envelope_is_understood():
+    """The fields of the item beside success."""
+    old = answer(201, {"success": True, "message": "ok", "id": "m1", "notes": None})
+    assert Line(script(old)).drive(hiringcenter().create(BODY)) == {"id": "m1", "notes": None}
+    assert Line(script(old)).drive(hiringcenter().get("m1")) == {"id": "m1", "notes": None}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_an_update_uses_the_verb_of_the_connection(method):
+    """And a fresh key for each call, shared by its repeats."""
+    item = answer(200, {"success": True, "item": {"id": "m1"}})
+    line = Line(script(lost(1.0), item, item))
+    vendor = hiringcenter(update_method=method)
+    for _ in range(2):
+        assert line.drive(vendor.update("m1", {"notes": None})) == {"id": "m1"}
+    assert line.sent == [f"{method} /meetings/m1"] * 3
+    assert json.loads(line.requests[0].body) == {"notes": None}
+    keys = [request.idempotency_key for request in line.requests]
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("call", ["get", "update"])
+def test_an_answer_about_another_meeting_is_an_error(call):
+    """With where it happened."""
+    arguments = ("m1", {"notes": "x"}) if call == "update" else ("m1",)
+    with pytest.raises(MeetingsProtocolError, match="m2") as caught:
+        Line(script(MADE_OTHER)).drive(getattr(hiringcenter(), call)(*arguments))
+    assert caught.value.path == "/meetings/m1"
+
+
+MADE_OTHER = answer(200, {"success": True, "item": {"id": "m2"}})
+
+
+@pytest.mark.parametrize("meeting_id", ["", " ", None, "None", "a/b", "..", "a?b", "\x00"])
+@pytest.mark.parametrize("call", ["get", "update", "delete"])
+def test_a_wrong_id_is_refused_before_anything_is_sent(call, meeting_id):
+    """It would become another path."""
+    line = Line(script())
+    arguments = (meeting_id, {"notes": "x"}) if call == "update" else (meeting_id,)
+    with pytest.raises(MeetingsConfigurationError, match="meeting_id"):
+        line.drive(getattr(hiringcenter(), call)(*arguments))
+    assert not line.requests
+
+
+@pytest.mark.parametrize("key", ["", "x" * 513, "a\nb", "é"])
+@pytest.mark.parametrize("call", ["create", "update", "delete"])
+def test_a_wrong_key_is_refused_before_anything_is_sent(call, key):
+    """A hook takes a key as it is, or not at all."""
+    arguments = {"create": (BODY,), "update": ("m1", BODY), "delete": ("m1",)}[call]
+    line = Line(script())
+    with pytest.raises(MeetingsConfigurationError, match="idempotency_key"):
+        line.drive(getattr(hiringcenter(), call)(*arguments, idempotency_key=key))
+    assert not line.requests
+
+
+def test_a_delete_that_is_answered_without_a_body_has_happened():
+    """204 is HTTP's own word for it; an empty answer to anything else, or with 200, breaks the contract."""
+    assert Line(script(answer(204))).drive(hiringcenter().delete("m1")) is True
+    for call, reply in ((hiringcenter().delete("m1"), answer(200)), (hiringcenter().get("m1"), answer(204))):
+        with pytest.raises(MeetingsProtocolError) as caught:
+            Line(script(reply)).drive(call)
+        assert (caught.value.status, caught.value.path) == (reply.status, "/meetings/m1")
+
+
+def test_a_delete_is_true_once():
+    """With a key of its own."""
+    line = Line(script(answer(200, {"success": True, "message": "deleted"})))
+    assert line.drive(hiringcenter().delete("m1")) is True
+    assert line.sent == ["DELETE /meetings/m1"]
+    assert line.requests[0].idempotency_key
+
+
+def test_a_meeting_that_is_gone_was_deleted_before():
+    """False, or an error where it had to be there."""
+    assert Line(script(GONE)).drive(hiringcenter().delete("m1")) is False
+    with pytest.raises(MeetingNotFoundError):
+        Line(script(GONE)).drive(hiringcenter().delete("m1", missing_ok=False))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"message": "Not Found"}', b'{"success": false}'])
+@pytest.mark.parametrize("missing_ok", [True, False])
+def test_a_404_of_somebody_else_is_no_deleted_meeting(body, missing_ok):
+    """A wrong path must not report a meeting as cancelled."""
+    with pytest.raises(MeetingsProtocolError, match="check the host"):
+        Line(script(answer(404, body))).drive(hiringcenter().delete("m1", missing_ok=missing_ok))
+
+
+@pytest.mark.parametrize("reply", UNKNOWN)
+@pytest.mark.parametrize("missing_ok", [True, False])
+def test_a_delete_that_was_not_answered_explains_the_404_after_it(reply, missing_ok):
+    """It was this call's own."""
+    line = Line(script(reply, GONE))
+    assert line.drive(hiringcenter().delete("m1", missing_ok=missing_ok)) is True
+    assert len({request.idempotency_key for request in line.requests}) == 1
+
+
+@pytest.mark.parametrize("reply", [lost(maybe_sent=False), answer(429)])
+def test_a_delete_that_did_not_arrive_explains_nothing(reply):
+    """The meeting was gone before."""
+    assert Line(script(reply, GONE)).drive(hiringcenter().delete("m1")) is False
+
+
+def test_a_server_error_that_lasts_may_have_written():
+    """The error says that it is not known."""
+    with pytest.raises(MeetingsServerError) as caught:
+        Line(lambda _: answer(503)).drive(hiringcenter().create(BODY))
+    assert caught.value.maybe_sent
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"accountId": "a1", "permissions": ["meetings.read", "x"]}, "account a1, permissions: meetings.read, x"),
+        ({"item": {"accountId": "a1", "permissions": {"r": True, "w": False}, "active": True}}, "permissions: r"),
+        ({"data": {"accountId": "a1", "permissions": "all", "status": "active"}}, "permissions: all"),
+        ({"key": {"accountId": "a1"}}, "permissions: none"),
+        (
+            {"accountId": "a1", "permissions": {"meetings": {"read": True, "write": False}}},
+            "permissions: meetings:read",
+        ),
+        ({"accountId": "a1", "permissions": {"meetings": ["read"], "tasks": []}}, "permissions: meetings:read"),
+    ],
+)
+def test_the_check_reports_account_and_permissions(content, told):
+    """Wherever in the envelope they stand."""
+    line = Line(script(answer(200, {"success": True} | content)))
+    assert told in line.drive(hiringcenter().check())
+    assert line.sent == ["GET /auth"]
+
+
+def test_the_check_takes_the_facts_without_an_envelope():
+    """The overview says what is in the answer, and not that it has `success` in it as meetings have."""
+    line = Line(script(answer(200, {"accountId": "a1", "permissions": ["meetings.read"], "active": True})))
+    assert line.drive(hiringcenter().check()) == "HiringCenter account a1, permissions: meetings.read"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"active": False}, {"isActive": False}, {"status": "revoked"}, {"status": "Inactive"}, {"active": "false"}],
+)
+def test_a_key_that_is_not_active_is_told(state):
+    """Although the vendor knows it."""
+    line = Line(script(answer(200, {"success": True, "accountId": "a1"} | state)))
+    with pytest.raises(MeetingsAuthError, match="not active"):
+        line.drive(hiringcenter().check())
+
+
+def test_a_check_that_is_refused_or_broken_fails():
+    """401, 403, and an answer without an account."""
+    for reply, kind in (
+        (answer(401, {"error": "x"}), MeetingsAuthError),
+        (answer(403, {"error": "x"}), MeetingsPermissionError),
+        (answer(200, {"success": True}), MeetingsProtocolError),
+        (answer(200, {"success": False, "accountId": "a1"}), MeetingsProtocolError),
+        (answer(200, {}), MeetingsProtocolError),
+        (answer(200, b"<html>"), MeetingsProtocolError),
+    ):
+        with pytest.raises(kind):
+            Line(script(reply)).drive(hiringcenter().check())

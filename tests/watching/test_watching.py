@@ -1,0 +1,616 @@
+"""The watch in virtual time: what it asks, what it tells, and that no kill makes it lose anything."""
+
+import asyncio
+import logging
+import random
+
+import pytest
+
+from airflow_provider_meetings.watching import snapshot_store as snapshots
+from airflow_provider_meetings.watching import watcher as watching
+from tests.support.polling import problem
+from tests.support.watching import HOUR, INTERVAL, NOON, Calendar, Store, Triggerer, brief, once, run
+
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
+def test_every_kind(kind):
+    """Booked, edited, moved out, moved in, deleted: each is told once, at the next look, with what has changed."""
+
+    async def main():
+        calendar, store = Calendar(kind), Store()
+        old, far, gone = calendar.book(), calendar.book(NOON + 2000 * HOUR), calendar.book(NOON + 9 * HOUR)
+        triggerer = Triggerer(calendar, [store])
+        async with triggerer.running():
+            await asyncio.sleep(12)
+            assert triggerer.database == []
+            new = calendar.book(NOON + 5 * HOUR)
+            await asyncio.sleep(2 * INTERVAL)
+            calendar.edit(old, location="Zoom")
+            await asyncio.sleep(2 * INTERVAL)
+            calendar.edit(new, **{calendar.date_field: NOON + 3000 * HOUR})
+            await asyncio.sleep(2 * INTERVAL)
+            calendar.edit(far, **{calendar.date_field: NOON + 7 * HOUR})
+            await asyncio.sleep(2 * INTERVAL)
+            calendar.delete(gone)
+            await asyncio.sleep(2 * INTERVAL)
+        return triggerer.database, calendar, (old, far, gone, new)
+
+    events, calendar, (old, far, gone, new) = run(main())
+
+    assert [
+        ("created", None, new),
+        ("changed", None, old),
+        ("moved_out", "edit", new),
+        ("moved_in", "edit", far),
+        ("gone", None, gone),
+    ] == brief(events)
+    created, changed, moved_out, moved_in, deleted = once(events)
+    assert calendar.date_field in created["after"]
+    assert ({"location": None}, {"location": "Zoom"}) == (changed["before"], changed["after"])
+    assert {calendar.date_field: NOON + 3000 * HOUR} == moved_out["after"]
+    assert NOON + 7 * HOUR == moved_in["after"][calendar.date_field]
+    assert deleted["after"] is None
+    assert NOON + 9 * HOUR == deleted["before"][calendar.date_field]
+    assert [str(new), str(gone)] == calendar.reads
+
+
+def test_sliding_window():
+    """As time goes by meetings come into the window and fall behind it; both are told once, and nobody is asked for."""
+
+    async def main():
+        calendar = Calendar()
+        calendar.book(NOON + 30_000)
+        calendar.book(NOON + HOUR + 30_000)
+        triggerer = Triggerer(calendar, [Store()], watched={"past": 0.0, "ahead": 3600.0})
+        async with triggerer.running():
+            await asyncio.sleep(120)
+        return triggerer.database, calendar.reads
+
+    events, reads = run(main())
+
+    assert {("moved_out", "time", "m1"), ("moved_in", "time", "m2")} == set(brief(events))
+    assert reads == []
+    assert all(event["after"] == {} for event in events if event["kind"] == "moved_out")
+
+
+def test_deleted_at_the_edge():
+    """A meeting that is deleted just before it would have fallen behind the window is told to be gone."""
+
+    async def main():
+        calendar = Calendar()
+        meeting = calendar.book(NOON + 35_000)
+        triggerer = Triggerer(calendar, [Store()], watched={"past": 0.0, "ahead": 3600.0})
+        async with triggerer.running():
+            await asyncio.sleep(34)
+            calendar.delete(meeting)
+            await asyncio.sleep(20)
+        return triggerer.database
+
+    assert [("gone", None, "m1")] == brief(run(main()))
+
+
+@pytest.mark.parametrize(("initial", "expected"), [(False, set()), (True, {"m1", "m2", "m3"})])
+def test_first_look(initial, expected):
+    """What is there at the first look is told where that is wanted, and only then."""
+
+    async def main():
+        calendar = Calendar()
+        for number in range(3):
+            calendar.book(NOON + number * HOUR)
+        triggerer = Triggerer(calendar, [Store()], tell_first=initial)
+        async with triggerer.running():
+            await asyncio.sleep(60)
+        return triggerer.database
+
+    events = run(main())
+
+    assert expected == {event["id"] for event in events}
+    assert {("moved_in", "initial")} >= {(event["kind"], event["reason"]) for event in events}
+
+
+def test_siblings_share_the_requests():
+    """Ten watches of one connection ask as much as one, also for a meeting that is missing."""
+
+    async def main(count):
+        calendar = Calendar(latency=0.5)
+        meeting = calendar.book()
+        triggerers = [Triggerer(calendar, [Store()]) for _ in range(count)]
+        async with triggerers[0].poller() as poller:  # one for all, as in a triggerer
+            tasks = [asyncio.create_task(one.run(poller)) for one in triggerers]
+            await asyncio.sleep(25)
+            calendar.delete(meeting)
+            await asyncio.sleep(35)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert all([("gone", None, "m1")] == brief(one.database) for one in triggerers)
+        return calendar.lists, len(calendar.reads)
+
+    assert run(main(1)) == run(main(10))
+
+
+def test_a_failed_list_is_no_empty_list():
+    """While the vendor is down nothing is told to be gone; afterwards it is asked again."""
+
+    async def main():
+        calendar = Calendar()
+        calendar.book()
+        triggerer = Triggerer(calendar, [Store()])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.broken = lambda _: problem(503)
+            await asyncio.sleep(300)
+            calendar.broken = lambda _: None
+            new = calendar.book()
+            await asyncio.sleep(200)
+        return triggerer.database, new
+
+    events, new = run(main())
+
+    assert [("created", None, new)] == brief(events)
+
+
+def test_a_missing_meeting_that_cannot_be_read_waits():
+    """Where it cannot be told what became of a meeting, nothing is told until it can."""
+
+    async def main():
+        calendar = Calendar()
+        meeting = calendar.book()
+        triggerer = Triggerer(calendar, [Store()])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.broken = lambda request: problem(503) if request.path.endswith(f"/{meeting}") else None
+            calendar.delete(meeting)
+            await asyncio.sleep(60)
+            before = list(triggerer.database)
+            calendar.broken = lambda _: None
+            await asyncio.sleep(60)
+        return before, triggerer.database
+
+    before, after = run(main())
+
+    assert before == []
+    assert [("gone", None, "m1")] == brief(after)
+
+
+def test_a_list_that_missed_a_meeting():
+    """A meeting that one list does not have and that is there nevertheless is not told of."""
+
+    async def main():
+        calendar = Calendar()
+        meeting = calendar.book()
+        triggerer = Triggerer(calendar, [Store()])
+        answer = calendar.answer
+
+        def forgetful(request):
+            reply = answer(request)
+            return reply | {"items": []} if "items" in reply else reply
+
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.answer = forgetful
+            await asyncio.sleep(INTERVAL)
+            calendar.answer = answer
+            await asyncio.sleep(60)
+        return triggerer.database, calendar.reads, meeting
+
+    events, reads, meeting = run(main())
+
+    assert events == []
+    assert [meeting] == reads
+
+
+@pytest.mark.parametrize(
+    ("watched", "changes"),
+    [
+        ({"filters": {"ownerId": "o0"}}, {"ownerId": "o1"}),
+        ({"match": {"location": ["Zoom", "Teams"]}}, {"location": "the office"}),
+    ],
+)
+def test_out_of_the_filters(watched, changes):
+    """A meeting that the filters do not find any more has left, and one that they newly find has come."""
+
+    async def main():
+        calendar = Calendar()
+        meeting = calendar.book(location="Zoom")
+        bounds = {"window_start": NOON, "window_end": NOON + DAY}
+        triggerer = Triggerer(calendar, [Store()], watched=bounds | watched)
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            before = {name: calendar.meetings[0][name] for name in changes}
+            calendar.edit(meeting, **changes)
+            await asyncio.sleep(30)
+            calendar.edit(meeting, **before)
+            await asyncio.sleep(30)
+        return triggerer.database
+
+    events = run(main())
+
+    assert [("moved_out", "edit", "m1"), ("moved_in", "edit", "m1")] == brief(events)
+    assert changes == events[0]["after"]
+
+
+def test_out_of_a_filter_that_cannot_be_checked():
+    """Where a meeting does not show what the vendor filters by, the lists decide, after some of them."""
+
+    async def main():
+        calendar = Calendar("builderprime")
+        meeting = calendar.book(employee=50)
+        watched = {"window_start": NOON, "window_end": NOON + DAY, "filters": {"employee-id": 50}}
+        triggerer = Triggerer(calendar, [Store()], watched=watched)
+        answer = calendar.answer
+
+        def by_employee(request):
+            reply = answer(request)
+            if isinstance(reply["data"], list):
+                return reply | {"data": [one for one in reply["data"] if one["employee"] == 50]}
+            return reply
+
+        calendar.answer = by_employee
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.edit(meeting, employee=51)
+            await asyncio.sleep(80)
+        return triggerer.database, len(calendar.reads)
+
+    events, reads = run(main())
+
+    assert [("moved_out", "edit", 1)] == brief(events)
+    assert reads == 3
+
+
+def test_a_wrong_key_is_waited_out(caplog):
+    """A key that is refused is an error in the log every few minutes, no hot loop, and no end."""
+
+    async def main():
+        calendar = Calendar()
+        triggerer = Triggerer(calendar, [Store()])
+        async with triggerer.running() as task:
+            await asyncio.sleep(25)
+            asked = calendar.count
+            calendar.key = "another"
+            await asyncio.sleep(3600)
+            wrong = calendar.count - asked
+            assert not task.done()
+            calendar.conn_key = "another"
+            new = calendar.book()
+            await asyncio.sleep(600)
+        return triggerer.database, wrong, new
+
+    with caplog.at_level(logging.WARNING):
+        events, wrong, new = run(main())
+
+    assert wrong < 60
+    assert [("created", None, new)] == brief(events)
+    assert any("cannot be watched" in record.message for record in caplog.records if record.levelname == "ERROR")
+
+
+def test_only_some_kinds():
+    """Kinds that are not wanted are not told, and are known nevertheless."""
+
+    async def main():
+        calendar = Calendar()
+        meeting = calendar.book()
+        triggerer = Triggerer(calendar, [Store()], kinds=["gone"])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.edit(meeting, location="Zoom")
+            await asyncio.sleep(20)
+            calendar.delete(meeting)
+            await asyncio.sleep(20)
+        return triggerer.database
+
+    (event,) = run(main())
+
+    assert event["kind"] == "gone"
+    assert event["before"]["location"] == "Zoom"
+
+
+def test_a_burst_is_nudged():
+    """After several events at once the last is fired again, lest a run leaves some lying; a single one is not."""
+
+    async def main():
+        calendar = Calendar()
+        triggerer = Triggerer(calendar, [Store()])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.book()
+            await asyncio.sleep(60)
+            alone = len(triggerer.database)
+            for _ in range(3):
+                calendar.book()
+            await asyncio.sleep(60)
+        return alone, triggerer.database
+
+    alone, events = run(main())
+
+    assert alone == 1
+    assert ["m1", "m2", "m3", "m4", "m4"] == [event["id"] for event in events]
+    assert events[-1] == events[-2] | {"repeat": True}
+    assert not any("repeat" in event for event in events[:-1])
+
+
+def test_an_event_soon_after_a_nudge_is_nudged():
+    """What a busy scheduler may not have made a run of yet can leave the next event lying, be it itself a repeat."""
+
+    async def main():
+        calendar = Calendar()
+        triggerer = Triggerer(calendar, [Store()])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            for _ in range(2):
+                calendar.book()
+            await asyncio.sleep(watching.NUDGE + 12)
+            calendar.book()
+            await asyncio.sleep(60)
+        return triggerer.database
+
+    assert ["m1", "m2", "m2", "m3", "m3"] == [event["id"] for event in run(main())]
+
+
+@pytest.mark.parametrize("stores", [[], [Store()]], ids=["in memory", "in a store"])
+def test_what_changes_between_two_triggerers(caplog, stores):
+    """Without a store it is lost, and nothing old is told; with one it is told. The log says from when on."""
+
+    async def main():
+        calendar, database = Calendar(), []
+        old = calendar.book()
+        async with Triggerer(calendar, stores, database).running():
+            await asyncio.sleep(60)
+        calendar.edit(old, location="Zoom")
+        calendar.book()
+        async with Triggerer(calendar, stores, database).running():
+            await asyncio.sleep(60)
+            calendar.edit(old, location="Teams")
+            await asyncio.sleep(60)
+        return database
+
+    with caplog.at_level(logging.INFO):
+        told = brief(run(main()))
+    said = [record.message for record in caplog.records if "Watching the meetings of connection 'c'" in record.message]
+
+    assert [("changed", None, "m1")] == told[2 if stores else 0 :]
+    assert [("changed", None, "m1"), ("created", None, "m2")][: 2 * len(stores)] == told[:-1]
+    assert len(said) == 2
+    assert "what changes after 2026-02-02T" in said[0]
+    assert ("what has changed since" if stores else "what changes after") in said[1]
+
+
+def test_many_meetings_fit_the_store():
+    """Thousands of meetings are kept in values that the store's limit allows, and are known after a restart."""
+
+    async def main():
+        calendar, store = Calendar(), Store()
+        dice = random.Random(7)  # noqa: S311 - texts that cannot be packed well
+        for number in range(1500):
+            calendar.book(NOON + number * 60_000, notes=f"{dice.getrandbits(600):x}")
+        first = Triggerer(calendar, [store])
+        async with first.running():
+            await asyncio.sleep(60)
+        calendar.edit("m1234", notes="other")
+        writes = store.writes
+        second = Triggerer(calendar, [store])
+        async with second.running():
+            await asyncio.sleep(60)
+        return first.database + second.database, store, store.writes - writes
+
+    events, store, writes = run(main())
+
+    assert [("changed", None, "m1234")] == brief(events)
+    assert store.largest < 65_535
+    assert store.head["shards"] > 1
+    assert writes == 3  # what is going to be told, the leaf of the meeting, and that it was told
+
+
+def test_a_store_that_cannot_be_reached(caplog):
+    """A store that fails is waited for: nothing is told twice or lost, and nothing is taken for a first look."""
+
+    async def main():
+        calendar, store = Calendar(), Store()
+        triggerer = Triggerer(calendar, [store])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            values, store.values = store.values, {}
+
+            async def fails(*_):
+                raise RuntimeError("not now")
+
+            store.aset = fails
+            new = calendar.book()
+            await asyncio.sleep(60)
+            store.values = values
+            del store.aset
+            await asyncio.sleep(700)
+        return triggerer.database, new
+
+    events, new = run(main())
+
+    assert [("created", None, new)] == brief(events)
+    assert any("not now" in record.message for record in caplog.records)
+
+
+async def _story(calendar):
+    """A history in which everything happens to some meetings, back and forth, and mostly while nobody looks."""
+    a, b, c = (calendar.book(NOON + number * HOUR) for number in (1, 2, 3))
+    yield
+    calendar.edit(a, location="Zoom")
+    calendar.delete(b)
+    yield
+    calendar.edit(a, location="Teams")
+    d = calendar.book(NOON + 4 * HOUR)
+    calendar.edit(c, meetingDate=NOON + 5000 * HOUR)
+    yield
+    calendar.edit(a, location="Zoom")
+    calendar.edit(c, meetingDate=NOON + 5 * HOUR)
+    yield
+    calendar.edit(a, location="Teams")
+    calendar.delete(d)
+    yield
+
+
+async def _play(kill, *, assets=1):
+    """Play the story; in each part a triggerer is killed as told, twice, and a third one ends it in peace."""
+    calendar, database, stores = Calendar(), [], [Store() for _ in range(assets)]
+    killed = 0
+
+    async def live(kill):
+        nonlocal killed
+        store = stores[-1]
+        store.kill_before = kill.get("before") and store.writes + kill["before"]
+        store.kill_after = kill.get("after") and store.writes + kill["after"]
+        kill_at = len(database) + kill["taken"] if "taken" in kill else None
+        async with Triggerer(calendar, stores, database, kill_at=kill_at).running() as task:
+            await asyncio.sleep(45)
+            killed += task.done()
+
+    parts = _story(calendar)
+    async for _ in parts:
+        for how in (kill, kill, {}):
+            await live(how)
+    return database, killed, stores
+
+
+TOLD = [
+    ("changed", None, "m1", {"location": None}, "Zoom"),
+    ("gone", None, "m2"),
+    ("changed", None, "m1", {"location": "Zoom"}, "Teams"),
+    ("created", None, "m4"),
+    ("moved_out", "edit", "m3"),
+    ("changed", None, "m1", {"location": "Teams"}, "Zoom"),
+    ("moved_in", "edit", "m3"),
+    ("changed", None, "m1", {"location": "Zoom"}, "Teams"),
+    ("gone", None, "m4"),
+]
+
+
+@pytest.mark.parametrize("assets", [1, 2])
+@pytest.mark.parametrize(
+    "kill",
+    [{how: number} for how in ("before", "after") for number in range(1, 8)] + [{"taken": n} for n in range(3)],
+    ids=str,
+)
+def test_no_kill_loses_anything(kill, assets):
+    """Killed before or after any write, or with any part of a step taken, the story is told whole, in its order."""
+    database, killed, stores = run(_play(kill, assets=assets))
+    told = [
+        (event["kind"], event["reason"], event["id"])
+        + ((event["before"], event["after"]["location"]) if event["kind"] == "changed" else ())
+        for event in once(database)
+    ]
+
+    assert TOLD == told
+    assert killed > 0
+    assert all(store.values == stores[0].values for store in stores)
+
+
+def test_two_triggerers_at_once():
+    """Two triggerers that both think they have the trigger lose nothing, and what both tell has one id."""
+
+    async def main():
+        calendar, store, database = Calendar(), Store(), []
+        one, other = (Triggerer(calendar, [store], database) for _ in range(2))
+        async with one.running():
+            await asyncio.sleep(27)
+            async with other.running():
+                await asyncio.sleep(25)
+                meeting = calendar.book()
+                await asyncio.sleep(50)
+                calendar.edit(meeting, location="Zoom")
+                await asyncio.sleep(50)
+        return database
+
+    events = run(main())
+
+    assert {("created", None, "m1"), ("changed", None, "m1")} == set(brief(events))
+    assert len({event["event_id"] for event in events}) == 2
+
+
+def test_a_cleared_store_begins_anew():
+    """Who clears the state in Airflow begins anew: nothing old is told, and the next change is."""
+
+    async def main():
+        calendar, store = Calendar(), Store()
+        meeting = calendar.book()
+        triggerer = Triggerer(calendar, [store])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            store.values.clear()
+            calendar.edit(meeting, location="Zoom")
+            await asyncio.sleep(30)
+            before = list(triggerer.database)
+            calendar.edit(meeting, location="Teams")
+            await asyncio.sleep(30)
+        return before, triggerer.database
+
+    before, events = run(main())
+
+    assert before == []
+    assert [{"location": "Teams"}] == [event["after"] for event in events]
+
+
+def test_without_a_store():
+    """Before Airflow 3.3 what is known is in memory: changes are told, and a restart begins anew."""
+
+    async def main():
+        calendar = Calendar()
+        meeting = calendar.book()
+        first, second = Triggerer(calendar), Triggerer(calendar)
+        async with first.running():
+            await asyncio.sleep(25)
+            calendar.edit(meeting, location="Zoom")
+            await asyncio.sleep(25)
+        calendar.edit(meeting, location="Teams")
+        async with second.running():
+            await asyncio.sleep(25)
+        return first.database, second.database
+
+    first, second = run(main())
+
+    assert [("changed", None, "m1")] == brief(first)
+    assert second == []
+
+
+def test_bulk_is_told_in_steps(monkeypatch):
+    """Hundreds of changes at once are stored and told a few at a time, each a step of its own."""
+    monkeypatch.setattr(watching, "BATCH_EVENTS", 7)
+
+    async def main():
+        calendar, store = Calendar(), Store()
+        for number in range(40):
+            calendar.book(NOON + number * HOUR)
+        triggerer = Triggerer(calendar, [store], tell_first=True)
+        async with triggerer.running():
+            await asyncio.sleep(100)
+            for number in range(40):
+                calendar.delete(f"m{number + 1}")
+            await asyncio.sleep(200)
+        return triggerer.database
+
+    events = once(run(main()))
+
+    assert [*["moved_in"] * 40, *["gone"] * 40] == [event["kind"] for event in events]
+
+
+def test_what_is_stored_says_how_far(monkeypatch):
+    """The head says when the last look was, and nothing is pending when nothing is being told."""
+    monkeypatch.setattr(snapshots, "MAX_VALUE_CHARS", 300)
+
+    async def main():
+        calendar, store = Calendar(), Store()
+        for number in range(30):
+            calendar.book(NOON + number * HOUR, notes=f"{number * 7919**3:x}")
+        triggerer = Triggerer(calendar, [store])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            for number in range(10):
+                calendar.book(NOON + number * HOUR, notes=f"{number * 7919**4:x}" * 9)
+            await asyncio.sleep(60)
+        return store
+
+    store = run(main())
+
+    assert store.head["pending"] == ""
+    assert store.head["shards"] >= 8
+    assert len(store.values) == store.head["shards"] + 2  # the head, and what was written to see that one can
