@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
 __all__ = [
+    "RETRY_POLICY",
     "aget_connection",
     "asset_history",
     "asset_stores",
@@ -24,7 +25,6 @@ __all__ = [
     "mask_secret",
     "never_expire",
     "push_to_database",
-    "retry_policy",
     "scheduler_starts_triggers",
     "shows_pages",
     "stores_links",
@@ -202,12 +202,14 @@ def asset_history(name: str, uri: str, before: Any, limit: int) -> list[Any]:
         return []
 
 
+#: The policy that an operator has unless its author gives another one. None before Airflow 3.3: there a task's own
+#: ``retry_delay`` is all there is.
+RETRY_POLICY: Any = None
+
 try:  # Airflow 3.3+
     from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
 except ImportError:
-
-    def retry_policy() -> Any:
-        """Return nothing: before Airflow 3.3 a task's own ``retry_delay`` is all there is."""
+    pass
 else:
 
     class ServerDelay(RetryPolicy):
@@ -226,6 +228,7 @@ else:
                 return RetryDecision.default()
             return RetryDecision.retry(timedelta(seconds=seconds), "the vendor said when to come back")
 
-    def retry_policy() -> Any:
-        """Return the policy that the operators have unless their author gives another one."""
-        return ServerDelay()
+        def __repr__(self) -> str:
+            return "ServerDelay()"
+
+    RETRY_POLICY = ServerDelay()

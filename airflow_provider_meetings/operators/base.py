@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsInDoubtError, MeetingsRateLimitError
 from airflow_provider_meetings.observability.link import MeetingLink
 from airflow_provider_meetings.observability.outcome import report_failure
-from airflow_provider_meetings.version_compat import retry_policy, timer
+from airflow_provider_meetings.version_compat import RETRY_POLICY, timer
 
 if TYPE_CHECKING:
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
@@ -27,9 +27,12 @@ class MeetingsOperator(BaseOperator):
     _writes = True
     operator_extra_links = (MeetingLink(),)
 
-    def __init__(self, *, meetings_conn_id: str, **kwargs: Any) -> None:
-        if (policy := retry_policy()) is not None:
-            kwargs.setdefault("retry_policy", policy)
+    # In the signature, not added to kwargs: so Airflow finds it for default_args and for mapped tasks, too. Those of
+    # Airflow 3.3.0 pass None where the author has given nothing.
+    def __init__(self, *, meetings_conn_id: str, retry_policy: Any = RETRY_POLICY, **kwargs: Any) -> None:
+        policy = RETRY_POLICY if retry_policy is None else retry_policy
+        if policy is not None:
+            kwargs["retry_policy"] = policy
         super().__init__(**kwargs)
         self.meetings_conn_id = meetings_conn_id
 
