@@ -4,8 +4,6 @@ import json
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from meetings_support import HIRINGCENTER, HOUR, NOON
-from test_operators import CONN, Store, context_of, run
 
 from airflow_provider_meetings import version_compat
 from airflow_provider_meetings.exceptions import MeetingsError
@@ -28,6 +26,9 @@ from airflow_provider_meetings.operators.meetings import (
 )
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 from airflow_provider_meetings.vendors.records import COLUMNS as COMMON_COLUMNS
+from tests.support.operators import CONN, context_of, run
+from tests.support.sandbox import HIRINGCENTER, HOUR, NOON
+from tests.support.store import StateStore
 
 WINDOW = {"window_start": NOON, "window_end": NOON + HOUR}
 PAGE = "https://app.example.com/meetings/{id}"
@@ -90,7 +91,7 @@ def test_every_operator_leaves_its_outcome(kind, connect):
 def test_changes_are_told_field_by_field(kind, connect):
     """Before and after where both are known; an update alone knows what it sent."""
     connect(kind)
-    store = Store()
+    store = StateStore()
     made = run(CreateMeetingOperator(task_id="create", meeting=kind.meeting(), **CONN), context_of(store=store))
     moved = CreateMeetingOperator(task_id="create", meeting=kind.meeting(**{kind.date: NOON + 1000}), **CONN)
     (row,) = record(moved, context_of(store=store))["rows"]
