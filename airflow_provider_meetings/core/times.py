@@ -17,7 +17,7 @@ import pendulum
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
-__all__ = ["DAY", "Window", "check_time_zone", "to_epoch_ms", "window_or_data_interval"]
+__all__ = ["DAY", "Window", "check_time_zone", "to_epoch_ms", "to_utc_text", "window_or_data_interval"]
 
 #: One day in milliseconds.
 DAY = 86_400_000
@@ -161,10 +161,13 @@ class Window:
         return f"[{_show(self.start)}, {_show(self.end)})"
 
 
-def _show(moment: int | None) -> str:
-    if moment is None:
-        return "…"
+def to_utc_text(moment: int) -> str:
+    """Return epoch milliseconds as ISO 8601 text in UTC, such as ``2027-01-11T15:00:00.000Z``."""
     return (_EPOCH + dt.timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _show(moment: int | None) -> str:
+    return "…" if moment is None else to_utc_text(moment)
 
 
 def window_or_data_interval(window_start: Any, window_end: Any, context: Any) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from airflow_provider_meetings.assets import meetings_uri
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.observability.metrics import Metrics
 
-__all__ = ["metrics_of", "note_lineage"]
+__all__ = ["metrics_of", "note_lineage", "note_written_file"]
 
 
 def metrics_of(settings: Settings) -> Metrics:
@@ -20,14 +20,28 @@ def metrics_of(settings: Settings) -> Metrics:
 
 
 def note_lineage(hook: Any, side: Literal["input", "output"]) -> None:
-    """Take note that a hook has read, or changed, the meetings of its connection, if a task is running.
+    """Take note that a hook has read, or changed, the meetings of its connection, if a task is running."""
+    collector = _collector()
+    if collector is not None:
+        add = collector.add_input_asset if side == "input" else collector.add_output_asset
+        add(context=hook, uri=meetings_uri(hook.meetings_conn_id))
 
-    Outside of tasks nobody asks for it, and to find that out Airflow would load all plugins.
+
+def note_written_file(path: Any) -> None:
+    """Take note that a task has written a file, given by Airflow's path of it."""
+    collector = _collector()
+    if collector is not None:
+        collector.add_output_asset(context=path, uri=str(path))
+
+
+def _collector() -> Any:
+    """Return what collects lineage in a task; None outside of one.
+
+    Nobody asks for it there, and to find that out Airflow would load all plugins.
     """
     try:
         get_current_context()
     except (RuntimeError, AirflowException):
-        return
+        return None
     collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
-    add = collector.add_input_asset if side == "input" else collector.add_output_asset
-    add(context=hook, uri=meetings_uri(hook.meetings_conn_id))
+    return collector

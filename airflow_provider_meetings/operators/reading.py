@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_meetings.core.times import window_or_data_interval
@@ -51,13 +47,23 @@ class ListMeetingsOperator(MeetingsOperator):
         window_start: The first moment; the start of the run's data interval when left out.
         window_end: The first moment that is too late; the end of the run's data interval when left out.
         filters: The vendor's own query parameters.
-        destination: An object-storage URL (``s3://…``, ``file://…``). The meetings are written there as JSON Lines, one
-            a line, and the return value is ``{"path": ..., "count": ...}``. The file appears only once the list is
-            complete.
+        destination: An object-storage URL (``s3://…``, ``file://…``). The meetings are written there as they come, and
+            the return value is ``{"path": ..., "count": ...}``. The suffix chooses the format: ``.csv``, ``.parquet``
+            (with the extra ``parquet``), JSON Lines for all else; with ``.gz`` behind it CSV and JSON Lines are
+            compressed. The file appears only once the list is complete, and what was there stays until then.
+        record_schema: ``vendor``, the meetings as the vendor returned them (JSON Lines only, and its default), or
+            ``common``, the columns that are the same for both vendors.
         meetings_conn_id: The connection; its type decides which vendor is spoken to.
     """
 
-    template_fields: Sequence[str] = ("window_start", "window_end", "filters", "destination", "meetings_conn_id")
+    template_fields: Sequence[str] = (
+        "window_start",
+        "window_end",
+        "filters",
+        "destination",
+        "record_schema",
+        "meetings_conn_id",
+    )
     _writes = False
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json"}
 
@@ -68,6 +74,7 @@ class ListMeetingsOperator(MeetingsOperator):
         window_end: Any = None,
         filters: Mapping[str, Any] | str | None = None,
         destination: str | None = None,
+        record_schema: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,44 +82,40 @@ class ListMeetingsOperator(MeetingsOperator):
         self.window_end = window_end
         self.filters = filters
         self.destination = destination
+        self.record_schema = record_schema
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> list[dict[str, Any]] | dict[str, Any]:
         start, end = window_or_data_interval(self.window_start, self.window_end, context)
         listed = hook.list_meetings(start, end, filters=self.filters)
         if self.destination is None:
+            if self.record_schema not in (None, "vendor"):
+                raise MeetingsConfigurationError("record_schema is that of a file: give a destination, too.")
             meetings = list(listed)
             self.log.info("Listed %d meeting(s)", len(meetings))
             report_outcome(self, context, "listed", meetings, hook=lambda: hook)
             return meetings
+        return self._write(hook, listed, context)
+
+    def _write(self, hook: MeetingsHook[Any, Any], listed: Iterator[dict[str, Any]], context: Any) -> dict[str, Any]:
+        from airflow_provider_meetings.sets.files import check_destination  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.sets.records import FileFormat  # noqa: PLC0415 - likewise
+
         destination = str(self.destination)  # an ObjectStoragePath will do
-        count, first = self._write(listed, destination)
+        file_format = FileFormat.parse(destination, self.record_schema)
+        location = check_destination(destination)
+        first: list[dict[str, Any]] = []
+
+        def keep_first() -> Iterator[dict[str, Any]]:
+            for meeting in listed:
+                if len(first) < MAX_EVENT_IDS:
+                    first.append(meeting)
+                yield meeting
+
+        def to_record(meeting: Mapping[str, Any]) -> dict[str, Any]:
+            return hook.record_mapping.common_record(meeting, hook.meetings_conn_id)
+
+        with location.write() as file:
+            count = file_format.write(keep_first(), file, to_record)
         self.log.info("Wrote %d meeting(s) to %s", count, destination)
         report_outcome(self, context, "listed", first, hook=lambda: hook, count=count)
         return {"path": destination, "count": count}
-
-    def _write(self, meetings: Iterable[dict[str, Any]], destination: str) -> tuple[int, list[dict[str, Any]]]:
-        """Write them; return how many, and the first of them."""
-        from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - not at parse time
-
-        if destination.strip() in {"", "None"}:
-            raise MeetingsConfigurationError("destination is empty: did a template come out empty?")
-        try:
-            target = ObjectStoragePath(destination)
-            _ = target.fs  # older Airflows look for it only when it is used
-        except ValueError as error:
-            raise MeetingsConfigurationError(f"destination cannot be written to: {error}. Nothing was sent.") from None
-        # A list that breaks off in the middle must not look like a file that is done: collect it first.
-        with tempfile.TemporaryFile("w+b") as collected:
-            count, first = 0, list[dict[str, Any]]()
-            for meeting in meetings:
-                if count < MAX_EVENT_IDS:
-                    first.append(meeting)
-                collected.write(json.dumps(meeting, ensure_ascii=False).encode() + b"\n")
-                count += 1
-            collected.seek(0)
-            # Object stores have no folders to make.
-            with contextlib.suppress(NotImplementedError):
-                target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:  # type: ignore[no-untyped-call]
-                shutil.copyfileobj(collected, file)
-        return count, first

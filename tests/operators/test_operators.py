@@ -225,7 +225,14 @@ def test_template_fields():
         UpdateMeetingOperator: {"meeting_id", "changes", "idempotency_key", "meetings_conn_id"},
         DeleteMeetingOperator: {"meeting_id", "missing_ok", "idempotency_key", "meetings_conn_id"},
         GetMeetingOperator: {"meeting_id", "meetings_conn_id"},
-        ListMeetingsOperator: {"window_start", "window_end", "filters", "destination", "meetings_conn_id"},
+        ListMeetingsOperator: {
+            "window_start",
+            "window_end",
+            "filters",
+            "destination",
+            "record_schema",
+            "meetings_conn_id",
+        },
     }
 
 

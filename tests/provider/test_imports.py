@@ -35,6 +35,7 @@ _LINES: tuple[dict[str, Layer], ...] = (
     {"testing": _layer("requests", "pytest")},  # for DAG authors; it starts the sandbox as a program
     {"operators": _layer("airflow"), "sensors": _layer("airflow")},
     {"triggers": _layer("airflow")},
+    {"sets": _layer("airflow", "fsspec", "pyarrow")},
     {"exactly_once": _layer("airflow"), "watching": _layer("airflow")},
     {"polling": _layer("airflow")},
     {"hooks": _layer("airflow", typing=("requests", "aiohttp"))},

@@ -1,0 +1,1 @@
+"""Many meetings in one task: sets of them, and files with them."""
