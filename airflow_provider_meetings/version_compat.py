@@ -36,6 +36,9 @@ __all__ = [
 
 _T = TypeVar("_T")
 
+# Seconds. As core.retry has it for every other wait, which this module stands below of.
+_LONGEST_DELAY = 3600.0
+
 
 async def aget_connection(conn_id: str) -> Any:
     """Look a connection up without blocking the event loop. ``BaseHook.aget_connection`` is there from 3.1 on."""
@@ -222,11 +225,12 @@ else:
             max_tries: int,  # noqa: ARG002
             context: Any = None,  # noqa: ARG002
         ) -> RetryDecision:
-            """Take the delay that the vendor asked for, where it asked."""
+            """Take the delay that the vendor asked for, where it asked; never more than its longest window."""
             seconds = getattr(exception, "retry_after", None)
             if not seconds:
                 return RetryDecision.default()
-            return RetryDecision.retry(timedelta(seconds=seconds), "the vendor said when to come back")
+            delay = timedelta(seconds=min(max(0.0, seconds), _LONGEST_DELAY))
+            return RetryDecision.retry(delay, "the vendor said when to come back")
 
         def __repr__(self) -> str:
             return "ServerDelay()"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from airflow_provider_meetings.core.flow import Response
-from airflow_provider_meetings.core.retry import reset_in, retry_after
+from airflow_provider_meetings.core.retry import bounded_wait, reset_in, retry_after
 
 __all__ = ["RateLimiter", "TokenBucket", "WorkerThrottle"]
 
@@ -23,8 +23,6 @@ __all__ = ["RateLimiter", "TokenBucket", "WorkerThrottle"]
 SHARE = 0.8
 #: The part of a limit that may be used at once, after a time of rest. The remainder flows in evenly.
 BURST = 0.2
-#: No header holds requests back for longer: the longest window that a vendor counts in is an hour.
-LONGEST_HOLD = 3600.0
 # Told the same instant, those who wait do not all come back at it.
 _SPREAD = 2.0
 # Seconds are floats, and a request takes its time to arrive: count a little longer than the vendor does.
@@ -139,7 +137,7 @@ class RateLimiter:
         if remaining is not None and reset is not None:
             limit = _count(response.headers.get("ratelimit-limit")) or remaining
             self._left = remaining - limit * (1 - self._share)
-            self._window_end = now + min(reset, LONGEST_HOLD)
+            self._window_end = now + bounded_wait(reset)
         if response.status == 429:
             asked = retry_after(response)
             self.hold(now, 1.0 if asked is None else asked)
@@ -147,7 +145,7 @@ class RateLimiter:
     def hold(self, now: float, seconds: float) -> None:
         """Let nothing through for that long, and little at once afterwards."""
         spread = self._random() * _SPREAD
-        self._held_until = max(self._held_until, now + min(seconds, LONGEST_HOLD) + spread)
+        self._held_until = max(self._held_until, now + bounded_wait(seconds) + spread)
         self.drop_burst(self._held_until)
 
     def drop_burst(self, now: float) -> None:
@@ -170,7 +168,7 @@ class WorkerThrottle:
         """Listen to an answer."""
         reset = reset_in(response)
         if _count(response.headers.get("ratelimit-remaining")) == 0 and reset is not None:
-            self.until = response.received_at + reset
+            self.until = response.received_at + bounded_wait(reset)
         else:
             self.until = 0.0
 

@@ -25,9 +25,12 @@ from airflow_provider_meetings.core.flow import BeforeSend, Command, Request, Re
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 
 __all__ = [
+    "LONGEST_WAIT",
     "RetryLimits",
     "RetryState",
+    "ServerWait",
     "backoff",
+    "bounded_wait",
     "is_transient",
     "reset_in",
     "retry_after",
@@ -38,8 +41,11 @@ __all__ = [
 #: Backoff: full jitter below BASE * 2**(attempt - 1) seconds, at most CAP.
 BASE = 0.5
 CAP = 30.0
+#: Seconds of the longest wait that a server's answer can cause: the longest window that a vendor counts in is an hour.
+LONGEST_WAIT = 3600.0
 
-# A Unix timestamp rather than a number of seconds to wait: nobody asks for thirty years. And one in milliseconds.
+# From here on, a number is a Unix timestamp and no number of seconds to wait (that would be 30 years); and one in a
+# smaller unit.
 _TIMESTAMP = 1_000_000_000
 _TIMESTAMP_MS = 100_000_000_000
 
@@ -97,12 +103,12 @@ class RetryState:
         self.slept += seconds
         return Sleep(seconds, reason)
 
-    def next_try(self, what: str, asked: float | None) -> Sleep | None:
+    def next_try(self, what: str, asked: ServerWait | None) -> Sleep | None:
         """Decide on another attempt after a failure; None: give up.
 
         Args:
             what: The failure, for the log.
-            asked: The seconds that the server asked to wait, None where it did not.
+            asked: The wait that the server asked for, None where it did not.
         """
         if self.attempts >= self.retry_limits.max_attempts:
             return None
@@ -110,8 +116,10 @@ class RetryState:
         reason = f"{what}; attempt {self.attempts + 1} of {self.retry_limits.max_attempts} follows"
         if asked is None:
             return self.pause(jitter, reason)
+        if asked.note:
+            reason = f"{reason} ({asked.note})"
         # The jitter comes on top, so that those who were told the same do not come back at the same instant.
-        return self.pause(asked + min(jitter, 1.0), reason) or self.pause(asked, reason)
+        return self.pause(asked.seconds + min(jitter, 1.0), reason) or self.pause(asked.seconds, reason)
 
 
 def backoff(attempts: int, random: Callable[[], float] = random.random) -> float:
@@ -124,37 +132,74 @@ def is_transient(status: int) -> bool:
     return status in {408, 429} or status >= 500
 
 
-def retry_after(response: Response) -> float | None:
-    """Seconds that the server asks to wait: ``Retry-After`` as seconds or as a date, or the body's ``retryAfter``.
+@dataclass(frozen=True, slots=True)
+class ServerWait:
+    """A wait that a server asks for.
 
-    HiringCenter's 429 has both the header and the body's field; its ``RateLimit-Reset`` is the last resort.
+    Attributes:
+        seconds: How long to wait, at most ``LONGEST_WAIT``.
+        asked: How long the server asked to wait; may be infinite.
     """
-    header = response.headers.get("retry-after", "").strip()
-    if header:
-        seconds = _number(header)
-        if seconds is None:
-            seconds = _until(header, response)
-        if seconds is not None:
-            return seconds
-    if response.status not in {429, 503}:
-        return None
-    seconds = _number(_body_field(response.body, "retryAfter"))
+
+    seconds: float
+    asked: float
+
+    @property
+    def note(self) -> str:
+        """Say that the wait is shorter than what was asked for; blank where it is not."""
+        if self.asked <= self.seconds:
+            return ""
+        return f"the server asked for {self.asked:.6g} s, and no wait is longer than {self.seconds:.0f} s"
+
+    @classmethod
+    def from_response(cls, response: Response) -> ServerWait | None:
+        """Read what an answer asks for; None: nothing.
+
+        ``Retry-After`` (seconds, a date, or a Unix timestamp in any unit), else the body's ``retryAfter``.
+        HiringCenter's 429 has both; its ``RateLimit-Reset`` is the last resort.
+        """
+        asked = _asked(response)
+        return None if asked is None else cls(bounded_wait(asked), asked)
+
+
+def bounded_wait(seconds: float) -> float:
+    """Return a wait that is no longer than ``LONGEST_WAIT``, and none where it is no number."""
+    return min(max(0.0, seconds), LONGEST_WAIT)
+
+
+def retry_after(response: Response) -> float | None:
+    """Seconds to wait as an answer asks for, at most ``LONGEST_WAIT``; None: it asks for nothing."""
+    wait = ServerWait.from_response(response)
+    return None if wait is None else wait.seconds
+
+
+def _asked(response: Response) -> float | None:
+    seconds = _wait(response.headers.get("retry-after", "").strip(), response)
+    if seconds is not None or response.status not in {429, 503}:
+        return seconds
+    seconds = _wait(_body_field(response.body, "retryAfter"), response)
     if seconds is None and response.status == 429:
         return reset_in(response)
     return seconds
 
 
 def reset_in(response: Response) -> float | None:
-    """Seconds until the rate-limit window ends, by ``RateLimit-Reset``.
+    """Seconds until the rate-limit window ends, by ``RateLimit-Reset``; may be infinite.
 
     One revision of HiringCenter's page says it is a Unix timestamp, the other says seconds: both are understood.
     """
-    seconds = _number(response.headers.get("ratelimit-reset"))
-    if seconds is not None and seconds >= _TIMESTAMP_MS:
+    return _wait(response.headers.get("ratelimit-reset"), response)
+
+
+def _wait(value: Any, response: Response) -> float | None:
+    """Read a wait: a number of seconds, a Unix timestamp, or a date."""
+    seconds = _number(value)
+    if seconds is None:
+        moment = _date(value) if isinstance(value, str) and value else None
+        return None if moment is None else max(0.0, moment - server_time(response)[1])
+    while _TIMESTAMP_MS <= seconds < float("inf"):
         seconds /= 1000
-    if seconds is not None and seconds >= _TIMESTAMP:
-        return max(0.0, seconds - server_time(response)[1])
-    return seconds
+    return max(0.0, seconds - server_time(response)[1]) if _TIMESTAMP <= seconds < float("inf") else seconds
 
 
 def _number(value: Any) -> float | None:
@@ -162,12 +207,11 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if 0 <= number < float("inf") else None
-
-
-def _until(date: str, response: Response) -> float | None:
-    moment = _date(date)
-    return None if moment is None else max(0.0, moment - server_time(response)[1])
+    except OverflowError:  # a whole number in JSON has no largest one
+        return float("inf")
+    # "inf" is no number, 1e400 is one that is too large for a float.
+    word = isinstance(value, str) and number == float("inf") and not any(char.isdigit() for char in value)
+    return number if number >= 0 and not word else None
 
 
 def server_time(response: Response) -> tuple[bool, float]:
@@ -181,12 +225,14 @@ def server_time(response: Response) -> tuple[bool, float]:
 
 
 def _date(text: str) -> float | None:
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        # One of HTTP's three forms of a date has no zone: all of them are UTC.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
+    for read in (email.utils.parsedate_to_datetime, dt.datetime.fromisoformat):
+        try:
+            moment = read(text)
+            # One of HTTP's three forms of a date has no zone: all of them are UTC.
+            return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+        except (TypeError, ValueError, OverflowError):
+            continue
+    return None
 
 
 def _body_field(body: bytes, name: str) -> Any:
@@ -237,7 +283,7 @@ def send_with_retries(
                 retry_state.record_send(response.sent_at)
                 return response
             unknown = response.status != 429 and is_transient(response.status)
-            asked = retry_after(response)
+            asked = ServerWait.from_response(response)
             what = f"{request.method} {request.path} was answered {response.status}"
         retry_state.record_send(sent_at)
         retry_state.outcome_unknown = retry_state.outcome_unknown or unknown

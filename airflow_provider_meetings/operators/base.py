@@ -54,10 +54,12 @@ class MeetingsOperator(BaseOperator):
             raise
 
     def _attempt(self, hook: MeetingsHook[Any, Any], context: Any, *, waits: int) -> Any:
+        from airflow_provider_meetings.core.retry import bounded_wait  # noqa: PLC0415 - not at parse time
+
         try:
             return self._work(hook, context)
         except (MeetingsRateLimitError, MeetingsInDoubtError) as error:
-            seconds = error.retry_after or 0.0
+            seconds = bounded_wait(error.retry_after or 0.0)
             long = seconds > hook.max_wait or isinstance(error, MeetingsInDoubtError)
             # What may have been sent is remembered over a wait only where there is a task state store.
             forgotten = error.maybe_sent and context.get("task_state_store") is None

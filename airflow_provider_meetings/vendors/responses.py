@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from airflow_provider_meetings.core.flow import Request, Response
-from airflow_provider_meetings.core.retry import retry_after
+from airflow_provider_meetings.core.retry import ServerWait
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
@@ -109,18 +109,21 @@ class ErrorFactory:
             return MeetingValidationError(
                 f"{head}. Nothing was changed; sending the same again will not help.", **where
             )
+        wait = ServerWait.from_response(response)
+        seconds = None if wait is None else wait.seconds
+        note = f" ({wait.note})" if wait is not None and wait.note else ""
         if status == 429:
-            wait = retry_after(response)
-            when = f" It takes requests again in {wait:.0f} s." if wait is not None else ""
+            when = f" It takes requests again in {seconds:.0f} s{note}." if wait else ""
             return MeetingsRateLimitError(
                 f"{head}. The rate limit is used up.{when} See `max_wait` and `max_attempts` of {conn}.",
-                retry_after=wait,
+                retry_after=seconds,
                 **where,
             )
         if status == 408 or status >= 500:
             return MeetingsServerError(
-                f"{head}. {self.vendor} has a problem, or something before it.",
-                retry_after=retry_after(response),
+                f"{head}. {self.vendor} has a problem, or something before it."
+                + (f" It wants to be asked again in {seconds:.0f} s{note}." if wait else ""),
+                retry_after=seconds,
                 **where,
             )
         if 300 <= status < 400:

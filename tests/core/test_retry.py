@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from airflow_provider_meetings.core.flow import Request, Response
 from airflow_provider_meetings.core.retry import (
     RetryState,
+    ServerWait,
     backoff,
+    bounded_wait,
     is_transient,
     reset_in,
     retry_after,
@@ -200,6 +202,55 @@ def test_how_long_a_429_asks_to_wait(headers, content, seconds):
     """Retry-After in seconds or as a date, the body's retryAfter, and RateLimit-Reset in both of its revisions."""
     reply = answer(429, content, **headers)
     assert retry_after(Response(429, reply.headers, reply.body, NOW, NOW + 5)) == seconds
+
+
+ENORMOUS = ["3601", "30000", "1e20", "1e308", "1e400", "9" * 400, str(int(NOW) + 10**8), http_date(NOW + 10**8)]
+SOON = [NOW + 20, (NOW + 20) * 1e3, (NOW + 20) * 1e6, (NOW + 20) * 1e9]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("value", [f"{moment:.0f}" for moment in SOON] + ["2026-11-21T12:00:20Z"])
+def test_a_timestamp_is_no_number_of_seconds(status, value):
+    """Retry-After as a Unix timestamp in any unit, or as ISO 8601, is the moment to come back at."""
+    assert retry_after(Response(status, {"retry-after": value}, b"", NOW, NOW)) == pytest.approx(20)
+    past = f"{NOW - 1:.0f}"
+    assert retry_after(Response(status, {"retry-after": past}, b"", NOW, NOW)) == 0
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("moment", SOON)
+def test_a_timestamp_in_the_body_is_no_number_of_seconds(status, moment):
+    """The body's retryAfter is read like the header."""
+    body = json.dumps({"retryAfter": int(moment)}).encode()
+    assert retry_after(Response(status, {}, body, NOW, NOW)) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("value", ENORMOUS)
+def test_no_wait_is_longer_than_an_hour(value):
+    """Whatever an answer asks for, in the header, the body or the rate limit's own header."""
+    asked = Response(503, {"retry-after": value}, b"", NOW, NOW)
+    assert retry_after(asked) == 3600
+    assert "3600 s" in ServerWait.from_response(asked).note
+    reset = Response(429, {"ratelimit-reset": value}, b"", NOW, NOW)
+    assert retry_after(reset) == 3600
+    if value.isdigit():
+        body = b'{"retryAfter": %s}' % value.encode()
+        assert retry_after(Response(429, {}, body, NOW, NOW)) == 3600
+
+
+def test_a_shortened_wait_is_in_the_log():
+    """The reason of the pause says what the server asked for."""
+    _, line = send(ASK, answer(503, retry_after="30000"), FINE, purse=budget(max_wait=4000))
+    assert [pause.seconds for pause in line.pauses] == [3600.25]
+    assert "the server asked for 30000 s" in line.pauses[0].reason
+
+
+@pytest.mark.parametrize(
+    ("given", "bounded"), [(0, 0), (12.5, 12.5), (-3, 0), (1e20, 3600), (float("inf"), 3600), (float("nan"), 0)]
+)
+def test_bounded_waits(given, bounded):
+    """What is no number of seconds is no wait."""
+    assert bounded_wait(given) == bounded
 
 
 def test_a_date_is_utc_in_each_of_its_forms(monkeypatch):

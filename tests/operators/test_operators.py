@@ -1,6 +1,7 @@
 """The operators, executed with a minimal context against the sandbox."""
 
 import contextlib
+import datetime as dt
 import json
 
 import pytest
@@ -385,6 +386,19 @@ def test_a_long_wait_frees_the_slot(server, kind, connect):
     resumed = getattr(listing, caught.value.method_name)
     found = resumed(context_of("list", **INTERVAL), event=None, **caught.value.kwargs)
     assert [meeting[kind.date] for meeting in found] == [NOON]
+
+
+@pytest.mark.parametrize("asked", [30_000, 2_000_000_000_000, 10**20])
+def test_no_wait_without_a_slot_is_longer_than_an_hour(server, kind, connect, asked):
+    """A rate limit until the end of the century defers the task for an hour, and the log says why."""
+    connect(kind)
+    server.fault("ratelimit", match={"vendor": kind.name}, retry_after=asked)
+    listing = ListMeetingsOperator(task_id="list", **CONN)
+    begun = dt.datetime.now(dt.UTC)
+    with pytest.raises(TaskDeferred) as caught:
+        run(listing, **INTERVAL)
+    waits = caught.value.trigger.moment - begun
+    assert dt.timedelta(minutes=59) < waits < dt.timedelta(minutes=61)
 
 
 def test_an_unknown_connection_is_named(monkeypatch):

@@ -82,3 +82,10 @@ def test_a_mapped_task_tells_the_scheduler_of_its_policy():
     with DAG("dag", schedule=None):
         mapped = CreateMeetingOperator.partial(task_id="task", meetings_conn_id="meetings").expand(meeting=[MEETING])
     assert mapped.has_retry_policy
+
+
+@pytest.mark.parametrize("asked", [3601, 1_800_000_000, 1_800_000_000_000, 1e20, float("inf")])
+def test_a_retry_waits_an_hour_at_most(asked):
+    """A delay of centuries made Airflow's scheduler fail in every loop."""
+    task = GetMeetingOperator(task_id="task", meeting_id="1", meetings_conn_id="meetings")
+    assert dt.timedelta(hours=1) == delay(task, MeetingsRateLimitError("429", retry_after=asked))
