@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from airflow_provider_meetings.core.flow import Request, Response
+from airflow_provider_meetings.core.json_text import damage_of, from_json
 from airflow_provider_meetings.core.retry import ServerWait
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -147,9 +148,14 @@ class ErrorFactory:
 
     def malformed(self, request: Request, response: Response, problem: str) -> MeetingsProtocolError:
         """Make the error for a success that is none."""
+        damage = damage_of(response.body)
+        cure = (
+            f"It begins as the vendor's answers do, but {damage}. Nothing of it was used."
+            if damage
+            else f"Check that the host of connection {self.conn_id!r} is the vendor's API: {self.base_url}"
+        )
         error = MeetingsProtocolError(
-            f"{self.vendor} answered {response.status} to {request.method} {request.path}, but {problem}. "
-            f"Check that the host of connection {self.conn_id!r} is the vendor's API: {self.base_url}",
+            f"{self.vendor} answered {response.status} to {request.method} {request.path}, but {problem}. {cure}",
             status=response.status,
             method=request.method,
             path=request.path,
@@ -159,36 +165,13 @@ class ErrorFactory:
         return error
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-
-try:  # Airflow 3 brings it along; it takes half the time, which is most of the time of a list
-    import msgspec
-except ImportError:
-    _fast = None
-else:
-    _fast = msgspec.json.Decoder().decode
-
-
 def decode(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of a body, or None where it is no such thing."""
+    """Return the JSON object of a body, with values that can be written as JSON again; None: it is no such thing."""
     try:
-        decoded = _fast(body) if _fast is not None else _decode(body)
+        decoded = from_json(body)
     except (ValueError, RecursionError):
-        # What the fast one does not take (a byte order mark, another encoding) the other one may.
-        try:
-            decoded = _decode(body)
-        except (ValueError, RecursionError):
-            return None
+        return None
     return decoded if isinstance(decoded, dict) else None
-
-
-def _decode(body: bytes) -> Any:
-    # json.loads builds a new decoder for each call that passes parse_constant.
-    return _decoder.decode(body.decode(json.detect_encoding(body)))
 
 
 def is_gone(request: Request, response: Response) -> bool:
