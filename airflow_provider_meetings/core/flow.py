@@ -14,7 +14,7 @@ An answer that never came is thrown into the generator as a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -115,9 +115,13 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class SaveJournal:
-    """Write the journal, durably, before going on."""
+    """Write the journal, durably, before going on.
 
-    document: dict[str, Any] = field(repr=False)
+    Attributes:
+        document: The journal as plain JSON; or what returns it when it is written, for calls in parallel that share it.
+    """
+
+    document: dict[str, Any] | Callable[[], dict[str, Any]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

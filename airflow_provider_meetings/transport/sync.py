@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,7 @@ class Transport:
         self._sockets = sockets
         self._metrics = metrics
         self._throttle = WorkerThrottle()
+        self._saving = threading.Lock()  # one journal, maybe many threads
         self.session = make_session(settings, sockets)
         # Worked out once: requests reads the environment anew for each request otherwise.
         self._send_options: dict[str, Any] = dict(
@@ -130,7 +132,7 @@ class Transport:
                     if limited:
                         self._metrics.rate_limited(step.seconds)
                 elif isinstance(step, Gather):
-                    answer = self._parallel(step)
+                    answer = self._parallel(step, save)
                 else:
                     answer = self._execute_command(step, save)
             except MeetingsError as error:
@@ -152,16 +154,18 @@ class Transport:
             if step.event:
                 self._metrics.event(step.event)
         elif isinstance(step, SaveJournal) and save is not None:
-            save(step.document)
+            with self._saving:
+                save(step.document() if callable(step.document) else step.document)
         elif isinstance(step, Now):
             return time.time()
         return None
 
-    def _parallel(self, step: Gather) -> list[Any]:
+    def _parallel(self, step: Gather, save: Callable[[dict[str, Any]], None] | None) -> list[Any]:
         if len(step.calls) == 1:
-            return [self.drive(step.calls[0])]
+            return [self.drive(step.calls[0], save)]
         with ThreadPoolExecutor(max_workers=min(self._sockets, len(step.calls))) as pool:
-            return list(pool.map(self.drive, step.calls))
+            # Where one fails, or the task is told to stop, those that have not begun yet never do: map cancels them.
+            return list(pool.map(lambda call: self.drive(call, save), step.calls))
 
     def _perform(self, request: Request) -> Response:
         settings = self._settings
