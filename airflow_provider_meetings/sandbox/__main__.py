@@ -22,6 +22,9 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--seed", type=int, default=1, help="same seed, same data (default: %(default)s)")
     parser.add_argument("--meetings", type=int, default=60, help="seeded meetings for each API (default: %(default)s)")
     parser.add_argument(
+        "--days", type=int, default=14, help="days from that week's Monday that have meetings (default: %(default)s)"
+    )
+    parser.add_argument(
         "--now", type=_moment, help="the day whose week the seed starts with, ISO 8601 (default: today)"
     )
     parser.add_argument("--control", action="store_true", help="serve the control API under /_control")
@@ -34,6 +37,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         help_text = f"{field.description} (default: {default})"
         if isinstance(default, list):
             behaviour.add_argument(flag, type=lambda text: text.split(","), default=default, help=help_text)
+        elif isinstance(default, bool):
+            behaviour.add_argument(flag, type=_boolean, metavar="{true,false}", default=default, help=help_text)
         else:
             choices = get_args(field.annotation) or None
             behaviour.add_argument(flag, type=type(default), choices=choices, default=default, help=help_text)
@@ -43,13 +48,20 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     return Settings(**given, options=options)
 
 
+def _boolean(text: str) -> bool:
+    try:
+        return {"true": True, "false": False}[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false") from None
+
+
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal stops it."""
     serve(parse())
 
 

@@ -1,12 +1,12 @@
-"""Builder Prime's bodies, queries and answers, as "Working with meetings through the API" has them."""
+"""Builder Prime's bodies, queries and responses, as "Working with meetings through the API" has them."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from .queries import Query
-from .texts import Text
+from .json_text import Text
+from .query_model import Query
 
 MAX_ID = 2**63 - 1
 MAX_MS = 8_640_000_000_000_000
@@ -30,7 +30,7 @@ class _Strict(BaseModel):
 
 
 class Employee(_Strict):
-    """Who goes. Page: "you can use their internal id, email address, or their firstName and lastName"."""
+    """A meeting's employee. Page: "you can use their internal id, email address, or their firstName and lastName"."""
 
     id: Id | None = None
     email: Text | None = None
@@ -38,7 +38,7 @@ class Employee(_Strict):
     last_name: Text | None = None
 
     @model_validator(mode="after")
-    def _names_somebody(self) -> Self:
+    def _identifies(self) -> Self:
         if self.id is None and self.email is None and (self.first_name is None or self.last_name is None):
             raise ValueError("needs id, email, or firstName and lastName")
         return self
@@ -72,7 +72,7 @@ def _dashed(name: str) -> str:
 
 
 class Paging(Query):
-    """The query of the two reference lists. Page: limit at most 100, page from 0."""
+    """The query of the reference lists. Page: limit at most 100, page from 0."""
 
     model_config = ConfigDict(alias_generator=_dashed)
 
@@ -109,6 +109,8 @@ class Meeting(BaseModel):
     location: str | None
     start_date_time: int
     end_date_time: int | None
+    employee_id: int | None
+    is_meeting_cancelled: bool
     created_date: int
     employee_first_name: str | None
     employee_last_name: str | None
@@ -140,36 +142,60 @@ class MeetingResult(BaseModel):
     is_sales_meeting: bool
 
 
-class MeetingAnswer(BaseModel):
+class ListedEmployee(BaseModel):
+    """An employee, as the vendor's page of that resource lists the fields."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    id: int
+    first_name: str
+    last_name: str
+    email: str
+    is_project_manager: bool
+    is_sales_person: bool
+    is_current_employee: bool
+    is_active_user: bool
+    show_in_sales_calendar_by_default: bool
+    timezone: str = Field(description='such as "America/New York": with a space, so it is no IANA name')
+
+
+class MeetingEnvelope(BaseModel):
     """One meeting in its envelope."""
 
     success: Literal[True]
     data: Meeting
 
 
-class MeetingsAnswer(BaseModel):
+class MeetingsEnvelope(BaseModel):
     """A page of meetings in its envelope."""
 
     success: Literal[True]
     data: list[Meeting]
 
 
-class TypesAnswer(BaseModel):
+class TypesEnvelope(BaseModel):
     """One meeting type, or a page of them."""
 
     success: Literal[True]
     data: MeetingType | list[MeetingType]
 
 
-class ResultsAnswer(BaseModel):
+class ResultsEnvelope(BaseModel):
     """One meeting result, or a page of them."""
 
     success: Literal[True]
     data: MeetingResult | list[MeetingResult]
 
 
-class DeletedAnswer(BaseModel):
-    """The answer to a delete."""
+class EmployeesEnvelope(BaseModel):
+    """One employee, or a page of them."""
+
+    success: Literal[True]
+    data: ListedEmployee | list[ListedEmployee]
+
+
+class DeletedEnvelope(BaseModel):
+    """The response to a delete."""
 
     success: Literal[True]
 
@@ -181,7 +207,7 @@ class ErrorItem(BaseModel):
     message: str
 
 
-class ErrorAnswer(BaseModel):
+class ErrorEnvelope(BaseModel):
     """Builder Prime's error envelope."""
 
     success: Literal[False]

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from .answers import invalid, not_found
+from .api_errors import NotFoundError, invalid
 from .builderprime_models import Employee, ListMeetings, MeetingBody
 from .settings import Options
 from .store import Store
@@ -37,11 +37,13 @@ _BARE = (
 )
 _SHAPES: dict[str, tuple[str, ...]] = {
     "bare": _BARE,
-    "minimal": (*_BARE, "endDateTime"),
+    # seen by public clients in the real list
+    "minimal": (*_BARE, "endDateTime", "employeeId", "isMeetingCancelled"),
     "rich": (
         *_BARE,
         "endDateTime",
         "employeeId",
+        "isMeetingCancelled",
         "meetingTypeId",
         "meetingResultId",
         "meetingResultName",
@@ -83,10 +85,14 @@ class BuilderPrimeTable:
         self._options = options
 
     def find(self, meeting_id: int) -> dict[str, Any]:
-        """Return one meeting as the vendor shows it."""
+        """Return one meeting as the vendor shows it.
+
+        Raises:
+            NotFoundError: There is none.
+        """
         row = self._store.row(f"{_SELECT} WHERE m.id = ?", [meeting_id])
         if row is None:
-            raise not_found()
+            raise NotFoundError
         return self._present(row)
 
     def page(self, query: ListMeetings) -> list[dict[str, Any]]:
@@ -121,7 +127,7 @@ class BuilderPrimeTable:
         """Change what the body sends; what it omits stays."""
         stored = self._store.row(f"SELECT * FROM {TABLE} WHERE id = ?", [meeting_id])  # noqa: S608
         if stored is None:
-            raise not_found()
+            raise NotFoundError
         row = self._row(body)
         # a meeting without a start could never be listed again, so this one property cannot be removed
         if "startDateTime" in row and row["startDateTime"] is None:
@@ -131,8 +137,12 @@ class BuilderPrimeTable:
         return self.find(meeting_id)
 
     def _present(self, row: dict[str, Any]) -> dict[str, Any]:
-        row["reminders"] = json.loads(row["reminders"])
-        return {name: row[name] for name in _SHAPES[self._options.listed]}
+        return _present(row, self._options.listed)
+
+    def calendar(self) -> list[dict[str, Any]]:
+        """Return every meeting with all fields that the vendor may show, by start."""
+        rows = self._store.rows(f"{_SELECT} ORDER BY m.startDateTime, m.id")
+        return [_present(row, "rich") for row in rows]
 
     def _row(self, body: MeetingBody) -> dict[str, Any]:
         """Turn what was sent into columns. Page: "Values selected from drop-down lists ... must match exactly"."""
@@ -156,13 +166,21 @@ class BuilderPrimeTable:
         return row
 
     def _employee(self, employee: Employee | None) -> int | None:
-        """Return the one employee that all given parts describe, 0 if there is not exactly one, None for nobody."""
+        """Return the one employee that all given parts describe, 0 if there is not exactly one, None for none."""
         if employee is None:
             return None
         parts = employee.model_dump(by_alias=True, exclude_none=True)
         where = " AND ".join(f"{name} = ?" for name in parts)
         found = self._store.rows(f"SELECT id FROM builderprime_employees WHERE {where}", parts.values())  # noqa: S608
         return int(found[0]["id"]) if len(found) == 1 else 0
+
+
+def _present(row: dict[str, Any], listed: str) -> dict[str, Any]:
+    shown = row | {
+        "reminders": json.loads(row["reminders"]),
+        "isMeetingCancelled": bool(row["isMeetingCancelled"]),
+    }
+    return {name: shown[name] for name in _SHAPES[listed]}
 
 
 def _check_order(row: dict[str, Any]) -> None:

@@ -1,19 +1,15 @@
-"""The control API, under ``/_control``: the journal, the tables, faults and options. It exists only with --control."""
+"""The control API, under ``/_control``: request log, tables, faults and options. It exists only with --control."""
 
-import secrets
-import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from . import builderprime_table, hiringcenter
-from .answers import Vendor
-from .faults import Rule
+from .fault_rules import FaultRule
+from .outside_edits import TABLES, OutsideEdit, OutsideEditor
+from .responses import Vendor
 from .sandbox import Sandbox
 from .settings import Options
-
-_TABLES: dict[Vendor, str] = {"hiringcenter": hiringcenter.TABLE, "builderprime": builderprime_table.TABLE}
 
 
 class Age(BaseModel):
@@ -22,27 +18,15 @@ class Age(BaseModel):
     seconds: float = Field(gt=0)
 
 
-class OutsideEdit(BaseModel):
-    """A change to a table that no API request made: somebody used the vendor's app. Fields are the table's columns."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    vendor: Vendor
-    op: Literal["insert", "edit", "delete"]
-    id: str | int | None = None
-    meeting: dict[str, Any] = Field(default_factory=dict)
-    meetings: list[dict[str, Any]] = Field(default_factory=list, description="insert: many at once")
-
-
-class JournalQuery(BaseModel):
-    """Which rows of the journal to read."""
+class LogQuery(BaseModel):
+    """Which rows of the request log to read."""
 
     model_config = ConfigDict(extra="forbid")
 
     vendor: Vendor | None = None
     method: str | None = None
     since: int = Field(default=0, description="only rows with a greater id")
-    acted: bool | None = None
+    acted: bool | None = Field(default=None, description="only requests that changed a meeting, or only the others")
 
 
 def router(sandbox: Sandbox) -> APIRouter:
@@ -54,61 +38,57 @@ def router(sandbox: Sandbox) -> APIRouter:
 
 
 def _records(routes: APIRouter, sandbox: Sandbox) -> None:
-    store = sandbox.store
+    store, editor = sandbox.store, OutsideEditor(sandbox)
 
-    @routes.get("/journal")
-    async def read_journal(query: Annotated[JournalQuery, Query()]) -> list[dict[str, Any]]:
-        return sandbox.journal.read(vendor=query.vendor, method=query.method, since=query.since, acted=query.acted)
+    @routes.get("/journal", summary="Read the request log")
+    async def read_log(query: Annotated[LogQuery, Query()]) -> list[dict[str, Any]]:
+        return sandbox.log.read(vendor=query.vendor, method=query.method, since=query.since, acted=query.acted)
 
-    @routes.delete("/journal")
-    async def clear_journal() -> dict[str, int]:
-        return {"deleted": sandbox.journal.clear()}
+    @routes.delete("/journal", summary="Clear the request log")
+    async def clear_log() -> dict[str, int]:
+        return {"deleted": sandbox.log.clear()}
 
-    @routes.get("/meetings")
+    @routes.get("/meetings", summary="Read both tables of meetings")
     async def read_meetings() -> dict[str, list[dict[str, Any]]]:
-        return {vendor: store.rows(f"SELECT * FROM {table} ORDER BY id") for vendor, table in _TABLES.items()}  # noqa: S608
+        return {vendor: store.rows(f"SELECT * FROM {table} ORDER BY id") for vendor, table in TABLES.items()}  # noqa: S608
 
-    @routes.post("/meetings")
+    @routes.post("/meetings", summary="Change a table as a user of the vendor's app would")
     async def edit_meetings(edit: OutsideEdit) -> dict[str, Any]:
-        table = _TABLES[edit.vendor]
-        _check_columns(sandbox, edit)
-        with store.transaction():
-            if edit.op == "insert":
-                new = edit.meetings or [edit.meeting]
-                return {"ids": [_insert(sandbox, edit.vendor, meeting) for meeting in new]}
-            if edit.op == "edit":
-                return {"changed": store.update(table, edit.id, edit.meeting)}
-            return {"changed": store.delete(table, edit.id)}
+        return editor.carry_out(edit)
 
-    @routes.delete("/meetings")
+    @routes.delete("/meetings", summary="Delete all meetings")
     async def clear_meetings() -> dict[str, int]:
         with store.transaction():
-            return {vendor: store.execute(f"DELETE FROM {table}") for vendor, table in _TABLES.items()}  # noqa: S608
+            return {vendor: store.execute(f"DELETE FROM {table}") for vendor, table in TABLES.items()}  # noqa: S608
 
-    @routes.get("/reference")
+    @routes.get("/calendar/{vendor}", summary="Read all meetings in the vendor's shape, by start")
+    async def read_calendar(vendor: Vendor) -> list[dict[str, Any]]:
+        return editor.calendar(vendor)
+
+    @routes.get("/reference", summary="Read Builder Prime's reference data")
     async def read_reference() -> dict[str, list[dict[str, Any]]]:
         names = ("employees", "opportunities", "types", "results")
         return {name: store.rows(f"SELECT * FROM builderprime_{name} ORDER BY id") for name in names}  # noqa: S608
 
 
 def _behaviour(routes: APIRouter, sandbox: Sandbox) -> None:
-    @routes.get("/faults")
+    @routes.get("/faults", summary="Read the faults and their hits")
     async def read_faults() -> list[dict[str, Any]]:
         return sandbox.faults.show()
 
-    @routes.post("/faults", status_code=201)
-    async def add_fault(rule: Rule) -> dict[str, Any]:
+    @routes.post("/faults", status_code=201, summary="Add a fault")
+    async def add_fault(rule: FaultRule) -> dict[str, Any]:
         return sandbox.faults.add(rule)
 
-    @routes.delete("/faults")
+    @routes.delete("/faults", summary="Remove all faults")
     async def clear_faults() -> dict[str, int]:
         return {"deleted": sandbox.faults.clear()}
 
-    @routes.get("/settings")
+    @routes.get("/settings", summary="Read the options")
     async def read_settings() -> Options:
         return sandbox.options
 
-    @routes.post("/settings")
+    @routes.post("/settings", summary="Change options")
     async def change_settings(changes: dict[str, Any]) -> Options:
         try:
             checked = Options.model_validate(sandbox.options.model_dump() | changes)
@@ -119,41 +99,11 @@ def _behaviour(routes: APIRouter, sandbox: Sandbox) -> None:
             setattr(sandbox.options, name, getattr(checked, name))
         return sandbox.options
 
-    @routes.post("/idempotency/age")
+    @routes.post("/idempotency/age", summary="Make all idempotency keys older")
     async def age_keys(age: Age) -> dict[str, int]:
         return {"aged": sandbox.keys.age(age.seconds)}
 
-    @routes.post("/ratelimits/reset")
+    @routes.post("/ratelimits/reset", summary="Open all windows of the rate limits anew")
     async def reset_limits() -> dict[str, bool]:
         sandbox.limiter.reset()
         return {"reset": True}
-
-
-def _check_columns(sandbox: Sandbox, edit: OutsideEdit) -> None:
-    """Refuse a column that the table does not have; names go into the SQL, so only known ones may."""
-    known = {row["name"] for row in sandbox.store.rows(f"PRAGMA table_info({_TABLES[edit.vendor]})")}
-    unknown = {name for meeting in (edit.meeting, *edit.meetings) for name in meeting} - known
-    if unknown:
-        raise HTTPException(
-            422, f"unknown columns: {', '.join(sorted(unknown))}; the table has {', '.join(sorted(known))}"
-        )
-
-
-def _insert(sandbox: Sandbox, vendor: Vendor, meeting: dict[str, Any]) -> str | int:
-    now = int(time.time() * 1000)
-    if vendor == "builderprime":
-        row = {"title": "Outside edit", "startDateTime": now, "createdDate": now, "lastModifiedDate": now}
-        return sandbox.store.insert(_TABLES[vendor], row | meeting)
-    row = {
-        "id": secrets.token_hex(16),
-        "prospectId": secrets.token_hex(16),
-        "meetingDate": now,
-        "timeZone": "UTC",
-        "meetingType": "virtual",
-        "ownerId": secrets.token_hex(16),
-        "createdByApi": 0,
-        "createdAt": now,
-        "updatedAt": now,
-    } | meeting
-    sandbox.store.insert(_TABLES[vendor], row)
-    return str(row["id"])

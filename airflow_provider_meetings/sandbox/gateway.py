@@ -4,17 +4,20 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import keys
-from .answers import Answer, Refusal, Vendor, vendor_of
-from .call import Call
-from .effects import Wire, apply
+from . import api_keys
+from .api_errors import ApiError, unauthorized
+from .api_request import ApiRequest
+from .client_socket import ClientSocket
+from .fault_effects import FaultEffects
+from .fault_rules import REPLACING
+from .responses import ApiResponse, Vendor, vendor_of
 from .sandbox import Sandbox
 
 MAX_BODY = 5_000_000
 
 
 class Gateway:
-    """ASGI middleware: journal, key, rate limit, idempotency and faults around the vendors' routes."""
+    """ASGI middleware: request log, key, rate limit, idempotency and faults around the vendors' routes."""
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
         self._app = app
@@ -29,67 +32,78 @@ class Gateway:
         body = await _read(receive)
         if body is None:  # the client left in the middle of its request
             return
-        call = _call(vendor, scope, body)
-        call.number = self._sandbox.journal.arrive(call)
+        request = _api_request(vendor, scope, body)
+        request.number = self._sandbox.log.record_arrival(request)
         try:
-            await self._serve(call, scope, Wire(scope, receive, send))
+            await self._serve(request, scope, ClientSocket(scope, receive, send, self._sandbox.clock))
         finally:
-            self._sandbox.keys.release(call)
+            self._sandbox.keys.release(request)
 
-    async def _serve(self, call: Call, scope: Scope, wire: Wire) -> None:
-        headers, refused = self._admit(call)
-        answer: Answer | None = None
+    async def _serve(self, request: ApiRequest, scope: Scope, connection: ClientSocket) -> None:
+        headers, refused = self._admit(request)
+        faults, effects = self._sandbox.faults, FaultEffects(request, connection, self._sandbox.clock)
+        response: ApiResponse | None = None
         status: int | None = None
-        before = self._sandbox.faults.take("before", call)
         # Nothing is known of a real server's order; the key is claimed first, so that a slow request is "in progress".
-        if before is not None:
-            answer = await apply(before, call, wire, None)
-        if answer is None and not _over(call):
-            answer = refused or await self._perform(call, scope)
-            # the answer is settled and stored: whoever asks again from now on gets it, however slowly this one leaves
-            self._sandbox.keys.release(call)
-            answer.headers |= headers
-            status = answer.status
-            after = self._sandbox.faults.take("after", call, status)
+        effects.send_interim(faults.take_decorating("before", request))
+        if (hit := faults.take("before", request)) is not None:
+            response = await effects.apply(hit, None)
+        after = None
+        if response is None and not request.ended:
+            response = refused or await self._perform(request, scope)
+            # the response is decided and stored: a repeat from now on gets it, however slowly this one leaves
+            self._sandbox.keys.release(request)
+            response.headers |= headers
+            status = response.status
+            after = faults.take("after", request, status)
             if after is not None:
-                # The journal knows what the server decided before the fault does its work.
-                self._sandbox.journal.finish(call, status=status, sent=None)
-                answer = await apply(after, call, wire, answer)
-        if answer is None or _over(call):
-            dripped = call.faults[-1].get("sent") if call.faults else None
-            self._sandbox.journal.finish(call, status=status, sent=dripped)
+                # The log knows what the server decided before the fault does its work.
+                self._sandbox.log.record_response(request, status=status, sent=None)
+                if after.rule.action in REPLACING:
+                    response, after = effects.replacement(after.rule), None
+        if response is not None:
+            decorating = faults.take_decorating("after", request, response.status)
+            effects.send_interim(decorating)
+            response = effects.decorate(decorating, response)
+            if after is not None:
+                response = await effects.apply(after, response)
+        if response is None:
+            self._sandbox.log.record_response(request, status=status, sent=request.sent)
             return
-        # written before the answer leaves: who has the answer finds its row complete
-        self._sandbox.journal.finish(call, status=status, sent=answer.status)
-        await wire.answer(answer)
+        # written before the response leaves: a client that has the response finds its row complete
+        self._sandbox.log.record_response(request, status=status, sent=response.status)
+        await connection.send(response)
 
-    def _admit(self, call: Call) -> tuple[dict[str, str], Answer | None]:
-        """Return the headers that the key's limits ask for, and the answer if the request goes no further."""
-        if call.key is None:
-            return {}, Refusal(401, "Unauthorized", "The API key is missing or not known.").render(call.vendor)
+    def _admit(self, request: ApiRequest) -> tuple[dict[str, str], ApiResponse | None]:
+        """Return the headers that the key's limits ask for, and the response if the request goes no further."""
+        if request.key is None:
+            return {}, unauthorized(request.vendor)
         headers: dict[str, str] = {}
-        if call.vendor == "hiringcenter":
-            headers, limited = self._sandbox.limiter.hit(call.key.name)
+        if request.vendor == "hiringcenter":
+            headers, limited = self._sandbox.limiter.hit(request.key.name)
             if limited is not None:
                 return headers, limited
-        if len(call.body) > MAX_BODY:
-            return headers, Refusal(413, "Payload too large").render(call.vendor)
+        if len(request.body) > MAX_BODY:
+            return headers, ApiError(413, "Payload too large").render(request.vendor)
         try:
-            return headers, self._sandbox.keys.claim(call)
-        except Refusal as refusal:
-            return headers, refusal.render(call.vendor)
+            return headers, self._sandbox.keys.claim(request)
+        except ApiError as error:
+            return headers, error.render(request.vendor)
 
-    async def _perform(self, call: Call, scope: Scope) -> Answer:
+    async def _perform(self, request: ApiRequest, scope: Scope) -> ApiResponse:
         # at least one turn of the loop, so that of two simultaneous requests with one key the second finds the first
         await asyncio.sleep(self._sandbox.options.latency)
-        scope.setdefault("state", {})["call"] = call
-        collected = _Collector(call.body)
-        await self._app(scope, collected.receive, collected.send)
-        return Answer(collected.status, bytes(collected.body), collected.headers)
+        scope.setdefault("state", {})["api_request"] = request
+        if request.vendor == "builderprime" and request.method == "HEAD":
+            # Builder Prime allows HEAD, which is a GET whose body stays away; the server leaves the body out
+            scope = {**scope, "method": "GET"}
+        collector = _ResponseCollector(request.body)
+        await self._app(scope, collector.receive, collector.send)
+        return ApiResponse(collector.status, bytes(collector.body), collector.headers)
 
 
-class _Collector:
-    """Plays the server towards the routes: hands them the body, and collects their answer."""
+class _ResponseCollector:
+    """Plays the server towards the routes: hands them the body, and collects their response."""
 
     def __init__(self, body: bytes) -> None:
         self._request: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -105,12 +119,9 @@ class _Collector:
             self.status = message["status"]
             raw = message.get("headers", [])
             self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+            self.headers.pop("content-length", None)  # a fault may still change the body
         else:
             self.body += message.get("body", b"")
-
-
-def _over(call: Call) -> bool:
-    return bool(call.faults) and bool(call.faults[-1].get("over"))
 
 
 async def _read(receive: Receive) -> bytes | None:
@@ -124,16 +135,16 @@ async def _read(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-def _call(vendor: Vendor, scope: Scope, body: bytes) -> Call:
+def _api_request(vendor: Vendor, scope: Scope, body: bytes) -> ApiRequest:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    return Call(
+    return ApiRequest(
         vendor=vendor,
         method=scope["method"],
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         body=body,
-        key=keys.find(vendor, headers),
+        key=api_keys.find(vendor, headers),
         client=scope.get("client"),
         server=scope.get("server"),
     )

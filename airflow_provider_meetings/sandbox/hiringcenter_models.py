@@ -1,4 +1,4 @@
-"""HiringCenter's bodies, queries and answers, field by field as "Create, list, and manage meetings" has them."""
+"""HiringCenter's bodies, queries and responses, field by field as "Create, list, and manage meetings" has them."""
 
 import re
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from .queries import Query
-from .texts import Text
+from .json_text import Text
+from .query_model import Query
 
 # what JavaScript's Date, and so the vendor's milliseconds, can hold
 MAX_MS = 8_640_000_000_000_000
@@ -135,7 +135,7 @@ class Meeting(BaseModel):
     review: None
 
 
-class ItemAnswer(BaseModel):
+class ItemEnvelope(BaseModel):
     """One meeting in its envelope."""
 
     success: bool
@@ -147,11 +147,11 @@ class Pagination(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel)
 
-    next_page_token: str | None
-    total_count: int
+    next_page_token: str | None = None
+    total_count: int | None = None
 
 
-class ListAnswer(BaseModel):
+class ListEnvelope(BaseModel):
     """A page of meetings in its envelope."""
 
     success: bool
@@ -159,14 +159,14 @@ class ListAnswer(BaseModel):
     pagination: Pagination
 
 
-class MessageAnswer(BaseModel):
-    """The answer to a delete."""
+class MessageEnvelope(BaseModel):
+    """The response to a delete."""
 
     success: bool
     message: str
 
 
-class AuthAnswer(BaseModel):
+class AuthEnvelope(BaseModel):
     """What HiringCenter knows about a key."""
 
     model_config = ConfigDict(alias_generator=to_camel)
@@ -177,7 +177,7 @@ class AuthAnswer(BaseModel):
     active: bool
 
 
-class ErrorAnswer(BaseModel):
+class ErrorEnvelope(BaseModel):
     """HiringCenter's error body."""
 
     error: str

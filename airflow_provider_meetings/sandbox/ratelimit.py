@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .answers import Answer, Refusal
+from .api_errors import ApiError
+from .responses import ApiResponse
 from .settings import Options
 
 MINUTE, HOUR = 60, 3600
@@ -32,8 +33,8 @@ class RateLimiter:
         self._clock = clock
         self._windows: dict[tuple[str, str], _Window] = {}
 
-    def hit(self, key_name: str) -> tuple[dict[str, str], Answer | None]:
-        """Count a request; return the headers for its answer, and the 429 if it is one too many."""
+    def hit(self, key_name: str) -> tuple[dict[str, str], ApiResponse | None]:
+        """Count a request; return the headers for its response, and the 429 if it is one too many."""
         now = self._clock()
         windows = [
             (self._window(key_name, "Minute", MINUTE, now), self._options.rate_limit_per_minute),
@@ -48,7 +49,7 @@ class RateLimiter:
         if full is None:
             for window, _ in windows:
                 window.used += 1
-        # one set of headers for two windows: the one with less left speaks
+        # one set of headers for two windows: the one with less left decides
         tightest, limit = min(windows, key=lambda pair: pair[1] - pair[0].used)
         headers = self._headers(full or tightest, limit if full is None else dict(_by_name(windows))[full.name], now)
         return headers, None if full is None else self._refuse(full, now)
@@ -64,9 +65,12 @@ class RateLimiter:
         return window
 
     def _headers(self, window: _Window, limit: int, now: float) -> dict[str, str]:
+        if not self._options.ratelimit_headers:
+            return {}
         end = window.start + window.seconds
-        # an older revision says that Reset is a Unix timestamp
-        reset = math.ceil(end if self._options.ratelimit_reset == "timestamp" else end - now)
+        # an older revision says that Reset is a Unix timestamp; the vendor's clock may differ from this machine's
+        timestamp = self._options.ratelimit_reset == "timestamp"
+        reset = math.ceil(end + self._options.clock_offset if timestamp else end - now)
         return {
             "RateLimit-Limit": str(limit),
             "RateLimit-Remaining": str(max(0, limit - window.used)),
@@ -74,11 +78,11 @@ class RateLimiter:
         }
 
     @staticmethod
-    def _refuse(window: _Window, now: float) -> Answer:
+    def _refuse(window: _Window, now: float) -> ApiResponse:
         wait = max(1, math.ceil(window.start + window.seconds - now))
         message = f"{window.name} limit exceeded. Please try again later."
-        refusal = Refusal(429, "Too many requests", message, headers={"Retry-After": str(wait)})
-        return refusal.render("hiringcenter", retryAfter=wait)
+        error = ApiError(429, "Too many requests", message, headers={"Retry-After": str(wait)})
+        return error.render("hiringcenter", retryAfter=wait)
 
 
 def _by_name(windows: list[tuple[_Window, int]]) -> list[tuple[str, int]]:

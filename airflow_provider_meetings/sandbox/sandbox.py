@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .answers import Answer
-from .call import Call
-from .faults import FaultBook
+from .api_request import ApiRequest
+from .clock import VendorClock
+from .fault_rules import FaultRules
 from .idempotency import IdempotencyKeys
-from .journal import Journal
 from .ratelimit import RateLimiter
+from .request_log import RequestLog
+from .responses import ApiResponse
 from .settings import Options, Settings
 from .store import Store
 
@@ -23,10 +24,11 @@ class Sandbox:
     settings: Settings
     options: Options
     store: Store
-    journal: Journal
+    clock: VendorClock
+    log: RequestLog
     keys: IdempotencyKeys
     limiter: RateLimiter
-    faults: FaultBook
+    faults: FaultRules
 
     @classmethod
     def open(cls, settings: Settings) -> "Sandbox":
@@ -38,19 +40,20 @@ class Sandbox:
             settings=settings,
             options=options,
             store=store,
-            journal=Journal(store),
+            clock=VendorClock(options),
+            log=RequestLog(store),
             keys=IdempotencyKeys(store, options),
             limiter=RateLimiter(options),
-            faults=FaultBook(),
+            faults=FaultRules(),
         )
 
     def close(self) -> None:
-        """Close the file; one that nobody named goes with its folder."""
+        """Close the file; a temporary one is deleted with its folder."""
         self.store.close()
         if self.settings.db is None:
             shutil.rmtree(self.store.path.parent, ignore_errors=True)
 
-    def acted(self, call: Call, what: str, meeting_id: Any, answer: Answer) -> None:
-        """Note, in the same transaction, that a call changed a meeting: a killed server leaves all or nothing."""
-        self.journal.acted(call, what, meeting_id)
-        self.keys.keep(call, answer)
+    def record_change(self, request: ApiRequest, what: str, meeting_id: Any, response: ApiResponse) -> None:
+        """Note, in the transaction of the change, what a request changed: a killed server leaves all or nothing."""
+        self.log.record_change(request, what, meeting_id)
+        self.keys.keep(request, response)

@@ -22,18 +22,19 @@ EMPLOYEES = ((50, "Betty", "Brown", "betty.brown@example.com"), (51, "Nora", "Ne
 FIRST_OPPORTUNITY = 102988
 FIRST_MEETING = 2176
 
+_FORMER_EMPLOYEE = 57
 _ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
-_DAYS = 14
 
 
-def seed(store: Store, number: int, meetings: int, now: datetime) -> None:
+def seed(store: Store, number: int, meetings: int, now: datetime, days: int = 14) -> None:
     """Fill an empty file; one that was seeded before stays as it is.
 
     Args:
         store: The file.
         number: The seed.
         meetings: How many meetings each vendor gets; 0 leaves only the reference data.
-        now: The anchor: meetings lie between the Monday of its week and two weeks later.
+        now: The anchor: meetings begin on the Monday of its week or later.
+        days: How many days from that Monday have meetings.
     """
     if store.fact("seed") is not None:
         return
@@ -44,16 +45,18 @@ def seed(store: Store, number: int, meetings: int, now: datetime) -> None:
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     monday = today - timedelta(days=today.weekday())
     with store.transaction():
-        employees, opportunities = _reference(store, fake)
+        people = _reference(store, fake)
         for _ in range(meetings):
-            store.insert("hiringcenter_meetings", _interview(fake, chance, monday))
+            store.insert("hiringcenter_meetings", _interview(fake, chance, monday, days))
         for index in range(meetings):
-            row = _visit(fake, chance, monday, employees, opportunities)
+            start = _start(chance, monday, days, "America/New_York")
+            row = _visit(fake, chance, start, monday, people)
             store.insert("builderprime_meetings", {"id": FIRST_MEETING + index, **row})
         store.remember("seed", json.dumps({"seed": number, "meetings": meetings, "monday": monday.isoformat()}))
 
 
 def _reference(store: Store, fake: Faker) -> tuple[list[int], list[int]]:
+    """Add the reference data and return the ids of employees and opportunities."""
     for type_id, name, default, sales in TYPES:
         row = {"id": type_id, "name": name, "isDefaultMeetingType": default, "isSalesMeeting": sales}
         store.insert("builderprime_types", row)
@@ -65,8 +68,7 @@ def _reference(store: Store, fake: Faker) -> tuple[list[int], list[int]]:
         *((number, first, last, f"{first}.{last}@example.com".lower()) for number, first, last in generated),
     ]
     for employee_id, first, last, email in employees:
-        row = {"id": employee_id, "firstName": first, "lastName": last, "email": email}
-        store.insert("builderprime_employees", row)
+        store.insert("builderprime_employees", _employee(employee_id, first, last, email))
     opportunities = list(range(FIRST_OPPORTUNITY, FIRST_OPPORTUNITY + 20))
     for index, opportunity_id in enumerate(opportunities):
         row = {"id": opportunity_id, "clientId": 7001 + index}
@@ -75,9 +77,27 @@ def _reference(store: Store, fake: Faker) -> tuple[list[int], list[int]]:
     return [employee[0] for employee in employees], opportunities
 
 
-def _start(chance: random.Random, monday: datetime, zone: str) -> datetime:
+def _employee(employee_id: int, first: str, last: str, email: str) -> dict[str, Any]:
+    # the last one has left, as some do in every account
+    current = int(employee_id != _FORMER_EMPLOYEE)
+    return {
+        "id": employee_id,
+        "firstName": first,
+        "lastName": last,
+        "email": email,
+        "isProjectManager": int(employee_id % 3 == 0),
+        "isSalesPerson": int(employee_id % 3 != 0),
+        "isCurrentEmployee": current,
+        "isActiveUser": current,
+        "showInSalesCalendarByDefault": int(employee_id % 2 == 0),
+        # the vendor writes it with a space, which is no IANA name
+        "timezone": ("America/New York", "America/Chicago")[employee_id % 2],
+    }
+
+
+def _start(chance: random.Random, monday: datetime, days: int, zone: str) -> datetime:
     """Pick a quarter of an hour in a working day, in local time."""
-    day = (monday + timedelta(days=chance.randrange(_DAYS))).date()
+    day = (monday + timedelta(days=chance.randrange(days))).date()
     return datetime(
         day.year, day.month, day.day, chance.randrange(8, 18), chance.choice((0, 15, 30, 45)), tzinfo=ZoneInfo(zone)
     )
@@ -87,7 +107,7 @@ def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _interview(fake: Faker, chance: random.Random, monday: datetime) -> dict[str, Any]:
+def _interview(fake: Faker, chance: random.Random, monday: datetime, days: int) -> dict[str, Any]:
     zone = chance.choice(_ZONES)
     kind, place = chance.choice(
         (("virtual", "Zoom"), ("phone", None), ("in-person", fake.address().replace("\n", ", ")))
@@ -97,7 +117,7 @@ def _interview(fake: Faker, chance: random.Random, monday: datetime) -> dict[str
     return {
         "id": fake.uuid4().replace("-", ""),
         "prospectId": fake.uuid4().replace("-", ""),
-        "meetingDate": _ms(_start(chance, monday, zone)),
+        "meetingDate": _ms(_start(chance, monday, days, zone)),
         "timeZone": zone,
         "meetingType": kind,
         "ownerId": owner,
@@ -113,9 +133,9 @@ def _interview(fake: Faker, chance: random.Random, monday: datetime) -> dict[str
 
 
 def _visit(
-    fake: Faker, chance: random.Random, monday: datetime, employees: list[int], opportunities: list[int]
+    fake: Faker, chance: random.Random, start: datetime, monday: datetime, people: tuple[list[int], list[int]]
 ) -> dict[str, Any]:
-    start = _start(chance, monday, "America/New_York")
+    employees, opportunities = people
     type_id, kind, *_ = chance.choice(TYPES)
     created = _ms(monday - timedelta(hours=chance.randrange(1, 300)))
     return {
@@ -128,6 +148,7 @@ def _visit(
         "meetingTypeId": type_id,
         "meetingResultId": None,
         "reminders": json.dumps([{"unitsBefore": 30, "unitType": "MINUTES"}]),
+        "isMeetingCancelled": 0,
         "createdDate": created,
         "lastModifiedDate": created,
     }

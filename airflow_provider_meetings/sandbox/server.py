@@ -13,11 +13,11 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from . import keys
+from . import api_keys
 from .app import create_app
 from .settings import Settings
 
-_STOP_PATIENCE = 1  # seconds that a dripping or delayed answer gets when the server stops
+_STOP_SECONDS = 1  # what a dripping or delayed response gets when the server stops
 
 
 class _Protocol(H11Protocol):
@@ -26,14 +26,14 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # asyncio does this only for sockets made with an explicit protocol number; without it the second packet of an
-        # answer waits 40 ms for the client's delayed acknowledgement
+        # response waits 40 ms for the client's delayed acknowledgement
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # uvicorn copies this state into every request's scope
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it listens, and leaves the signals to us."""
+    """A server that says when it listens, and leaves the signals to this module."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -54,9 +54,9 @@ def facts(settings: Settings, port: int) -> dict[str, Any]:
     """Return what a client needs to know: addresses, keys, and both Airflow connections as JSON."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}"
-    hiringcenter = {"host": f"{url}/v2", "api_key": keys.HIRINGCENTER[0].secret}
+    hiringcenter = {"host": f"{url}/v2", "api_key": api_keys.HIRINGCENTER[0].secret}
     builderprime = {"host": f"{url}/api"}
-    for key in keys.BUILDERPRIME:
+    for key in api_keys.BUILDERPRIME:
         builderprime["api_key" if key.name == "full" else f"{key.name}_api_key"] = key.secret
     connections = {
         f"{kind}_default": json.dumps({"conn_type": kind, "host": api["host"], "password": api["api_key"]})
@@ -64,7 +64,7 @@ def facts(settings: Settings, port: int) -> dict[str, Any]:
     }
     return {
         "url": url,
-        "hiringcenter": {**hiringcenter, "second_api_key": keys.HIRINGCENTER[1].secret},
+        "hiringcenter": {**hiringcenter, "second_api_key": api_keys.HIRINGCENTER[1].secret},
         "builderprime": builderprime,
         "connections": connections,
         "control": f"{url}/_control" if settings.control else None,
@@ -112,11 +112,12 @@ def serve(settings: Settings, *, on_ready: Callable[[dict[str, Any]], None] | No
         loop="asyncio",
         ws="none",
         lifespan="off",
-        access_log=False,  # the journal knows more
+        access_log=False,  # the request log has more
         log_level="warning",
+        date_header=False,  # the vendors' clock may differ from this machine's; ClientSocket sends their Date
         # longer than a client's pause between two requests: pooled connections stay
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=_STOP_PATIENCE,
+        timeout_graceful_shutdown=_STOP_SECONDS,
     )
     try:
         asyncio.run(_run(_Server(config, ready), listener, watch_stdin=settings.watch_stdin))
@@ -132,13 +133,13 @@ async def _run(server: _Server, listener: socket.socket, *, watch_stdin: bool) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     if watch_stdin:
-        # nothing is ever written to it: it becomes readable when whoever started the sandbox is gone, killed or not
+        # nothing is ever written to it: it becomes readable when the parent process has ended, killed or not
         loop.add_reader(sys.stdin.fileno(), stop)
     await server.serve(sockets=[listener])
 
 
 def _write_ready_file(settings: Settings, known: dict[str, Any]) -> None:
-    """Write the file in one step, so that who waits for it never reads half of it."""
+    """Write the file in one step, so that a reader never sees half of it."""
     if settings.ready_file is not None:
         draft = settings.ready_file.with_name(f"{settings.ready_file.name}.{os.getpid()}")
         draft.write_text(json.dumps(known, indent=2))

@@ -18,13 +18,20 @@ CREATE TABLE IF NOT EXISTS hiringcenter_meetings (
     createdByApi INTEGER NOT NULL, createdByApiKeyId TEXT, createdByApiKeyName TEXT,
     createdAt INTEGER NOT NULL, updatedAt INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS hiringcenter_latest ON hiringcenter_meetings (meetingDate DESC, id DESC);
+CREATE INDEX IF NOT EXISTS hiringcenter_prospect ON hiringcenter_meetings (prospectId, meetingDate DESC, id DESC);
+CREATE INDEX IF NOT EXISTS hiringcenter_owner ON hiringcenter_meetings (ownerId, meetingDate DESC, id DESC);
 CREATE TABLE IF NOT EXISTS builderprime_meetings (
     id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT, location TEXT, startDateTime INTEGER NOT NULL,
     endDateTime INTEGER, opportunityId INTEGER, employeeId INTEGER, meetingTypeId INTEGER, meetingResultId INTEGER,
-    reminders TEXT NOT NULL DEFAULT '[]', createdDate INTEGER NOT NULL, lastModifiedDate INTEGER NOT NULL);
+    reminders TEXT NOT NULL DEFAULT '[]', isMeetingCancelled INTEGER NOT NULL DEFAULT 0,
+    createdDate INTEGER NOT NULL, lastModifiedDate INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS builderprime_start ON builderprime_meetings (startDateTime, id);
+CREATE INDEX IF NOT EXISTS builderprime_opportunity ON builderprime_meetings (opportunityId, startDateTime, id);
+CREATE INDEX IF NOT EXISTS builderprime_employee ON builderprime_meetings (employeeId, startDateTime, id);
 CREATE TABLE IF NOT EXISTS builderprime_employees (
-    id INTEGER PRIMARY KEY, firstName TEXT NOT NULL, lastName TEXT NOT NULL, email TEXT NOT NULL);
+    id INTEGER PRIMARY KEY, firstName TEXT NOT NULL, lastName TEXT NOT NULL, email TEXT NOT NULL,
+    isProjectManager INTEGER NOT NULL, isSalesPerson INTEGER NOT NULL, isCurrentEmployee INTEGER NOT NULL,
+    isActiveUser INTEGER NOT NULL, showInSalesCalendarByDefault INTEGER NOT NULL, timezone TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS builderprime_opportunities (
     id INTEGER PRIMARY KEY, clientId INTEGER NOT NULL, clientFirstName TEXT NOT NULL, clientLastName TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS builderprime_types (
@@ -34,11 +41,11 @@ CREATE TABLE IF NOT EXISTS builderprime_results (
 CREATE TABLE IF NOT EXISTS idempotency (
     keyName TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL,
     storedAt REAL NOT NULL, PRIMARY KEY (keyName, key));
-CREATE TABLE IF NOT EXISTS journal (
+CREATE TABLE IF NOT EXISTS request_log (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, vendor TEXT NOT NULL, method TEXT NOT NULL,
-    path TEXT NOT NULL, query TEXT NOT NULL, keyName TEXT, idempotencyKey TEXT, bodyDigest TEXT NOT NULL,
-    body BLOB NOT NULL, status INTEGER, sent INTEGER, acted TEXT, meetingId TEXT, replayed INTEGER NOT NULL DEFAULT 0,
-    fault TEXT);
+    path TEXT NOT NULL, query TEXT NOT NULL, headers TEXT NOT NULL, clientPort INTEGER, keyName TEXT,
+    idempotencyKey TEXT, bodyDigest TEXT NOT NULL, body BLOB NOT NULL, status INTEGER, sent INTEGER, acted TEXT,
+    meetingId TEXT, replayed INTEGER NOT NULL DEFAULT 0, fault TEXT);
 """
 
 

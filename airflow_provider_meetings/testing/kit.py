@@ -1,4 +1,4 @@
-"""The sandbox as a test sees it: both connections set, and what happened there to read, to add to and to disturb."""
+"""The sandbox as a test sees it: both connections, what the vendors have and were asked, other users, faults."""
 
 from __future__ import annotations
 
@@ -58,10 +58,31 @@ class MeetingsSandbox:
         found: list[dict[str, Any]] = self.control("GET", "/meetings")[vendor]
         return found
 
+    def calendar(self, vendor: Vendor, *fields: str, include_cancelled: bool = False) -> list[dict[str, Any]]:
+        """Return a vendor's calendar as a list to compare with: its meetings by start, in the vendor's own shape.
+
+        Where :meth:`meetings` shows columns, this shows what the API can: ``meetingTypeName``, ``employeeFirstName``,
+        ``clientLastName``, ``True`` and ``False``.
+
+        Args:
+            vendor: Whose calendar.
+            fields: Only these fields of each meeting; all that the vendor has if none is named.
+            include_cancelled: Also the meetings that Builder Prime marks as cancelled.
+
+        Raises:
+            RuntimeError: A meeting of this vendor has no such field; the text names those that it has.
+        """
+        found: list[dict[str, Any]] = self.control("GET", f"/calendar/{vendor}")
+        shown = [meeting for meeting in found if include_cancelled or not meeting.get("isMeetingCancelled")]
+        unknown = sorted({name for name in fields for meeting in found if name not in meeting})
+        if unknown:
+            raise RuntimeError(f"Unknown fields: {', '.join(unknown)}; a meeting has {', '.join(sorted(found[0]))}")
+        return [{name: meeting[name] for name in fields or meeting} for meeting in shown]
+
     def journal(
         self, *, vendor: Vendor | None = None, method: str | None = None, acted: bool | None = None, since: int = 0
     ) -> list[dict[str, Any]]:
-        """Return the requests that arrived, oldest first.
+        """Return the log of the requests that arrived, oldest first.
 
         Args:
             vendor: Only those to one vendor.
@@ -70,23 +91,25 @@ class MeetingsSandbox:
             since: Only those with a greater ``id``.
 
         Returns:
-            A row each: ``id``, ``at`` (Unix milliseconds), ``vendor``, ``method``, ``path``, ``query``, ``body``,
-            ``keyName``, ``idempotencyKey``, ``status``, ``acted`` (``created``, ``updated``, ``deleted`` or None),
-            ``meetingId``, ``replayed``, ``fault``.
+            A row each: ``id``, ``at`` (Unix milliseconds), ``vendor``, ``method``, ``path``, ``query``, ``headers``
+            (by lower-case name; never a key), ``body``, ``clientPort`` (the same for requests on one connection),
+            ``keyName``, ``idempotencyKey``, ``status`` (what the vendor decided), ``sent`` (what the client got, None
+            if nothing), ``acted`` (``created``, ``updated``, ``deleted`` or None), ``meetingId``, ``replayed``,
+            ``fault``.
         """
         query = {"vendor": vendor, "method": method, "acted": acted, "since": since}
         rows: list[dict[str, Any]] = self.control("GET", "/journal", params=query)
         return rows
 
     def reference(self) -> dict[str, list[dict[str, Any]]]:
-        """Return Builder Prime's ``employees``, ``opportunities``, ``types`` and ``results``; meetings name them."""
+        """Return Builder Prime's ``employees``, ``opportunities``, ``types`` and ``results``, with their ids."""
         lists: dict[str, list[dict[str, Any]]] = self.control("GET", "/reference")
         return lists
 
-    # -- somebody else, in the vendor's app
+    # -- what a user of the vendor's app does
 
     def insert(self, vendor: Vendor, *meetings: Mapping[str, Any]) -> list[Any]:
-        """Book meetings as somebody else would, and return their ids; columns that are left out are made up.
+        """Book meetings in the vendor's app, and return their ids; columns that are left out are made up.
 
         Raises:
             RuntimeError: The table has no such column; the text names those that it has.
@@ -96,15 +119,32 @@ class MeetingsSandbox:
         return ids
 
     def edit(self, vendor: Vendor, meeting_id: Any, **changes: Any) -> bool:
-        """Change columns of a meeting as somebody else would; False: there is none with this id."""
-        edit = {"vendor": vendor, "op": "edit", "id": meeting_id, "meeting": changes}
-        return bool(self.control("POST", "/meetings", json=edit)["changed"])
+        """Change columns of a meeting in the vendor's app; False: there is none with this id.
+
+        As at the vendor, this also sets when the meeting was last changed: HiringCenter's ``updatedAt``, Builder
+        Prime's ``lastModifiedDate``; unless ``changes`` says when.
+        """
+        return self._change("edit", vendor, meeting_id, meeting=changes)
+
+    def cancel(self, vendor: Vendor, meeting_id: Any) -> bool:
+        """Mark a meeting as cancelled; it stays in the list. False: there is none with this id.
+
+        Raises:
+            RuntimeError: The vendor has no such mark: only Builder Prime has (``isMeetingCancelled``).
+        """
+        return self._change("cancel", vendor, meeting_id)
+
+    def restore(self, vendor: Vendor, meeting_id: Any) -> bool:
+        """Take the mark of :meth:`cancel` away; False: there is no meeting with this id.
+
+        Raises:
+            RuntimeError: The vendor has no such mark: only Builder Prime has (``isMeetingCancelled``).
+        """
+        return self._change("restore", vendor, meeting_id)
 
     def remove(self, vendor: Vendor, meeting_id: Any) -> bool:
-        """Cancel a meeting as somebody else would; False: there is none with this id."""
-        return bool(
-            self.control("POST", "/meetings", json={"vendor": vendor, "op": "delete", "id": meeting_id})["changed"]
-        )
+        """Delete a meeting in the vendor's app; False: there is none with this id."""
+        return self._change("delete", vendor, meeting_id)
 
     # -- trouble
 
@@ -113,7 +153,9 @@ class MeetingsSandbox:
 
         Args:
             action: ``status``, ``ratelimit``, ``delay``, ``reset``, ``close``, ``drip``, ``truncate``,
-                ``success_false``, ``answer`` or ``kill``.
+                ``success_false``, ``answer`` or ``kill``, of which the first that matches hits a request; ``headers``
+                (adds some), ``interim`` (a 1xx before the final response) or ``rewrite`` (changes the body), which
+                also change the response of another fault.
             match: Which requests: ``vendor``, ``method``, ``path_regex``, ``query_regex``, ``body_regex``, ``header``.
             rule: ``times`` (1; None: for ever), ``skip`` (0), ``when`` (``"before"`` the vendor acts, or ``"after"``),
                 and what belongs to the action: ``status=503``, ``retry_after=1``, ``seconds=1`` and so on.
@@ -189,6 +231,10 @@ class MeetingsSandbox:
     def close(self) -> None:
         """Close the connections to the control API."""
         self._session.close()
+
+    def _change(self, operation: str, vendor: Vendor, meeting_id: Any, **fields: Any) -> bool:
+        edit = {"vendor": vendor, "op": operation, "id": meeting_id, **fields}
+        return bool(self.control("POST", "/meetings", json=edit)["changed"])
 
     def _set(self, name: str, value: str) -> None:
         if self._before is None:

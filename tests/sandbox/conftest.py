@@ -8,20 +8,8 @@ import requests
 
 from airflow_provider_meetings.testing import SandboxProcess
 
-DEFAULTS = {
-    "bounds": "inclusive",
-    "envelope": "current",
-    "tokens": "offset",
-    "ratelimit_reset": "delta",
-    "rate_limit_per_minute": 1_000_000,
-    "rate_limit_per_hour": 1_000_000,
-    "page_cap": 0,
-    "builderprime_order": "start",
-    "listed": "minimal",
-    "update_methods": ["POST", "PUT", "PATCH"],
-    "idempotency_window": 86_400,
-    "latency": 0,
-}
+# what no test reaches unless it means to
+NO_RATE_LIMIT = {"rate_limit_per_minute": 1_000_000, "rate_limit_per_hour": 1_000_000}
 
 
 class Api:
@@ -49,6 +37,7 @@ class Server:
         self.output = process.output
         self.session = requests.Session()
         self.session.trust_env = False
+        self.initial_options = self.control("GET", "/settings") if self.facts["control"] else {}
 
     @property
     def hc(self):
@@ -76,7 +65,7 @@ class Server:
         return self.control("POST", "/settings", json=changes)
 
     def journal(self, **query):
-        """Read the journal."""
+        """Read the request log."""
         return self.control("GET", "/journal", params=query)
 
     def wait_for_requests(self, count):
@@ -125,7 +114,7 @@ def server(running):
     running.control("DELETE", "/faults")
     running.control("DELETE", "/meetings")
     running.control("DELETE", "/journal")
-    running.options(**DEFAULTS)
+    running.options(**running.initial_options | NO_RATE_LIMIT)
     running.control("POST", "/ratelimits/reset")
     running.control("POST", "/idempotency/age", json={"seconds": 1e9})
     return running

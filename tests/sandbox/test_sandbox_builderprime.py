@@ -66,9 +66,9 @@ def test_a_key_does_what_its_scope_allows_and_nothing_else(server, key):
 
 
 def test_the_reference_lists_have_scopes_of_their_own(server):
-    """Types and results need their own scopes, page like everything else, and 404 in the envelope."""
+    """Types, results and employees need their own scopes, page like everything else, and 404 in the envelope."""
     host = server.facts["builderprime"]["host"]
-    for name, first in (("meeting-types", 1011), ("meeting-results", 1001)):
+    for name, first in (("meeting-types", 1011), ("meeting-results", 1001), ("employees", 50)):
         api = server.bp("read_api_key")
         api.host = f"{host}/{name}/v1"
         listed = api("GET", "").json()["data"]
@@ -86,7 +86,8 @@ def test_the_reference_lists_have_scopes_of_their_own(server):
 def test_the_pages_example_creates_a_meeting_in_the_listed_shape(server):
     """The page's own create works as printed, and comes back with names where ids went in."""
     meeting = create(server)
-    assert set(meeting) == BARE | {"endDateTime"}
+    assert set(meeting) == BARE | {"endDateTime", "employeeId", "isMeetingCancelled"}
+    assert (meeting["employeeId"], meeting["isMeetingCancelled"]) == (50, False)
     assert (meeting["employeeFirstName"], meeting["meetingTypeName"]) == ("Betty", "Sales Meeting")
     assert meeting["opportunityId"] == VISIT["clientOpportunityId"]
     assert server.bp()("GET", f"/{meeting['id']}").json() == {"success": True, "data": meeting}
@@ -94,13 +95,14 @@ def test_the_pages_example_creates_a_meeting_in_the_listed_shape(server):
 
 
 def test_the_listed_shape_can_be_barer_or_richer(server):
-    """The option listed sets what is not documented: no endDateTime at all, or the ids as well."""
+    """The option listed sets what the page does not have: none of it, or types, results and reminders as well."""
     create(server)
-    for listed, fields in (("bare", BARE), ("rich", BARE | {"employeeId", "meetingTypeId", "reminders"})):
+    seen = {"endDateTime", "employeeId", "isMeetingCancelled"}
+    for listed, fields in (("bare", BARE), ("rich", BARE | seen | {"meetingTypeId", "reminders"})):
         server.options(listed=listed)
         (meeting,) = server.bp()("GET", "", params=window()).json()["data"]
         assert fields <= set(meeting)
-        assert ("endDateTime" in meeting) is (listed == "rich")
+        assert (seen <= set(meeting)) is (listed == "rich")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_null_or_blank_erases_and_nothing_else_changes(server, field, shown, bla
     after = server.bp()("POST", f"/{before['id']}", json={field: blank}).json()["data"]
     assert after[shown] is None
     related = {
-        "employee": {"employeeLastName"},
+        "employee": {"employeeLastName", "employeeId"},
         "clientOpportunityId": {"clientId", "clientFirstName", "clientLastName"},
     }
     changed = {shown, *related.get(field, ())}
@@ -201,7 +203,8 @@ def test_the_pages_example_modifies_a_meeting(server):
     before = create(server)
     changes = {"location": "100 New Street, Providence, RI", "employee": {"email": "newemployee@example.com"}}
     after = server.bp()("POST", f"/{before['id']}", json=changes).json()["data"]
-    changed = {"location": changes["location"], "employeeFirstName": "Nora", "employeeLastName": "Newell"}
+    changed = {"location": changes["location"], "employeeId": 51}
+    changed |= {"employeeFirstName": "Nora", "employeeLastName": "Newell"}
     assert after == before | changed
 
 

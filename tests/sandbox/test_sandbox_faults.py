@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 import requests
 
-from airflow_provider_meetings.sandbox.peer import kill_caller, pids_of_peer
+from airflow_provider_meetings.sandbox.peer_process import kill_caller, pids_of_peer
 from tests.sandbox.examples import INTERVIEW, VISIT
 
 

@@ -131,7 +131,7 @@ def test_a_method_that_is_switched_off_does_not_update(server):
     server.options(update_methods=["PATCH"])
     response = server.hc("POST", "/meetings/any", json={})
     assert response.status_code == 405
-    assert response.headers["Allow"] == "DELETE, GET, PATCH"
+    assert response.headers["Allow"] == "GET, PATCH, DELETE"
 
 
 @pytest.mark.parametrize("field", ["meetingDate", "timeZone", "meetingType", "ownerId", "userId", "prospectId"])
@@ -228,6 +228,50 @@ def test_the_older_envelope_has_everything_at_the_top_level(server):
     answer = server.hc("GET", "/meetings", params={"limit": 1}).json()
     assert set(answer) == {"success", "items", "nextPageToken"}
     assert answer["nextPageToken"]
+
+
+@pytest.mark.parametrize("total_count", [True, False])
+@pytest.mark.parametrize("last_page", ["null", "absent", "empty"])
+@pytest.mark.parametrize("next_page", ["pagination", "top-level"])
+def test_a_page_is_as_the_revision_says(server, next_page, last_page, total_count):
+    """The token stands in pagination or beside it and ends in three ways, and the total is there or not."""
+    server.options(next_page=next_page, last_page=last_page, total_count=total_count)
+    fill(server, 2)
+    first, last = (server.hc("GET", "/meetings", params={"limit": limit}).json() for limit in (1, 2))
+    place = "pagination" if next_page == "pagination" else None
+    ends = {"null": {"nextPageToken": None}, "empty": {"nextPageToken": ""}, "absent": {}}[last_page]
+    total = {"totalCount": 2} if total_count else {}
+
+    def beside(page):
+        return {name: value for name, value in page.items() if name not in {"success", "items"}}
+
+    assert (first.get(place, {}) if place else first)["nextPageToken"]
+    if place:
+        assert {"pagination": ends | total} == beside(last)
+    else:
+        assert ends | ({"pagination": total} if total else {}) == beside(last)
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Replayed", "X-Replay", ""])
+def test_a_replay_says_so_in_a_header(server, header):
+    """The header tells a replay from a first response; its name is an option, and it may be missing."""
+    server.options(replay_header=header)
+    first, second = create(server, f"key-{header}"), create(server, f"key-{header}")
+
+    assert [None, "true" if header else None] == [
+        response.headers.get(header or "Idempotency-Replayed") for response in (first, second)
+    ]
+
+
+def test_the_rate_limit_headers_can_be_missing(server):
+    """Without them a client has to believe its own figures."""
+    server.options(ratelimit_headers=False)
+    response = server.hc("GET", "/auth")
+
+    assert (200, []) == (
+        response.status_code,
+        [name for name in response.headers if name.startswith("RateLimit")],
+    )
 
 
 def test_a_repeated_key_replays_the_answer_and_makes_nothing(server):

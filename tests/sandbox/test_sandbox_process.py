@@ -135,11 +135,27 @@ def test_seeded_meetings_lie_in_the_two_weeks_from_monday(start):
 def test_options_are_flags_of_the_command_line(start):
     """Every option can be given at the start."""
     server = start(
-        "--control", "--bounds", "exclusive", "--page-cap", "2", "--update-methods", "POST,PATCH", "--latency", "0.01"
+        *("--control", "--bounds", "exclusive", "--page-cap", "2", "--update-methods", "POST,PATCH"),
+        *("--latency", "0.01", "--total-count", "false", "--builderprime-wrong-shape", "500", "--clock-offset", "-60"),
     )
     options = server.control("GET", "/settings")
-    chosen = {name: options[name] for name in ("bounds", "page_cap", "update_methods", "latency")}
-    assert chosen == {"bounds": "exclusive", "page_cap": 2, "update_methods": ["POST", "PATCH"], "latency": 0.01}
+    expected = {
+        "bounds": "exclusive",
+        "page_cap": 2,
+        "update_methods": ["POST", "PATCH"],
+        "latency": 0.01,
+        "total_count": False,
+        "builderprime_wrong_shape": 500,
+        "clock_offset": -60,
+    }
+    assert {name: options[name] for name in expected} == expected
+
+
+def test_a_seed_can_fill_a_year(start):
+    """Days stretches the seed beyond two weeks."""
+    server = start("--control", "--now", "2026-11-18T12:00:00Z", "--meetings", "40", "--days", "365")
+    starts = [row["meetingDate"] for row in server.meetings("hiringcenter")]
+    assert max(starts) - min(starts) > 200 * 86_400_000
 
 
 def test_the_reference_needs_no_network(start):

@@ -63,6 +63,84 @@ def test_somebody_else_edits(meetings_sandbox, vendor):
     assert [] == list(HOOKS[vendor]().list_meetings(*WINDOW))
 
 
+@pytest.mark.parametrize(("vendor", "modified"), [("hiringcenter", "updatedAt"), ("builderprime", "lastModifiedDate")])
+def test_an_edit_touches_the_date_of_modification(meetings_sandbox, vendor, modified):
+    """As at the vendor, a change by hand is dated, unless the test dates it."""
+    (meeting_id,) = meetings_sandbox.insert(vendor, {modified: 5})
+    meetings_sandbox.edit(vendor, meeting_id, location="Room 5")
+    (touched,) = meetings_sandbox.meetings(vendor)
+    meetings_sandbox.edit(vendor, meeting_id, **{modified: 7})
+
+    assert touched[modified] > 5
+    assert 7 == meetings_sandbox.meetings(vendor)[0][modified]
+
+
+def test_a_meeting_is_cancelled_and_restored(meetings_sandbox):
+    """A cancelled meeting stays in Builder Prime's list and leaves the calendar; HiringCenter has no such mark."""
+    meeting_id, other = meetings_sandbox.insert("builderprime", *[{"startDateTime": MIDNIGHT}] * 2)
+    (interview,) = meetings_sandbox.insert("hiringcenter", {})
+
+    def seen():
+        listed = {meeting["id"]: meeting["isMeetingCancelled"] for meeting in BuilderPrimeHook().list_meetings(*WINDOW)}
+        return listed, [meeting["id"] for meeting in meetings_sandbox.calendar("builderprime")]
+
+    assert meetings_sandbox.cancel("builderprime", meeting_id)
+    assert ({meeting_id: True, other: False}, [other]) == seen()
+    assert [True, False] == [
+        row["isMeetingCancelled"]
+        for row in meetings_sandbox.calendar("builderprime", "isMeetingCancelled", include_cancelled=True)
+    ]
+    assert meetings_sandbox.restore("builderprime", meeting_id)
+    assert ({meeting_id: False, other: False}, [meeting_id, other]) == seen()
+    assert not meetings_sandbox.cancel("builderprime", 999_999)
+    with pytest.raises(RuntimeError, match="HiringCenter"):
+        meetings_sandbox.cancel("hiringcenter", interview)
+
+
+@pytest.mark.parametrize("vendor", HOOKS)
+def test_the_calendar_is_a_list_by_start(meetings_sandbox, vendor):
+    """The calendar has the vendor's own fields, all of them or those that the test compares, by start."""
+    meetings_sandbox.insert(vendor, *({DATES[vendor]: MIDNIGHT + n, "location": f"Room {n}"} for n in (2, 1)))
+    read = [HOOKS[vendor]().get_meeting(row["id"]) for row in meetings_sandbox.calendar(vendor, "id")]
+
+    assert [
+        {DATES[vendor]: MIDNIGHT + 1, "location": "Room 1"},
+        {DATES[vendor]: MIDNIGHT + 2, "location": "Room 2"},
+    ] == meetings_sandbox.calendar(vendor, DATES[vendor], "location")
+    assert read == [
+        {name: row[name] for name in meeting}
+        for meeting, row in zip(read, meetings_sandbox.calendar(vendor), strict=True)
+    ]
+    with pytest.raises(RuntimeError, match="colour"):
+        meetings_sandbox.calendar(vendor, "colour")
+
+
+def test_employees_are_part_of_the_reference(meetings_sandbox):
+    """The employees that the API lists are those of the kit, flags and time zone included."""
+    listed = requests.get(
+        meetings_sandbox.facts["builderprime"]["host"] + "/employees/v1",
+        headers={"x-api-key": meetings_sandbox.facts["builderprime"]["read_api_key"]},
+        timeout=30,
+    ).json()["data"]
+
+    assert listed == meetings_sandbox.reference()["employees"]
+    assert "America/New York" in {employee["timezone"] for employee in listed}
+
+
+def test_the_journal_shows_that_no_cookie_comes_back(meetings_sandbox):
+    """Each response sets another cookie; the headers of the requests say whether a client has kept one."""
+    meetings_sandbox.fault("headers", headers={"Set-Cookie": "session={number}"}, times=None)
+    for _ in range(2):
+        requests.get(f"{meetings_sandbox.url}/v2/auth", timeout=30)
+    with requests.Session() as session:
+        for _ in range(2):
+            session.get(f"{meetings_sandbox.url}/v2/auth", timeout=30)
+    rows = meetings_sandbox.journal()
+
+    assert [None, None, None, f"session={rows[2]['id']}"] == [row["headers"].get("cookie") for row in rows]
+    assert rows[2]["clientPort"] == rows[3]["clientPort"]
+
+
 def test_the_journal_can_be_narrowed(meetings_sandbox):
     """Vendor, method, effect and number choose rows, and a fault shows in the row that it hit."""
     meetings_sandbox.fault("status", status=503, match={"vendor": "builderprime"})

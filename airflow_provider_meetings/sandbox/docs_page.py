@@ -1,4 +1,4 @@
-"""The live reference at ``/docs``: the OpenAPI document as one plain page, which needs nothing from the network."""
+"""The reference page at ``/docs``: the OpenAPI document as one plain page, which needs nothing from the network."""
 
 import json
 from html import escape
@@ -14,7 +14,7 @@ padding: .2rem .6rem; border-bottom: 1px solid #eee; } .verb { display: inline-b
 """
 
 
-def page(document: dict[str, Any]) -> str:
+def render(document: dict[str, Any]) -> str:
     """Render an OpenAPI document as HTML."""
     by_tag: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():
@@ -46,11 +46,11 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     if body:
         parts.append("<h4>Body</h4>" + _schema(document, body))
-    parts.append("<h4>Answers</h4>")
-    for status, answer in sorted(operation.get("responses", {}).items()):
-        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    parts.append("<h4>Responses</h4>")
+    for status, response in sorted(operation.get("responses", {}).items()):
+        schema = response.get("content", {}).get("application/json", {}).get("schema", {})
         parts.append(
-            f"<p><b>{escape(status)}</b> {escape(answer.get('description', ''))}</p>" + _schema(document, schema)
+            f"<p><b>{escape(status)}</b> {escape(response.get('description', ''))}</p>" + _schema(document, schema)
         )
     return f"<details><summary>{title}</summary>{''.join(parts)}</details>"
 

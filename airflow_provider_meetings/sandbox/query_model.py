@@ -12,7 +12,7 @@ _BY_FIELD_NAME = tuple(int(part) for part in fastapi.__version__.split(".")[:2])
 
 
 class Query(BaseModel):
-    """A query; what it does not name is refused."""
+    """A query; unknown parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# Builder Prime, "API Access and Security" and the two reference endpoints: one scope an action.
+# Builder Prime, "API Access and Security" and the reference endpoints: one scope an action.
 SCOPES = (
     "meetings.read",
     "meetings.create",
@@ -10,12 +10,13 @@ SCOPES = (
     "meetings.delete",
     "meetingtypes.read",
     "meetingresults.read",
+    "employees.read",
 )
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key, the name under which the journal speaks of it, and what it may do."""
+    """A key, the name that the request log has for it, and its permissions."""
 
     name: str
     secret: str
@@ -37,7 +38,7 @@ HIRINGCENTER = (
 
 BUILDERPRIME = (
     ApiKey("full", "bp_sandbox_full_0123456789", SCOPES),
-    ApiKey("read", "bp_sandbox_read_0123456789", ("meetings.read", "meetingtypes.read", "meetingresults.read")),
+    ApiKey("read", "bp_sandbox_read_0123456789", tuple(scope for scope in SCOPES if scope.endswith(".read"))),
     ApiKey("create", "bp_sandbox_create_0123456789", ("meetings.create",)),
     ApiKey("edit", "bp_sandbox_edit_0123456789", ("meetings.edit",)),
     ApiKey("delete", "bp_sandbox_delete_0123456789", ("meetings.delete",)),

@@ -1,16 +1,16 @@
-"""One request on its way through the sandbox, with what the stations on the way found out about it."""
+"""One request on its way through the sandbox, with what each stage learned about it."""
 
 import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Vendor
-from .keys import ApiKey
+from .api_keys import ApiKey
+from .responses import Vendor
 
 
 @dataclass
-class Call:
+class ApiRequest:
     """A request to one of the two APIs."""
 
     vendor: Vendor
@@ -22,9 +22,16 @@ class Call:
     key: ApiKey | None
     client: tuple[str, int] | None = None
     server: tuple[str, int | None] | None = None
+    #: its number in the request log
     number: int = 0
+    #: whether the response is the stored one of an earlier request with the same idempotency key
     replayed: bool = False
+    #: what each fault did to it
     faults: list[dict[str, Any]] = field(default_factory=list)
+    #: whether a fault has ended it, so that no response is due
+    ended: bool = False
+    #: the status that left the server although a fault ended the request
+    sent: int | None = None
 
     @property
     def idempotency_key(self) -> str | None:
