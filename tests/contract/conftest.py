@@ -97,3 +97,10 @@ def older_sandbox(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """Start the sandbox with the older revision of what HiringCenter's pages leave open."""
     with serving(tmp_path, "--envelope", "older", "--ratelimit-reset", "timestamp", "--tokens", "keyset") as ready:
         yield ready
+
+
+@pytest.fixture
+def real_sandbox(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Start the sandbox with the other answers that Builder Prime may give, as public clients have seen them."""
+    with serving(tmp_path, "--builderprime-missing", "error-code", "--builderprime-wrong-shape", "500") as ready:
+        yield ready

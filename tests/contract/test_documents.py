@@ -15,6 +15,7 @@ from tests.contract.mocks import HERE, VENDORS, document
 
 pytestmark = pytest.mark.contract
 
+ENVELOPES = ("Failure", "ResourceMissing", "Framework")
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -46,7 +47,7 @@ def test_document_is_valid_openapi_3_1(vendor):
     schema = schemathesis.openapi.from_path(HERE / f"{vendor}.yaml")
     schema.validate()
     operations = [operation.ok() for operation in schema.get_all_operations()]
-    assert len(operations) == {"hiringcenter": 6, "builderprime": 9}[vendor]
+    assert len(operations) == {"hiringcenter": 6, "builderprime": 11}[vendor]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -111,6 +112,22 @@ def test_every_request_body_is_a_closed_list(vendor):
             found += objects(root, node["requestBody"]["content"]["application/json"]["schema"], place, seen)
     assert len(found) >= 2
     assert [place for place, schema in found if schema.get("additionalProperties") is not False] == []
+
+
+def test_builder_primes_responses_can_be_told_apart():
+    """No response is of two envelopes: a success, a failure, a missing resource, an error of the framework."""
+    root = document("builderprime")
+    failure, missing, framework = ({"$ref": f"#/components/schemas/{name}"} for name in ENVELOPES)
+    samples = {
+        "Failure": {"success": False, "errors": [{"code": "API_GENERAL", "message": "Meeting not found."}]},
+        "ResourceMissing": {"errorCode": "404", "errorMessage": "x", "showAsWarning": False},
+        "Framework": {"timestamp": "2026-06-01T08:00:00.000+00:00", "status": 405, "error": "x", "path": "/api"},
+    }
+    for schema in (failure, missing, framework):
+        validator = Draft202012Validator({"components": root["components"], **schema})
+        assert [schema["$ref"].rpartition("/")[2]] == [
+            name for name, sample in samples.items() if validator.is_valid(sample)
+        ]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

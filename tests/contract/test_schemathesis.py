@@ -91,3 +91,9 @@ def test_sandbox_keeps_the_contract(vendor, contract_sandbox, tmp_path):
 def test_sandbox_keeps_the_contract_in_the_older_revision(older_sandbox, tmp_path):
     """The older envelopes, tokens and reset times of HiringCenter are part of the contract as well."""
     drive("hiringcenter", older_sandbox, tmp_path, "--phases", "examples,coverage")
+
+
+def test_sandbox_keeps_the_contract_with_the_other_errors(real_sandbox, tmp_path):
+    """A missing record without success, and a create of a wrong shape that is a 500, are part of the contract."""
+    checks = "--exclude-checks=negative_data_rejection,not_a_server_error"  # a 500 is a refusal here
+    drive("builderprime", real_sandbox, tmp_path, "--phases", "examples,coverage", checks)
