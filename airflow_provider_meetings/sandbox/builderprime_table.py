@@ -176,11 +176,10 @@ class BuilderPrimeTable:
 
 
 def _present(row: dict[str, Any], listed: str) -> dict[str, Any]:
-    shown = row | {
-        "reminders": json.loads(row["reminders"]),
-        "isMeetingCancelled": bool(row["isMeetingCancelled"]),
-    }
-    return {name: shown[name] for name in _SHAPES[listed]}
+    row["isMeetingCancelled"] = bool(row["isMeetingCancelled"])
+    if listed == "rich":
+        row["reminders"] = json.loads(row["reminders"])
+    return {name: row[name] for name in _SHAPES[listed]}
 
 
 def _check_order(row: dict[str, Any]) -> None:

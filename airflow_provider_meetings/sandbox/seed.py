@@ -3,7 +3,7 @@
 import json
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from faker import Faker
@@ -20,6 +20,7 @@ TYPES = (
 RESULTS = ((1001, "Sale", 1), (1002, "No Sale", 1), (1003, "Rescheduled", 0), (1004, "No Show", 0))
 EMPLOYEES = ((50, "Betty", "Brown", "betty.brown@example.com"), (51, "Nora", "Newell", "newemployee@example.com"))
 FIRST_OPPORTUNITY = 102988
+OPPORTUNITIES = 1000  # enough for a set of meetings with one for each
 FIRST_MEETING = 2176
 
 _FORMER_EMPLOYEE = 57
@@ -38,14 +39,14 @@ def seed(store: Store, number: int, meetings: int, now: datetime, days: int = 14
     """
     if store.fact("seed") is not None:
         return
-    # one generator each, so that more meetings of one vendor do not change the other's
-    fake = Faker("en_US")
-    fake.seed_instance(number)
+    fake = _Invented(number)
     chance = random.Random(number)  # noqa: S311 - repeatable on purpose
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     monday = today - timedelta(days=today.weekday())
     with store.transaction():
-        people = _reference(store, fake)
+        employees = _reference(store, fake.fake)
+        # few enough that each has several meetings
+        people = employees, range(FIRST_OPPORTUNITY, FIRST_OPPORTUNITY + min(OPPORTUNITIES, max(20, meetings // 20)))
         for _ in range(meetings):
             store.insert("hiringcenter_meetings", _interview(fake, chance, monday, days))
         for index in range(meetings):
@@ -55,8 +56,32 @@ def seed(store: Store, number: int, meetings: int, now: datetime, days: int = 14
         store.remember("seed", json.dumps({"seed": number, "meetings": meetings, "monday": monday.isoformat()}))
 
 
-def _reference(store: Store, fake: Faker) -> tuple[list[int], list[int]]:
-    """Add the reference data and return the ids of employees and opportunities."""
+class _Invented:
+    """Names, jobs and addresses; a large seed uses each more than once, for inventing one is slow."""
+
+    _POOL = 300
+
+    def __init__(self, number: int) -> None:
+        self.fake = Faker("en_US")
+        self.fake.seed_instance(number)
+        self._chance = random.Random(number)  # noqa: S311 - repeatable on purpose
+        self._pools: dict[str, list[str]] = {}
+
+    def text(self, kind: Literal["name", "job", "address"]) -> str:
+        """Return a text of one line."""
+        pool = self._pools.setdefault(kind, [])
+        if len(pool) == self._POOL:
+            return self._chance.choice(pool)
+        pool.append(str(getattr(self.fake, kind)()).replace("\n", ", "))
+        return pool[-1]
+
+    def id(self) -> str:
+        """Return an id of 32 hexadecimal digits, as HiringCenter's look."""
+        return f"{self._chance.getrandbits(128):032x}"
+
+
+def _reference(store: Store, fake: Faker) -> list[int]:
+    """Add the reference data and return the ids of the employees."""
     for type_id, name, default, sales in TYPES:
         row = {"id": type_id, "name": name, "isDefaultMeetingType": default, "isSalesMeeting": sales}
         store.insert("builderprime_types", row)
@@ -69,12 +94,11 @@ def _reference(store: Store, fake: Faker) -> tuple[list[int], list[int]]:
     ]
     for employee_id, first, last, email in employees:
         store.insert("builderprime_employees", _employee(employee_id, first, last, email))
-    opportunities = list(range(FIRST_OPPORTUNITY, FIRST_OPPORTUNITY + 20))
-    for index, opportunity_id in enumerate(opportunities):
-        row = {"id": opportunity_id, "clientId": 7001 + index}
+    for index in range(OPPORTUNITIES):
+        row = {"id": FIRST_OPPORTUNITY + index, "clientId": 7001 + index}
         row |= {"clientFirstName": fake.first_name(), "clientLastName": fake.last_name()}
         store.insert("builderprime_opportunities", row)
-    return [employee[0] for employee in employees], opportunities
+    return [employee[0] for employee in employees]
 
 
 def _employee(employee_id: int, first: str, last: str, email: str) -> dict[str, Any]:
@@ -107,22 +131,21 @@ def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _interview(fake: Faker, chance: random.Random, monday: datetime, days: int) -> dict[str, Any]:
+def _interview(fake: _Invented, chance: random.Random, monday: datetime, days: int) -> dict[str, Any]:
     zone = chance.choice(_ZONES)
-    kind, place = chance.choice(
-        (("virtual", "Zoom"), ("phone", None), ("in-person", fake.address().replace("\n", ", ")))
-    )
+    kind = chance.choice(("virtual", "phone", "in-person"))
+    place = {"virtual": "Zoom", "phone": None, "in-person": fake.text("address")}[kind]
     owner = f"{chance.choice((1, 2, 3)):032x}"
     created = _ms(monday - timedelta(hours=chance.randrange(1, 300)))
     return {
-        "id": fake.uuid4().replace("-", ""),
-        "prospectId": fake.uuid4().replace("-", ""),
+        "id": fake.id(),
+        "prospectId": fake.id(),
         "meetingDate": _ms(_start(chance, monday, days, zone)),
         "timeZone": zone,
         "meetingType": kind,
         "ownerId": owner,
         "location": place,
-        "notes": chance.choice((None, f"Interview with {fake.name()} for {fake.job()}.")),
+        "notes": chance.choice((None, f"Interview with {fake.text('name')} for {fake.text('job')}.")),
         "createdBy": owner,
         "createdByApi": 0,
         "createdByApiKeyId": None,
@@ -133,14 +156,14 @@ def _interview(fake: Faker, chance: random.Random, monday: datetime, days: int) 
 
 
 def _visit(
-    fake: Faker, chance: random.Random, start: datetime, monday: datetime, people: tuple[list[int], list[int]]
+    fake: _Invented, chance: random.Random, start: datetime, monday: datetime, people: tuple[list[int], range]
 ) -> dict[str, Any]:
     employees, opportunities = people
     type_id, kind, *_ = chance.choice(TYPES)
     created = _ms(monday - timedelta(hours=chance.randrange(1, 300)))
     return {
-        "title": f"{kind} with {fake.name()}",
-        "location": fake.address().replace("\n", ", "),
+        "title": f"{kind} with {fake.text('name')}",
+        "location": fake.text("address"),
         "startDateTime": _ms(start),
         "endDateTime": _ms(start + timedelta(minutes=chance.choice((60, 90, 120)))),
         "opportunityId": chance.choice(opportunities),

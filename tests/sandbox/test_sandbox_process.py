@@ -96,6 +96,26 @@ def test_a_key_in_progress_dies_with_the_server(start, tmp_path):
     assert len(second.meetings("hiringcenter")) == 1
 
 
+def test_a_large_seed_is_quick_and_has_opportunities_for_a_set(tmp_path):
+    """Two thousand meetings share invented names, and there is an opportunity for each of a thousand rows."""
+    settings = Settings(db=tmp_path / "sandbox.db", meetings=2000, days=365)
+    sandbox = create_app(settings).state.sandbox
+    counts = [
+        sandbox.store.count(f"SELECT count({what}) FROM {table}")  # noqa: S608
+        for what, table in (
+            ("DISTINCT id", "hiringcenter_meetings"),
+            ("DISTINCT location", "hiringcenter_meetings"),
+            ("*", "builderprime_meetings"),
+            ("DISTINCT opportunityId", "builderprime_meetings"),
+            ("*", "builderprime_opportunities"),
+        )
+    ]
+    sandbox.close()
+    assert (2000, 2000, 1000) == (counts[0], counts[2], counts[4])
+    assert counts[1] <= 301
+    assert 20 < counts[3] <= 100
+
+
 def seeded(folder, seed, day=18):
     """Seed a file and return everything that is in it."""
     settings = Settings(db=folder / "sandbox.db", seed=seed, meetings=20, now=datetime(2026, 11, day, 12, tzinfo=UTC))
