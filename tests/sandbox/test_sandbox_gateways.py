@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+
 from tests.sandbox.examples import INTERVIEW, VISIT
 
 VENDORS = ("hiringcenter", "builderprime")

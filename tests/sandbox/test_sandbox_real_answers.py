@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import pytest
+
 from tests.sandbox.examples import VISIT
 
 START = VISIT["startDateTime"]
