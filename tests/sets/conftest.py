@@ -1,0 +1,37 @@
+"""The sandbox for the tests of files, and file systems that Airflow knows as it knows a provider's."""
+
+import pytest
+from airflow.sdk.io import fs as airflow_fs
+
+from tests.support.s3 import run_s3
+from tests.support.sandbox import _quick, connect, kind, process, server
+
+__all__ = ["_quick", "connect", "kind", "process", "server"]
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Have Airflow know file systems, by scheme, as if providers brought them along."""
+    known = dict(airflow_fs._register_filesystems())
+    monkeypatch.setattr(airflow_fs, "_register_filesystems", lambda: known)
+    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
+
+    def add(scheme, make):
+        known[scheme] = lambda conn_id, options: make(conn_id, **options)
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 server that checks the permissions of keys."""
+    with run_s3() as s3:
+        yield s3
+
+
+@pytest.fixture
+def s3(s3_server, register):
+    """The S3 server with an empty bucket, ``lake``; a URL's connection id names whose key is used."""
+    s3_server.empty()
+    register("s3", s3_server.filesystem)
+    return s3_server
