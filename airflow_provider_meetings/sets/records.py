@@ -194,17 +194,22 @@ def _write_parquet(records: Iterable[Record], file: ByteWriter) -> None:
     types = {"text": pa.string(), "name": pa.string(), "moment": pa.timestamp("ms", tz="UTC"), "flag": pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     writer = pq.ParquetWriter(file, schema)
-    group: list[Any] = []
-    rows = iter(records)
-    while True:
-        batch = list(islice(rows, _BATCH))
-        if batch:
-            group.append(pa.RecordBatch.from_pylist(batch, schema=schema))
-        full = len(group) * _BATCH >= _GROUP_ROWS or sum(part.nbytes for part in group) >= _GROUP_BYTES
-        if group and (full or not batch):
-            table = pa.Table.from_batches(group, schema=schema)
+    try:
+        for group in _row_groups(records, lambda rows: pa.RecordBatch.from_pylist(rows, schema=schema)):
+            table = pa.Table.from_batches(group)
             writer.write_table(table, row_group_size=table.num_rows)
-            group.clear()
-        if not batch:
-            break
-    writer.close()
+        writer.close()
+    except BaseException:
+        writer.is_open = False  # or it writes its end to a file that is gone by then
+        raise
+
+
+def _row_groups(records: Iterable[Record], to_batch: Callable[[list[Record]], Any]) -> Iterator[list[Any]]:
+    rows, group = iter(records), list[Any]()
+    while batch := list(islice(rows, _BATCH)):
+        group.append(to_batch(batch))
+        if len(group) * _BATCH >= _GROUP_ROWS or sum(part.nbytes for part in group) >= _GROUP_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
