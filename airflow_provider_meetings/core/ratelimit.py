@@ -2,8 +2,8 @@
 
 Two things decide. The limits that the vendor publishes are kept by construction: each is a bucket of tokens that never
 lets more through in any span of its length, wherever the span begins. What the vendor says on its answers
-(``RateLimit-*``, 429 with ``Retry-After``) can only slow that down, never speed it up, so a header that makes no sense
-does no harm.
+(``RateLimit-*``, 429 and 5xx with ``Retry-After``) can only slow that down, never speed it up, so a header that makes
+no sense does no harm.
 
 HiringCenter: "per API key, two windows at once: 500 requests a minute and 10,000 an hour".
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from airflow_provider_meetings.core.flow import Response
-from airflow_provider_meetings.core.retry import bounded_wait, reset_in, retry_after
+from airflow_provider_meetings.core.retry import bounded_wait, is_transient, reset_in, retry_after
 
 __all__ = ["RateLimiter", "TokenBucket", "WorkerThrottle"]
 
@@ -138,8 +138,8 @@ class RateLimiter:
             limit = _count(response.headers.get("ratelimit-limit")) or remaining
             self._left = remaining - limit * (1 - self._share)
             self._window_end = now + bounded_wait(reset)
-        if response.status == 429:
-            asked = retry_after(response)
+        asked = retry_after(response) if is_transient(response.status) else None
+        if asked is not None or response.status == 429:
             self.hold(now, 1.0 if asked is None else asked)
 
     def hold(self, now: float, seconds: float) -> None:

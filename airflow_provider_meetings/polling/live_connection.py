@@ -86,6 +86,7 @@ class LiveConnection:
         self._gate: RateLimitedGate | None = None
         self._retired: list[Any] = []  # somebody may still be reading over them
         self._expired = -1  # the generation whose key was refused
+        self._held_until = -math.inf  # for a connection that was not looked up yet
         self._renewing = asyncio.Lock()
 
     @property
@@ -96,6 +97,14 @@ class LiveConnection:
     def expire(self, seconds: float = 0.0) -> None:
         """Have it looked up anew after so many seconds."""
         self._looked_up = self._clock() - REFRESH + seconds
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so many seconds: the vendor has asked for it."""
+        if seconds <= 0:
+            return
+        if self.transport is None:
+            self._held_until = max(self._held_until, self._clock() + seconds)
+        self.rate.hold(self._clock(), seconds)
 
     async def renew(self) -> bool:
         """Look the connection up where that is due; return whether it has changed.
@@ -138,6 +147,8 @@ class LiveConnection:
         # A poll has patience of its own: it is repeated anyway.
         retry_limits = replace(vendor.retry_limits, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
         self.rate = self._limiter(settings)
+        self.hold(self._held_until - self._clock())
+        self._held_until = -math.inf
         gate = RateLimitedGate(self.rate, self._clock)
         wide = max(PARALLEL, sockets)
         transport = self._make_transport(settings, _log, sockets=wide, gate=gate, metrics=metrics_of(settings))

@@ -147,6 +147,10 @@ class Poller:
         finally:
             self._subscriptions.leave(waiter)
 
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so many seconds: the vendor has asked a worker for it."""
+        self._connection.hold(seconds)
+
     async def read(self, meeting_id: Any) -> dict[str, Any]:
         """Read one meeting, out of the same budget; those who want the same one at once share the request.
 
@@ -391,6 +395,7 @@ class Poller:
         if is_wrong_host(error) and not self._connection.host_confirmed:
             self._subscriptions.fail_unverified(error)
         now = self._clock()
+        self._connection.hold(getattr(error, "retry_after", None) or 0.0)  # also where the body alone has said it
         subscriptions = [
             self._subscriptions.by_query[query] for query in planned.serves if query in self._subscriptions.by_query
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -22,12 +22,16 @@ from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.link import MeetingLink
 from airflow_provider_meetings.observability.outcome import report_failure, report_outcome
+from airflow_provider_meetings.sensors.holding import VendorWait
 from airflow_provider_meetings.sensors.starting import PerInstance, start_from_trigger, start_trigger_args
 
 if TYPE_CHECKING:
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
 
 __all__ = ["MeetingsSensor"]
+
+# Airflow compares what is over with the timeout by >.
+_MOMENT = 0.01
 
 
 class MeetingsSensor(BaseSensorOperator):
@@ -37,7 +41,8 @@ class MeetingsSensor(BaseSensorOperator):
 
     * An error that waiting cannot mend (a wrong key, a refused filter) fails the task at once. ``soft_fail``,
       ``never_fail`` and ``silent_fail`` do not hide it: a wrong key would be skipped for ever.
-    * Any other error of the vendor is logged and waited out until ``timeout``.
+    * Any other error of the vendor is logged and waited out until ``timeout``. Where the vendor says how long to wait
+      (``Retry-After``), nothing is asked before, whatever ``poke_interval`` says.
     * What nobody expects (a bug, or somebody else than the vendor answers from the first question on) fails this try;
       ``silent_fail`` logs it and waits on, ``never_fail`` skips the task.
     * When ``timeout`` is over, the task fails without a retry; ``soft_fail`` and ``never_fail`` skip it.
@@ -107,6 +112,7 @@ class MeetingsSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self._reached = False
         self._missing_since = math.inf
+        self._vendor_wait = VendorWait()
         self.may_start_from_trigger = start_from_trigger
 
     def execute(self, context: Any) -> Any:
@@ -161,6 +167,7 @@ class MeetingsSensor(BaseSensorOperator):
                 poke_interval=self.poke_interval,
                 deadline=deadline,
                 initial_delay=initial_delay,
+                held_until=self._vendor_wait.until if self._vendor_wait.left(context) else None,
                 **criteria.as_kwargs(),
             ),
             method_name="execute_complete",
@@ -168,8 +175,11 @@ class MeetingsSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Any) -> PokeReturnValue:
-        """Ask once."""
+        """Ask once, unless the vendor wants no requests yet."""
         criteria = self._criteria(context)
+        if held := self._vendor_wait.left(context):
+            self.log.info("The vendor has asked for no requests for another %.0f s; waiting", held)
+            return PokeReturnValue(is_done=False)
         try:
             hook = self._hook()
             self._missing_since = math.inf
@@ -179,6 +189,7 @@ class MeetingsSensor(BaseSensorOperator):
             if self._is_final(error, context):
                 report_failure(self, context, error, writes=False)
                 raise
+            self._vendor_wait.observe(error, context)
             self.log.warning("Not asked for good, asking again: %s", error)
             return PokeReturnValue(is_done=False)
         self._reached = True
@@ -187,6 +198,21 @@ class MeetingsSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         report_outcome(self, context, "found", found, hook=lambda: hook)
         return PokeReturnValue(is_done=True, xcom_value=found)
+
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Return Airflow's own interval, or what is left of the vendor's wait, where that is longer.
+
+        The end of the timeout comes first where the next poke will know of the wait: it asks nothing then.
+        """
+        interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        held = self._vendor_wait.until - time.time()
+        if held <= interval:
+            return interval
+        if self.reschedule and not self._vendor_wait.outlives:
+            return held
+        return min(held, max(interval, self.timeout - run_duration() + _MOMENT))
 
     def _hook(self) -> MeetingsHook[Any, Any]:
         from airflow_provider_meetings.hooks.resolve import hook_for  # noqa: PLC0415 - not at parse time

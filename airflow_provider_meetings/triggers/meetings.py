@@ -36,6 +36,7 @@ class MeetingsTrigger(BaseTrigger):
         deadline: When the wait is over, in seconds since the epoch, also for a triggerer that was restarted; None: the
             deferral's own timeout alone ends it.
         initial_delay: Seconds to wait before the first question, after an error.
+        held_until: The vendor has asked a worker to send nothing before, in seconds since the epoch; None: it has not.
         verify_host: Nobody has asked yet: if then somebody else than the vendor answers, the address is wrong.
     """
 
@@ -51,6 +52,7 @@ class MeetingsTrigger(BaseTrigger):
         poke_interval: float = 60.0,
         deadline: float | None = None,
         initial_delay: float = 0.0,
+        held_until: float | None = None,
         verify_host: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -58,12 +60,13 @@ class MeetingsTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.initial_delay = initial_delay
+        self.held_until = held_until
         self.verify_host = verify_host
         self.criteria = Criteria(window_start, window_end, dict(filters or {}), dict(match or {}), min_count)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and the arguments that make it anew; no secret is among them."""
-        names = ("meetings_conn_id", "poke_interval", "deadline", "initial_delay", "verify_host")
+        names = ("meetings_conn_id", "poke_interval", "deadline", "initial_delay", "held_until", "verify_host")
         arguments = {name: getattr(self, name) for name in names}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments | self.criteria.as_kwargs()
 
@@ -76,6 +79,8 @@ class MeetingsTrigger(BaseTrigger):
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
             async with asyncio.timeout(left), poller_for(self.meetings_conn_id) as poller:
+                if self.held_until is not None:
+                    poller.hold(self.held_until - time.time())
                 await asyncio.sleep(self.initial_delay)
                 found = await poller.answer(self.criteria, self.poke_interval, verify_host=self.verify_host)
         except TimeoutError:

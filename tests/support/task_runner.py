@@ -16,9 +16,12 @@ from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import (
     DeferTask,
     GetTaskRescheduleStartDate,
+    GetTaskStateStore,
     RescheduleTask,
+    SetTaskStateStore,
     SetXCom,
     TaskRescheduleStartDate,
+    TaskStateStoreResult,
 )
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -44,9 +47,10 @@ class Outcome:
 class Supervisor:
     """What the runner talks to."""
 
-    def __init__(self):
+    def __init__(self, *, has_store=True):
         self.first_reschedule = None
         self.value = None
+        self.store = {} if has_store else None
 
     def send(self, msg=None, **_):
         """Answer a question of the runner, or take note."""
@@ -54,6 +58,10 @@ class Supervisor:
             return TaskRescheduleStartDate(start_date=self.first_reschedule)
         if isinstance(msg, SetXCom) and msg.key == "return_value":
             self.value = msg.value
+        if isinstance(msg, SetTaskStateStore) and self.store is not None:
+            self.store[msg.key] = msg.value
+        if isinstance(msg, GetTaskStateStore) and msg.key in (self.store or ()):
+            return TaskStateStoreResult(value=self.store[msg.key])
         return None
 
 
@@ -127,16 +135,17 @@ def in_triggerer(classpath, arguments, seconds):
     return None, {"event": json.loads(json.dumps(event.payload))}
 
 
-def live(monkeypatch, mode, *, retry_limits=5.0, **arguments):
+def live(monkeypatch, mode, *, retry_limits=5.0, has_store=True, **arguments):
     """Let a task live until it ends: each start is a fresh operator, as in a fresh worker process.
 
     Args:
         monkeypatch: Pytest's.
         mode: The sensor's.
+        has_store: Whether Airflow keeps the state of tasks, as it does from 3.3 on.
         retry_limits: Seconds that Airflow's own sweep is later than the timeout of a deferral.
         arguments: More of the sensor's.
     """
-    supervisor = Supervisor()
+    supervisor = Supervisor(has_store=has_store)
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
     log = structlog.wrap_logger(logging.getLogger("runner"))
     started, reschedules, following, deferrals = dt.datetime.now(dt.UTC), 0, None, []
