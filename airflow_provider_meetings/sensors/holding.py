@@ -9,8 +9,6 @@ from typing import Any
 
 __all__ = ["VendorWait"]
 
-#: The longest window that a vendor counts in; nothing that it says holds a sensor for longer.
-LONGEST = 3600.0
 # Many sensors are told the same instant; they do not all come back at it.
 _SPREAD = 1.0
 # In the task state store: a sensor that is rescheduled, or tried again, goes on in another process.
@@ -42,7 +40,9 @@ class VendorWait:
         seconds = getattr(error, "retry_after", None)
         if not seconds or seconds <= 0:
             return
-        self.until = time.time() + min(seconds, LONGEST) + random.random() * _SPREAD  # noqa: S311 - jitter is no secret
+        from airflow_provider_meetings.core.retry import bounded_wait  # noqa: PLC0415 - not at parse time
+
+        self.until = time.time() + bounded_wait(seconds) + random.random() * _SPREAD  # noqa: S311 - jitter is no secret
         self.outlives = False
         with contextlib.suppress(Exception):  # a store that is away is no reason to fail: then it is not remembered
             if (store := context.get("task_state_store")) is not None:
@@ -52,5 +52,5 @@ class VendorWait:
     def _load(self, context: Any) -> None:
         with contextlib.suppress(Exception):
             if (store := context.get("task_state_store")) is not None:
-                self.until = min(float(store.get(_KEY) or 0.0), time.time() + LONGEST + _SPREAD)
+                self.until = float(store.get(_KEY) or 0.0)
                 self.outlives = True
