@@ -106,6 +106,26 @@ _COMMON_FIELDS: dict[str, _Field] = {
 }
 
 
+_CONFIG: dict[str, Any] = {
+    "meetings": {
+        "description": "Settings of the provider for CRM meetings.",
+        "options": {
+            "ui": {
+                "description": (
+                    "Whether Airflow's UI has the Meetings pages: a tab on each DAG run, and a page in the navigation "
+                    "(Airflow 3.1 and newer). Switched off, tasks leave no records for them either. Set it alike for "
+                    "the API server and the workers."
+                ),
+                "version_added": None,
+                "type": "boolean",
+                "example": None,
+                "default": "True",
+            },
+        },
+    },
+}
+
+
 def describe(version: str) -> dict[str, Any]:
     """Return the provider's description in the shape of Airflow's `provider_info.schema.json`."""
     package = "airflow_provider_meetings"
@@ -129,6 +149,7 @@ def describe(version: str) -> dict[str, Any]:
         "triggers": [{"integration-name": "Meetings", "python-modules": [f"{package}.triggers.meetings"]}],
         "extra-links": [f"{package}.observability.link.MeetingLink"],
         "asset-uris": [{"schemes": ["meetings"], "handler": f"{package}.assets.check_uri"}],
+        "config": _CONFIG,
         "connection-types": [
             {
                 "connection-type": "hiringcenter",

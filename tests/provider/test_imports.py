@@ -33,7 +33,11 @@ def _layer(*outside: str, typing: tuple[str, ...] = ()) -> Layer:
 # `outside` names what a folder may import besides the standard library.
 _LINES: tuple[dict[str, Layer], ...] = (
     {"testing": _layer("requests", "pytest")},  # for DAG authors; it starts the sandbox as a program
-    {"operators": _layer("airflow"), "sensors": _layer("airflow")},
+    {
+        "operators": _layer("airflow"),
+        "sensors": _layer("airflow"),
+        "ui": _layer("airflow", "fastapi", "starlette", "sqlalchemy"),
+    },
     {"triggers": _layer("airflow")},
     {"sets": _layer("airflow", "fsspec", "pyarrow")},
     {"exactly_once": _layer("airflow"), "watching": _layer("airflow")},

@@ -15,6 +15,7 @@ _IN_WHEEL = (
     f"{_PACKAGE}/connection/provider_info.py",
     f"{_PACKAGE}/sandbox/__main__.py",
     f"{_PACKAGE}/testing/__init__.py",
+    *(f"{_PACKAGE}/ui/static/{name}" for name in ("page.html", "run.html", "page.js", "run.js", "common.js")),
 )
 _IN_SDIST = (
     *_IN_WHEEL,
@@ -28,7 +29,10 @@ _IN_SDIST = (
     "tests/conftest.py",
 )
 _NOT_IN_SDIST = re.compile(r"(^|/)(\.git|\.venv|\.cache|node_modules|__pycache__|build|dist)/|\.(pyc|log|db)$")
-_ENTRY_POINT = f"provider_info = {_PACKAGE}:get_provider_info"
+_ENTRY_POINTS = {
+    f"provider_info = {_PACKAGE}:get_provider_info": "that it is a provider",
+    f"meetings = {_PACKAGE}.ui.plugin:MeetingsPlugin": "of its pages",
+}
 
 
 def wheel_problems(wheel: Path) -> Iterator[str]:
@@ -42,8 +46,12 @@ def wheel_problems(wheel: Path) -> Iterator[str]:
         for name in names:
             if not name.startswith((f"{_PACKAGE}/", f"{info}/")) or name.endswith(".pyc"):
                 yield f"{wheel.name} has {name}, which does not belong there"
-        if _ENTRY_POINT not in archive.read(f"{info}/entry_points.txt").decode().splitlines():
-            yield f"{wheel.name} does not tell Airflow that it is a provider"
+        entries = archive.read(f"{info}/entry_points.txt").decode().splitlines()
+        yield from (
+            f"{wheel.name} does not tell Airflow {what}"
+            for entry, what in _ENTRY_POINTS.items()
+            if entry not in entries
+        )
         metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
     yield from metadata_problems(metadata)
 
