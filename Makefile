@@ -33,8 +33,8 @@ test-kill-slice: $(STAMP) ## A part of test-kill that fits continuous integratio
 test-waiting: $(STAMP) ## Kill the triggerer of a real Airflow while two hundred sensors wait and assets are watched
 	$(BIN)/python -m tests.triggerer_kill
 
-test-browser: $(STAMP) ## Look at forms and tasks in a real browser (SCREENSHOTS=docs/images renews the docs' pictures)
-	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest tests/browser/looking.py
+test-browser: $(STAMP) ## Look at forms, tasks and the Meetings pages in a real browser (SCREENSHOTS=docs/images renews the docs' pictures)
+	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/python -m pytest tests/browser
 
 test-matrix: $(STAMP) ## Install and try the wheel on every Airflow (VERSIONS="2.11 3.2" on some), and renew docs/compatibility.md
 	$(BIN)/python -m tests.compatibility $(VERSIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +17,15 @@ from demo.airflow_home import AirflowHome
 from demo.debian import programs
 from demo.processes import Processes
 from demo.sandbox import start_sandbox
+from tests.support.npm import installed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-DAGS = Path(__file__).parent / "dags"
+HERE = Path(__file__).parent
+DAGS = HERE / "dags"
+#: Somebody who may read the DAG `interviews`, and no other; see tests/support/dag_rights.py.
+RECRUITER = "recruiter"
 #: Milliseconds that an element may take to come; a busy machine draws slowly.
 PATIENCE = 120_000
 
@@ -35,7 +40,7 @@ class Desk:
         ready: The sandbox's addresses and keys.
         folder: Where the screenshots go.
         browser: The browser.
-        state: What the browser knows of who is logged in.
+        states: What the browser knows of each user who has logged in.
         saved: The connections that are there.
     """
 
@@ -44,25 +49,29 @@ class Desk:
     ready: dict[str, Any]
     folder: Path
     browser: Browser
-    state: Any = None
+    states: dict[str, Any] = field(default_factory=dict)
     saved: set[str] = field(default_factory=set)
 
     @contextmanager
-    def page(self, path: str, *, height: int = 700) -> Iterator[Page]:
+    def page(
+        self, path: str, *, height: int = 700, width: int = 1180, user: str | None = None, theme: str = "light"
+    ) -> Iterator[Page]:
         """Open a page of Airflow, logged in; a failure leaves a screenshot behind."""
+        user = user or self.home.user
         context = self.browser.new_context(
-            viewport={"width": 1180, "height": height},
+            viewport={"width": width, "height": height},
             locale="en-US",
             timezone_id="UTC",
             reduced_motion="reduce",
-            storage_state=self.state,
+            storage_state=self.states.get(user),
         )
+        context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         try:
-            if self.state is None:
-                self._log_in(page)
-                self.state = context.storage_state()
+            if user not in self.states:
+                self._log_in(page, user)
+                self.states[user] = context.storage_state()
             page.goto(self.home.url + path)
             yield page
         except BaseException:
@@ -76,10 +85,11 @@ class Desk:
         """Take a screenshot of a page, or of a part of it."""
         target.screenshot(path=self.folder / f"{name}.png", animations="disabled", caret="hide")
 
-    def _log_in(self, page: Page) -> None:
+    def _log_in(self, page: Page, user: str) -> None:
+        passwords = json.loads((self.home.folder / "passwords.json").read_text())
         page.goto(self.home.url)
-        page.locator("input[name=username]").fill(self.home.user)
-        page.locator("input[name=password]").fill(self.home.password)
+        page.locator("input[name=username]").fill(user)
+        page.locator("input[name=password]").fill(passwords[user])
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: "/login" not in url)
 
@@ -98,13 +108,35 @@ def desk(tmp_path_factory):
     processes = Processes(folder)
     try:
         ready = start_sandbox(processes, folder)
-        env = {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
-        home = AirflowHome(folder, processes, dag_folders=[DAGS], connections={}, env=env)
+        env = {
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__CORE__AUTH_MANAGER": "tests.support.dag_rights.DagRights",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{RECRUITER}:viewer",
+            "PYTHONPATH": str(HERE.parents[1]),
+        }
+        home = AirflowHome(folder, processes, dag_folders=[DAGS], connections=_connections(ready), env=env)
         api = home.boot()
-        api.wait_for_dags(["site_visit"])
+        api.wait_for_dags(["site_visit", "interviews", "visits"])
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
             yield Desk(home, api, ready, screenshots, browser)
             browser.close()
     finally:
         processes.stop()
+
+
+def _connections(ready: dict[str, Any]) -> dict[str, str]:
+    """The connections of the Meetings pages' DAGs; the others are set up in their forms."""
+    extra = {"web_url_template": f"{ready['url']}/docs?meeting={{id}}"}
+    connections = {}
+    for vendor in ("hiringcenter", "builderprime"):
+        account = ready[vendor]
+        known = {"conn_type": vendor, "host": account["host"], "password": account["api_key"], "extra": extra}
+        connections[f"{vendor}_pages"] = json.dumps(known)
+    return connections
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The script that looks for what keeps people from using a page."""
+    return (installed(HERE) / "axe-core" / "axe.min.js").read_text(encoding="utf-8")

