@@ -149,6 +149,7 @@ def _environment(folder: Path, url: str, dag_folders: Sequence[Path], connection
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # it would take a fixed port
         "AIRFLOW__TRIGGERER__DEFAULT_CAPACITY": "100",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW_VAR_MEETINGS_FOLDER": f"file://{folder}/files",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "PYTHONUNBUFFERED": "1",

@@ -51,6 +51,7 @@ def run_demo(*, keep: bool) -> int:
         succeeded = _follow(api, runs, clock)
         _report(airflow, api, runs)
         _show_meetings(before, meetings(ready, *_window()))
+        _show_files(folder / "files")
         kept = keep
     except KeyboardInterrupt:
         clock.say("Interrupted")
@@ -137,6 +138,13 @@ def _show_meetings(before: dict[str, Row], after: dict[str, Row]) -> None:
     rows = [(marks[key], *(_short(after[key][head]) for head in heads)) for key in after if key in shown]
     print(f"The meetings of the next two weeks, as the vendors' APIs list them:\n\n{table(('', *heads), rows)}")
     print(f"... and {len(after) - len(shown)} more that were there before\n" if len(after) > len(shown) else "")
+
+
+def _show_files(folder: Path) -> None:
+    """Prints the files that the DAGs have written."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    rows = [(str(path.relative_to(folder)), f"{path.stat().st_size:,} bytes") for path in files]
+    print(f"The files of the lists:\n\n{table(('file', 'size'), rows)}\n")
 
 
 def _short(text: str, width: int = 40) -> str:

@@ -20,6 +20,9 @@ from airflow_provider_meetings.operators.meetings import (
 )
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 
+# Where the files go: the Airflow variable `meetings_folder`, such as s3://bucket/meetings.
+FOLDER = "{{ var.value.get('meetings_folder', 'file:///tmp/meetings') }}/tour"
+
 
 @dag(schedule=None, tags=["example", "meetings", "tutorial"])
 def meetings_tour():
@@ -56,10 +59,19 @@ def meetings_tour():
 
             # 4. List a window: the start belongs to it, the end does not. Without one it is the run's data interval,
             #    which a DAG without a schedule does not have. Pages and long windows are not your business.
-            #    `destination="s3://bucket/day.jsonl"` would write a file instead of returning the list.
             list_day = ListMeetingsOperator(
                 task_id="list", window_start=day["start"], window_end=day["end"], meetings_conn_id=conn_id
             )
+
+            #    With a `destination` it is written to a file, whose suffix chooses the format: JSON Lines, CSV, Parquet
+            #    (which takes the extra `parquet`). A file appears when the list is complete, or not at all.
+            write_day = ListMeetingsOperator.partial(
+                task_id="write",
+                window_start=day["start"],
+                window_end=day["end"],
+                record_schema="common",  # the same columns for both vendors
+                meetings_conn_id=conn_id,
+            ).expand(destination=[f"{FOLDER}/{vendor}.{suffix}" for suffix in ("jsonl", "csv", "parquet")])
 
             # 5. Wait until a meeting is there. `filters` are what the vendor can filter by, `match` is for everything
             #    else. With `deferrable=True` waiting takes no worker; `mode="reschedule"` frees it between looks.
@@ -76,7 +88,7 @@ def meetings_tour():
             # 6. Delete. Gone is gone: with `missing_ok`, the default, deleting twice is no error.
             delete = DeleteMeetingOperator(task_id="delete", meeting_id=meeting_id, meetings_conn_id=conn_id)
 
-            chain(create, get, update, list_day, wait, delete)
+            chain(create, get, update, [list_day, write_day], wait, delete)
 
         return steps()
 

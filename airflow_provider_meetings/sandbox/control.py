@@ -88,7 +88,7 @@ def _behaviour(routes: APIRouter, sandbox: Sandbox) -> None:
     async def read_settings() -> Options:
         return sandbox.options
 
-    @routes.post("/settings", summary="Change options")
+    @routes.post("/settings", summary="Change options", description="The body has new values by the options' names.")
     async def change_settings(changes: dict[str, Any]) -> Options:
         try:
             checked = Options.model_validate(sandbox.options.model_dump() | changes)

@@ -1,9 +1,12 @@
 """The reference page at ``/docs``: the OpenAPI document as one plain page, which needs nothing from the network."""
 
 import json
+import re
 from html import escape
 from typing import Any
 
+# The web framework adds this response to the document by itself; neither vendor sends it.
+_FRAMEWORKS_OWN = "422"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
@@ -48,6 +51,8 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
         parts.append("<h4>Body</h4>" + _schema(document, body))
     parts.append("<h4>Responses</h4>")
     for status, response in sorted(operation.get("responses", {}).items()):
+        if status == _FRAMEWORKS_OWN:
+            continue
         schema = response.get("content", {}).get("application/json", {}).get("schema", {})
         parts.append(
             f"<p><b>{escape(status)}</b> {escape(response.get('description', ''))}</p>" + _schema(document, schema)
@@ -59,11 +64,16 @@ def _schema(document: dict[str, Any], schema: dict[str, Any]) -> str:
     resolved = _resolve(document, schema)
     properties = resolved.get("properties")
     if not properties:
-        return f"<pre>{escape(json.dumps(schema))}</pre>" if schema else ""
+        return f"<p><code>{escape(_kind(document, schema))}</code></p>" if schema else ""
     required = set(resolved.get("required", []))
     rows = [(name, _kind(document, part), name in required, _note(part)) for name, part in properties.items()]
-    intro = f"<p>{escape(resolved.get('description', ''))}</p>"
+    intro = f"<p>{_prose(resolved.get('description', ''))}</p>"
     return intro + _table(("field", "type", "required", ""), rows)
+
+
+def _prose(text: str) -> str:
+    """Render a docstring, whose code stands between double backquotes."""
+    return re.sub(r"``(.+?)``", r"<code>\1</code>", escape(text))
 
 
 def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +93,8 @@ def _kind(document: dict[str, Any], schema: dict[str, Any]) -> str:
         return " | ".join(_kind(document, part) for part in schema["anyOf"])
     if schema.get("type") == "array":
         return f"[{_kind(document, schema.get('items', {}))}]"
+    if isinstance(values := schema.get("additionalProperties"), dict):
+        return f"{{name: {_kind(document, values)}}}"
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
     return str(schema.get("type", "any"))
@@ -93,7 +105,10 @@ def _note(item: dict[str, Any]) -> str:
     shown = {
         name: limits[name] for name in ("default", "minimum", "maximum", "minLength", "maxLength") if name in limits
     }
-    words = [item.get("description") or "", *(f"{name} {value}" for name, value in shown.items() if value is not None)]
+    words = [
+        item.get("description") or "",
+        *(f"{name} {value}" for name, value in shown.items() if value not in (None, "")),
+    ]
     return "; ".join(word for word in words if word)
 
 

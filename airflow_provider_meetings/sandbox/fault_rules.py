@@ -84,7 +84,13 @@ class FaultRule(BaseModel):
         "headers",
         "interim",
         "rewrite",
-    ]
+    ] = Field(
+        description="reset: cuts the connection with a TCP reset; close: closes it without a response; delay: waits; "
+        "drip: sends the body slowly; truncate: sends a part of the body and closes; status: answers with a status; "
+        "ratelimit: answers 429; success_false: answers 200 with success false; answer: answers anything; kill: kills "
+        "the calling process; headers: adds or replaces headers; interim: sends a 1xx before the final response; "
+        "rewrite: replaces parts of the body"
+    )
     times: int | None = Field(default=1, ge=1, description="how many requests it hits; null: all")
     skip: int = Field(default=0, ge=0, description="matching requests that pass before the first hit")
     probability: float = Field(default=1.0, ge=0, le=1)
@@ -204,7 +210,9 @@ class FaultRules:
         # one dict for both places, so that what the effect adds to it (killed pids) shows in both
         record = {"rule": counted.number, "when": when, "action": rule.action}
         request.faults.append(record)
-        counted.hits.append((request, int(time.time() * 1000), record))
+        now = int(time.time() * 1000)
+        hit = {"journal": request.number, "at": now, "method": request.method, "path": request.path}
+        counted.hits.append((hit, record))
         return Hit(rule, record)
 
 
@@ -213,7 +221,7 @@ class _CountedRule:
         self.number = number
         self.rule = rule
         self.seen = 0
-        self.hits: list[tuple[ApiRequest, int, dict[str, Any]]] = []
+        self.hits: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
     @property
     def exhausted(self) -> bool:
@@ -221,10 +229,7 @@ class _CountedRule:
 
     def show(self) -> dict[str, Any]:
         remaining = None if self.rule.times is None else self.rule.times - len(self.hits)
-        hits = [
-            {"journal": request.number, "at": at, "method": request.method, "path": request.path} | record
-            for request, at, record in self.hits
-        ]
+        hits = [hit | record for hit, record in self.hits]
         return {"id": self.number, **self.rule.model_dump(), "remaining": remaining, "seen": self.seen, "hits": hits}
 
 

@@ -81,7 +81,7 @@ class Environment:
         install = [
             *(_UV, "pip", "install", "--quiet", "--system-certs", "--python", self.python),
             *("--constraint", self.version.constraints),
-            *("apache-airflow", f"airflow-provider-meetings[sandbox] @ {wheel.as_uri()}", *TOOLS),
+            *("apache-airflow", f"airflow-provider-meetings[parquet,sandbox] @ {wheel.as_uri()}", *TOOLS),
         ]
         run(install, log=log, cwd=self.folder, env=env, seconds=900)
         run([_UV, "pip", "check", "--python", self.python], log=log, cwd=self.folder, env=env, seconds=120)

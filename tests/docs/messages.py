@@ -12,7 +12,7 @@ PACKAGE = Path(airflow_provider_meetings.__file__).parent
 #: Stands in a message for what differs; the pages show `…`.
 GAP = "\0"
 #: Makers of errors, beside the classes.
-_MAKERS = {*exceptions.__all__, "broken", "refuse", "_inconsistent_list"}
+_MAKERS = {*exceptions.__all__, "broken", "refuse", "_inconsistent_list", "_refused"}
 
 
 def _text(node: ast.expr) -> str:

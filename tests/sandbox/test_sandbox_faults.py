@@ -1,4 +1,4 @@
-"""Each fault, seen from a client, and the journal that a referee reads afterwards."""
+"""Each fault, seen from a client, and the request log that tests read afterwards."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def the_only_row(server, known=bool):
 @pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
 @pytest.mark.parametrize("action", ["reset", "close"])
 def test_a_cut_connection_leaves_the_client_guessing(server, vendor, when, made, action):
-    """A reset or a close is the same for the client whether the server acted or not; the journal knows."""
+    """A reset or a close is the same for the client whether the server acted or not; the log has both."""
     server.fault(action=action, when=when, match={"vendor": vendor, "method": "POST"})
     with pytest.raises(requests.ConnectionError) as caught:
         create(server, vendor)
@@ -50,7 +50,7 @@ def test_a_cut_connection_leaves_the_client_guessing(server, vendor, when, made,
 
 
 def test_a_client_that_has_gone_is_cut_off_as_well(server):
-    """Who hangs up, or is killed, before its connection is cut leaves a row that is as complete."""
+    """A client that hangs up, or is killed, before its connection is cut leaves a row that is as complete."""
     server.options(latency=1)
     server.fault(action="reset", when="after", match={"method": "POST"})
     with pytest.raises(requests.ReadTimeout):
@@ -78,7 +78,7 @@ def test_a_server_error_can_come_in_the_vendors_envelope(server):
 
 @pytest.mark.parametrize("form", ["seconds", "http-date", "body", "none"])
 @pytest.mark.parametrize("vendor", ["hiringcenter", "builderprime"])
-def test_a_rate_limit_tells_the_wait_in_one_form(server, vendor, form):
+def test_a_rate_limit_gives_the_wait_in_one_form(server, vendor, form):
     """A 429 names its wait in seconds, as a date, in the body, or not at all."""
     server.fault(action="ratelimit", form=form, retry_after=7)
     response = create(server, vendor)
@@ -128,7 +128,7 @@ def test_a_dripping_answer_outlasts_a_read_timeout_only_in_pieces(server):
     response.close()
 
 
-def test_a_delayed_request_is_in_progress_and_acts_even_if_nobody_waits(server):
+def test_a_delayed_request_is_in_progress_and_acts_after_its_client_has_gone(server):
     """A client that gives up early finds its key in progress, and afterwards what was done meanwhile."""
     headers = {"X-Idempotency-Key": "slow"}
     server.fault(action="delay", seconds=4, when="before")
@@ -143,7 +143,7 @@ def test_a_delayed_request_is_in_progress_and_acts_even_if_nobody_waits(server):
     assert len(server.meetings("hiringcenter")) == 1
 
 
-def test_an_answer_that_is_slow_to_leave_is_replayed_to_who_asks_again(server):
+def test_an_answer_that_is_slow_to_leave_is_replayed_to_a_repeat(server):
     """Once the server acted its key is settled, so the next request does not conflict with the delayed answer."""
     headers = {"X-Idempotency-Key": "settled"}
     server.fault(action="delay", seconds=60, when="after")
@@ -191,7 +191,7 @@ def test_a_rule_after_can_ask_for_a_status(server):
 
 
 def test_a_rule_is_consumed_and_readable(server):
-    """Skip lets some pass, times counts the hits down, and every hit names its row of the journal."""
+    """Skip lets some pass, times counts the hits down, and every hit names its row of the log."""
     server.fault(action="status", skip=1, times=2)
     assert [create(server).status_code for _ in range(4)] == [201, 503, 503, 201]
     (rule,) = server.control("GET", "/faults")
@@ -241,7 +241,7 @@ print("survived", flush=True)
 
 
 def killed(server):
-    """Return whom the only fault has killed, once the server has written it down."""
+    """Return the processes that the only fault has killed, once the server has logged them."""
     row = the_only_row(server, lambda row: row["fault"] and "killed" in row["fault"][0])
     return row["fault"][0]["killed"]
 
@@ -285,7 +285,7 @@ def test_the_sandbox_never_kills_itself():
             assert kill_caller(client_port, server_port, peer=True, parent=False) == []
 
 
-def test_the_journal_tells_each_request(server):
+def test_the_log_has_each_request(server):
     """A row has who, what, when, the body and its digest, what was done, and never a key."""
     create(server, headers={"X-Idempotency-Key": "key-j"})
     server.bp("read_api_key")("POST", "", json={"title": "x"})
@@ -307,7 +307,7 @@ def test_the_journal_tells_each_request(server):
     assert not any(key in text for key in (server.hc.headers["Authorization"], server.bp().headers["x-api-key"]))
 
 
-def test_the_journal_can_be_narrowed_and_cleared(server):
+def test_the_log_can_be_narrowed_and_cleared(server):
     """Vendor, method, a starting row and whether something was done narrow it."""
     create(server)
     create(server, "builderprime")
@@ -321,8 +321,8 @@ def test_the_journal_can_be_narrowed_and_cleared(server):
     assert server.journal() == []
 
 
-def test_outside_edits_bypass_api_and_journal(server):
-    """Somebody else's edits show in the tables and not in the journal; unknown columns are refused."""
+def test_outside_edits_bypass_api_and_log(server):
+    """Edits in the vendor's app show in the tables and not in the log; unknown columns are refused."""
     (meeting_id,) = server.insert("builderprime", {"title": "theirs"})
     edit = {"vendor": "builderprime", "op": "edit", "id": meeting_id, "meeting": {"title": "changed"}}
     assert server.control("POST", "/meetings", json=edit) == {"changed": 1}

@@ -275,7 +275,7 @@ def test_the_rate_limit_headers_can_be_missing(server):
 
 
 def test_a_repeated_key_replays_the_answer_and_makes_nothing(server):
-    """The same request under the same key gets the original bytes; the journal says that nothing was done."""
+    """The same request under the same key gets the original bytes; the log says that nothing was done."""
     first, second = create(server, "key-1"), create(server, "key-1")
     assert (second.status_code, second.content) == (first.status_code, first.content)
     assert len(server.meetings("hiringcenter")) == 1

@@ -56,7 +56,7 @@ def test_a_signal_stops_it_cleanly(start, number):
 
 
 def test_the_temporary_file_goes_with_the_server(start):
-    """A database that nobody named leaves nothing behind."""
+    """A temporary database leaves nothing behind."""
     server = start()
     database = Path(re.search(r"data: (\S+)\)", server.output.read_text())[1])
     assert database.exists()

@@ -47,7 +47,7 @@ def test_a_wrong_key_and_a_bad_request_have_the_same_code(server):
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_a_missing_meeting_is_answered_as_the_option_says(server, form, status, body, method):
-    """Nobody has probed what a missing meeting gets, so the option offers each form that a client must understand."""
+    """What a missing meeting gets was not probed, so the option offers each form that a client must understand."""
     server.options(builderprime_missing=form)
     response = server.bp()(method, "/999", json={})
 
