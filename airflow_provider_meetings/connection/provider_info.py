@@ -63,9 +63,6 @@ _BUILDERPRIME_FIELDS: dict[str, _Field] = {
         "Builder Prime refuses to list more days at once. Longer windows are cut into slices.",
         31,
     ),
-    "max_parallel_requests": _number(
-        "Parallel requests", "How many requests the triggerer may have under way on this connection at once.", 4
-    ),
 }
 
 _COMMON_FIELDS: dict[str, _Field] = {
@@ -87,6 +84,11 @@ _COMMON_FIELDS: dict[str, _Field] = {
         60,
         kind="number",
         minimum=0,
+    ),
+    "max_parallel_requests": _number(
+        "Parallel requests",
+        "How many requests one task, or the triggerer, may have under way on this connection at once.",
+        4,
     ),
     "verify": {
         "label": "Verify TLS",

@@ -40,6 +40,7 @@ class Settings(ABC):
         verify: True, or the path of a CA bundle.
         proxies: By scheme, as ``requests`` takes them; empty means the environment's.
         web_url_template: Where a person looks at a meeting; None: nobody has said.
+        max_parallel_requests: Requests that one task, or the triggerer, may have under way at once.
     """
 
     #: The connection's type.
@@ -53,6 +54,7 @@ class Settings(ABC):
     verify: bool | str = True
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     web_url_template: WebUrlTemplate | None = None
+    max_parallel_requests: int = 4
 
     @property
     def retry_limits(self) -> RetryLimits:
@@ -128,7 +130,6 @@ class BuilderPrimeSettings(Settings):
     api_key: str = field(default="", repr=False)
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_window_days: float = 31.0
-    max_parallel_requests: int = 4
 
     #: Which extra holds the key for which scope (the scopes are the reference page's).
     FIELD_OF_SCOPE = {  # noqa: RUF012 - a constant of the class, no field: it has no annotation
@@ -157,7 +158,6 @@ class BuilderPrimeSettings(Settings):
             "api_key": form.password,
             "keys": {name: key for name, key in keys.items() if key},
             "max_window_days": form.take("max_window_days", _days, 31.0),
-            "max_parallel_requests": form.take("max_parallel_requests", _count, 4),
             **form.common(),
         }
         form.finish()
@@ -257,6 +257,7 @@ class _ConnectionReader:
             "verify": self.take("verify", _verify, default=True),
             "proxies": self.take("proxies", _proxies, {}),
             "web_url_template": self.take("web_url_template", WebUrlTemplate.parse, None),
+            "max_parallel_requests": self.take("max_parallel_requests", _count, 4),
         }
 
     def url(self, url: str, *, insecure: bool, suffix: str = "") -> str:

@@ -77,6 +77,3 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
         own_keys = [scope for scope, name in fields.items() if not scope.endswith(".read") and (name in keys or main)]
         once = replace(self._vendor, retry_limits=replace(self._vendor.retry_limits, max_attempts=1))
         return once.check(own_keys)
-
-    def _sockets(self, settings: BuilderPrimeSettings) -> int:
-        return settings.max_parallel_requests

@@ -102,7 +102,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         window = _window(window_start, window_end)
         settings = await self._asettings()
         listing = self._vendor.listing(window, filters)
-        sockets = self._sockets(settings)
+        sockets = settings.max_parallel_requests
         async with AsyncTransport(settings, self.log, sockets=sockets, metrics=self.metrics) as transport:
             async for page in transport.pages(listing):
                 page.items.reverse()
@@ -244,7 +244,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             Its settings, the vendor's rules for it, and how many sockets it may keep open.
         """
         settings = await self._asettings()
-        return settings, self._vendor, self._sockets(settings)
+        return settings, self._vendor, settings.max_parallel_requests
 
     @cached_property
     def _settings(self) -> S:
@@ -282,10 +282,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     @cached_property
     def _transport(self) -> Transport:
-        return Transport(self._settings, self.log, sockets=self._sockets(self._settings), metrics=self.metrics)
-
-    def _sockets(self, settings: S) -> int:  # noqa: ARG002 - for who has more than one
-        return 1
+        return Transport(self._settings, self.log, sockets=self._settings.max_parallel_requests, metrics=self.metrics)
 
 
 def _window(start: Any, end: Any) -> Window:

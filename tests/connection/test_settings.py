@@ -60,6 +60,13 @@ def test_the_defaults_of_hiringcenter():
     assert (settings.verify, settings.proxies, settings.conn_id) == (True, {}, "my_conn")
 
 
+@pytest.mark.parametrize("make", [hc, bp])
+def test_both_vendors_take_requests_in_parallel(make):
+    """Four requests at once, or as many as the connection says."""
+    assert 4 == make(password="key").max_parallel_requests
+    assert 9 == make({"max_parallel_requests": "9"}, password="key").max_parallel_requests
+
+
 def test_the_defaults_of_builder_prime():
     """A subdomain and a password are all that is needed."""
     settings = bp()

@@ -23,6 +23,7 @@ COMMON_EXTRAS = {
     "timeout": 30,
     "max_attempts": 5,
     "max_wait": 60,
+    "max_parallel_requests": 4,
     "verify": "true",
     "proxies": None,
     "allow_insecure": False,
@@ -43,7 +44,6 @@ EXTRAS = {
         "edit_api_key": None,
         "delete_api_key": None,
         "max_window_days": 31,
-        "max_parallel_requests": 4,
     },
 }
 SECRETS = {
