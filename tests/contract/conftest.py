@@ -13,8 +13,8 @@ import pytest
 
 from airflow_provider_meetings.testing import SandboxProcess
 from demo.processes import Processes
-from tests.contract.mocks import HERE, NODE, PRISM, VENDORS, Mock, recorder, wait_for
-from tests.support.npm import installed
+from tests.contract.mocks import HERE, PRISM, VENDORS, Mock, recorder, wait_for
+from tests.support.npm import NODE, installed
 
 
 @pytest.fixture(scope="session")
