@@ -249,6 +249,12 @@ BP_EMPLOYEES = {
     "email": {"email": "betty@example.com"},
     "names": {"firstName": "Betty", "lastName": "Brown"},
 }
+# what the hook may offer of the vendor's reference data: the resource, and an id that the document's example has
+BP_REFERENCE = {
+    "meeting_type": ("/api/meeting-types/v1", 1011),
+    "meeting_result": ("/api/meeting-results/v1", 1001),
+    "employee": ("/api/employees/v1", 50),
+}
 BP_CLEARABLE = BP_FULL.keys() - {"startDateTime"}
 
 
@@ -312,14 +318,20 @@ BUILDERPRIME = [
     ],
     builderprime("delete_meeting", "by id", lambda h: h.delete_meeting(2176), f"DELETE {BP}/2176"),
     builderprime("test_connection", "the key is good", lambda h: h.test_connection(), f"GET {BP}"),
-    builderprime("list_meeting_types", "all", lambda h: list(h.list_meeting_types()), "GET /api/meeting-types/v1"),
-    builderprime("get_meeting_type", "by id", lambda h: h.get_meeting_type(1011), "GET /api/meeting-types/v1/1011"),
-    builderprime(
-        "list_meeting_results", "all", lambda h: list(h.list_meeting_results()), "GET /api/meeting-results/v1"
-    ),
-    builderprime(
-        "get_meeting_result", "by id", lambda h: h.get_meeting_result(1001), "GET /api/meeting-results/v1/1001"
-    ),
+    *[
+        call
+        for name, (resource, known_id) in BP_REFERENCE.items()
+        if hasattr(BuilderPrimeHook, f"get_{name}")
+        for call in (
+            builderprime(f"list_{name}s", "all", lambda h, n=name: list(getattr(h, f"list_{n}s")()), f"GET {resource}"),
+            builderprime(
+                f"get_{name}",
+                "by id",
+                lambda h, n=name, i=known_id: getattr(h, f"get_{n}")(i),
+                f"GET {resource}/{known_id}",
+            ),
+        )
+    ],
 ]
 CALLS = HIRINGCENTER + BUILDERPRIME
 
