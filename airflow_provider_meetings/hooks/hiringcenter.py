@@ -42,6 +42,7 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
             settings.retry_limits,
             update_method=settings.update_method,
             idempotency_window=settings.idempotency_window,
+            parallel=settings.max_parallel_requests,
         )
 
     def _check(self) -> Flow[str]:

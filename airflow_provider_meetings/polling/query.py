@@ -86,7 +86,7 @@ class Dialect:
         """Estimate how many requests list that many meetings in a window so long."""
         slices = 1 if self.longest is None else -(-span // self.longest)
         if self.longest is not None:
-            return max(slices, -(-count * 10 // (7 * self.page_size)))  # it cuts windows until each fits on a page
+            return max(slices, -(-count * 4 // (3 * self.page_size)))  # its spans are cut so that each fits on a page
         return max(1, -(-count // (self.page_size - 1)))  # each page repeats the last meeting of the one before
 
 

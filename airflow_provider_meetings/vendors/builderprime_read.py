@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ from airflow_provider_meetings.exceptions import (
     MeetingsPermissionError,
     MeetingsProtocolError,
 )
+from airflow_provider_meetings.vendors.density import width
 from airflow_provider_meetings.vendors.fields import check_filters, check_id
 from airflow_provider_meetings.vendors.responses import ErrorFactory, VendorError, decode, is_gone
+from airflow_provider_meetings.vendors.spans import SpanLine
 
 __all__ = ["FILTERS", "MEETINGS", "BuilderPrimeReader"]
 
@@ -30,9 +32,6 @@ PAGE_SIZE = 100
 
 MEETINGS = "/meetings/v1"
 
-# A full page tells at least how dense the meetings lie: ask next for spans that should fill this much of a page.
-_GOOD_FILL = 0.7
-_MOST_PARTS = 64
 _MOST_READINGS = 5
 
 
@@ -78,38 +77,33 @@ class BuilderPrimeReader:
             raise MeetingsConfigurationError(
                 "Builder Prime lists meetings of a window only: give both window_start and window_end."
             )
-        # What is asked is a millisecond wider than the slice and must not be longer than allowed.
-        return self._read(window.split(self.max_window - 1), query, RetryState(self.retry_limits))
+        return self._read(window, query, RetryState(self.retry_limits))
 
-    def _read(self, spans: Iterator[Window], query: tuple[tuple[str, str], ...], whole: RetryState) -> PageFlow:
-        while batch := [span for _, span in zip(range(self.parallel), spans, strict=False)]:
-            retry_states = [whole.child() for _ in batch]
+    def _read(self, window: Window, query: tuple[tuple[str, str], ...], whole: RetryState) -> PageFlow:
+        line = SpanLine(window, page_size=self.page_size, longest=self.max_window - 1)
+        while spans := line.next_spans(self.parallel):
+            retry_states = [whole.child() for _ in spans]
             calls = [
                 self._page(span, query, retry_state=retry_state)
-                for span, retry_state in zip(batch, retry_states, strict=True)
+                for span, retry_state in zip(spans, retry_states, strict=True)
             ]
             pages = yield Gather(calls)
             whole.slept = max(retry_state.slept for retry_state in retry_states)
             pages.reverse()
-            for span in batch:
+            for span in spans:
                 items, _ = pages.pop()
                 starts = [self._start(item) for item in items]
                 if len(items) < self.page_size:
                     items = [item for item, start in zip(items, starts, strict=True) if start in span]
-                    yield Page(items)
-                elif _width(span) > 1 and all(_asked(span, start) for start in starts):
-                    parts = self._parts(span, starts)
-                    del items
-                    yield from self._read(span.split(-(-_width(span) // parts)), query, whole)
+                    line.read(span, items, [start for start in starts if start in span])
+                elif width(span) > 1 and all(_asked(span, start) for start in starts):
+                    line.cut(span, starts)
                 else:
                     items = yield from self._by_number(span, query, whole)
-                    yield Page(items)
-
-    def _parts(self, span: Window, starts: list[int]) -> int:
-        """Guess into how many parts to cut a span that fills a page; only the number of requests hangs on it."""
-        spread = max(1, max(starts) - min(starts))
-        expected = self.page_size * _width(span) / spread
-        return max(2, min(_MOST_PARTS, round(expected / (_GOOD_FILL * self.page_size))))
+                    line.read(span, items, ())
+            del items
+            for ready in line.ready():
+                yield Page(ready)
 
     def _by_number(
         self, span: Window, query: tuple[tuple[str, str], ...], whole: RetryState | None = None
@@ -287,12 +281,6 @@ class BuilderPrimeReader:
 def _inconsistent_list(problem: str) -> MeetingsProtocolError:
     """Make the error for pages that are fine each by itself, and no list together."""
     return MeetingsProtocolError(problem, status=200, method="GET", path=MEETINGS)
-
-
-def _width(span: Window) -> int:
-    assert span.start is not None  # noqa: S101 - slices are bounded
-    assert span.end is not None  # noqa: S101
-    return span.end - span.start
 
 
 def _asked(span: Window, start: int) -> bool:

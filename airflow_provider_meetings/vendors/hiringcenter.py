@@ -168,10 +168,12 @@ class HiringCenter(HiringCenterReader):
         """List the meetings at a body's moment that are equal to it in every field."""
         query = (("ownerId", str(body["ownerId"])), ("prospectId", str(body["prospectId"])))
         instant = search_window(to_epoch_ms(body["meetingDate"]))
-        items, token, response = yield from self._page(instant, query)
-        if token:
-            items = yield from self._instant(instant, query)
-        return [item for item in items if self.matches(body, item)], response
+        whole = RetryState(self.retry_limits)
+        answer = yield from self.page(instant, query, retry_state=whole.child())
+        items = answer.items
+        if answer.token:
+            items = yield from self.date_list(instant, query, whole).instant(instant, whole)
+        return [item for item in items if self.matches(body, item)], answer.response
 
     def matches(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
         """Whether a meeting equals a body, in every field that can be compared."""

@@ -56,6 +56,7 @@ class FakeHiringCenter:
         ties: Meetings of one millisecond: ``id``, ``descending`` or ``unstable``.
         ignores: Parameters that have no effect.
         eager: A full page always has a token, although nothing may follow.
+        totals: The pagination has a totalCount.
         meanwhile: Called before each request but the first.
     """
 
@@ -72,13 +73,14 @@ class FakeHiringCenter:
         ties="id",
         ignores=(),
         eager=False,
+        totals=False,
         meanwhile=lambda: None,
     ):
         self.shelf = shelf
         self.tokens, self.order, self.ties = tokens, order, ties
         self.after_inclusive, self.before_inclusive = after_inclusive, before_inclusive
         self.old_envelope, self.cap, self.eager = old_envelope, cap, eager
-        self.ignores, self.meanwhile = frozenset(ignores), meanwhile
+        self.ignores, self.meanwhile, self.totals = frozenset(ignores), meanwhile, totals
         self.count = 0
 
     def __call__(self, request):
@@ -99,7 +101,8 @@ class FakeHiringCenter:
         items = [{"id": f"m{number}", "meetingDate": date} for date, number in page]
         if self.old_envelope:
             return answer(200, {"success": True, "items": items, "nextPageToken": token})
-        return answer(200, {"success": True, "items": items, "pagination": {"nextPageToken": token}})
+        total = {"totalCount": len(rows)} if self.totals else {}
+        return answer(200, {"success": True, "items": items, "pagination": {"nextPageToken": token} | total})
 
     def _lies_within(self, date, params):
         after, before = params.get("meetingDateAfter"), params.get("meetingDateBefore")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 
 import pytest
 from hypothesis import assume, given
@@ -15,6 +16,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsProtocolError,
     MeetingsRateLimitError,
 )
+from airflow_provider_meetings.vendors.spans import SpanLine
 from tests.support.flows import BASE, Line, answer, builderprime, examples, retry_limits
 from tests.support.vendors import FakeBuilderPrime, Shelf, check, complete_or_error, listed
 
@@ -125,7 +127,7 @@ def test_traffic_is_no_excuse_where_no_millisecond_is_crowded(places, order, pag
         for move in moves:
             if move == "remove":
                 shelf.remove_one()
-            else:
+            elif len(shelf.ever) < 400:  # a list that grows by a page with each request has no end
                 # Never near another one: a span of a millisecond is asked for with one more on either side.
                 shelf.add_mortal(BASE + 40_000 + 3 * next(free))
 
@@ -364,3 +366,55 @@ def test_a_list_without_the_scope_names_the_scope_and_the_field_of_the_key():
     vendor = builderprime(key_fields={"meetings.read": "extra `read_api_key`"})
     with pytest.raises(MeetingsPermissionError, match=r"extra `read_api_key`.*meetings\.read"):
         line.read(vendor.listing(Window(BASE, BASE + 1)))
+
+
+def office_hours(count, seed, *, busiest=1.4, quietest=0.6):
+    """Starts of a year's meetings: weekdays, office hours, every quarter of an hour, and weeks that are uneven."""
+    dice, found, weeks = random.Random(seed), [], {}  # noqa: S311 - a test's dice
+    while len(found) < count:
+        day = dice.randrange(365)
+        week = weeks.setdefault(day // 7, dice.uniform(quietest, busiest))
+        if day % 7 < 5 and dice.random() * busiest < week:
+            hour = dice.choice([8, 9, 9, 10, 10, 10, 11, 12, 13, 14, 14, 15, 16, 17])
+            found.append(BASE // DAY * DAY + day * DAY + (hour * 60 + dice.choice([0, 15, 30, 45])) * 60_000)
+    return found
+
+
+@pytest.mark.parametrize(("order", "factor"), [("start", 1.6), ("descending", 1.7), ("id", 1.9)])
+def test_a_year_in_office_hours_costs_little_more_than_its_pages(order, factor):
+    """Spans are cut where the meetings are: nights and weekends cost nothing, a busy week no more than a quiet one."""
+    dates = office_hours(8_000, seed=1)
+    line = Line(FakeBuilderPrime(Shelf(dates), order=order))
+    got = line.read(builderprime().listing(Window(min(dates), max(dates) + 1)))
+    assert 8_000 == len({item["id"] for item in got})
+    assert factor * 80 >= len(line.requests)
+    if order == "start":
+        assert sorted(dates) == [item["startDateTime"] for item in got]
+
+
+@pytest.mark.parametrize("order", ["start", "descending", "id"])
+def test_one_crowded_afternoon_costs_six_requests(order):
+    """120 meetings a minute apart in a window of a week: a full answer says where to cut."""
+    afternoon = [BASE + 3 * DAY + 14 * 3_600_000 + minute * 60_000 for minute in range(120)]
+    line = Line(FakeBuilderPrime(Shelf(afternoon), order=order))
+    assert 120 == len(listed(line.read(builderprime().listing(Window(BASE, BASE + 7 * DAY)))))
+    assert len(line.requests) <= 6
+
+
+def test_no_more_than_a_bounded_number_of_pages_is_held():
+    """What is read ahead waits for what is earlier, and its number does not grow with the list."""
+    dates = office_hours(20_000, 3)
+    line = SpanLine(Window(min(dates), max(dates) + 1), page_size=100, longest=31 * DAY - 1)
+    found = sorted(dates)
+    most = read = 0
+    while spans := line.next_spans(4):
+        for span in spans:
+            inside = [start for start in found if start in span]
+            if len(inside) < 100:
+                line.read(span, inside, inside)
+                read += 1
+            else:
+                line.cut(span, inside[:100])
+        read -= sum(1 for _ in line.ready())
+        most = max(most, read)
+    assert most <= 100

@@ -29,6 +29,9 @@ def dates_and_window(draw, *, most=40):
     return dates, window
 
 
+#: Page after page, and four parts of the window at once.
+AT_ONCE = {1: {}, 4: {"parallel": 4, "slow_from": 0.0}}
+
 WAYS = st.fixed_dictionaries(
     {
         "tokens": st.sampled_from(["offset", "keyset"]),
@@ -41,28 +44,33 @@ WAYS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize("parallel", AT_ONCE)
 @examples(150)
 @given(dates_and_window(), WAYS, st.sampled_from([1, 2, 3, 5, 8, 200]), st.sampled_from([2, 200]))
-def test_a_static_list_is_complete_and_each_meeting_is_there_once(case, ways, page_size, cap):
+def test_a_static_list_is_complete_and_each_meeting_is_there_once(parallel, case, ways, page_size, cap):
     """Whatever the page leaves open: half-open window, every meeting of it, each once."""
     dates, window = case
     shelf = Shelf(dates)
     line = Line(FakeHiringCenter(shelf, cap=cap, **ways))
-    got = listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m")
+    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
     assert {key for key, date in shelf.ever.items() if date in window} == got
 
 
+@pytest.mark.parametrize("parallel", AT_ONCE)
 @examples(60)
 @given(dates_and_window(), st.sampled_from([2, 3, 8]), st.integers(0, 999))
-def test_a_server_whose_ties_change_places_is_read_completely_or_refused(case, page_size, seed):
+def test_a_server_whose_ties_change_places_is_read_completely_or_refused(parallel, case, page_size, seed):
     """Meetings of one millisecond may come in another order each time; a list is complete or an error."""
     dates, window = case
     shelf = Shelf(dates, seed)
     line = Line(FakeHiringCenter(shelf, ties="unstable"))
-    got = complete_or_error(lambda: listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m"))
+    got = complete_or_error(
+        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
+    )
     assert got in (None, {key for key, date in shelf.ever.items() if date in window})
 
 
+@pytest.mark.parametrize("parallel", AT_ONCE)
 @examples(60)
 @given(
     dates_and_window(),
@@ -70,23 +78,24 @@ def test_a_server_whose_ties_change_places_is_read_completely_or_refused(case, p
     st.sampled_from([{"meetingDateAfter"}, {"meetingDateBefore"}, {"meetingDateAfter", "meetingDateBefore"}]),
     WAYS,
 )
-def test_a_static_server_that_ignores_bounds_is_read_completely(case, page_size, ignores, ways):
+def test_a_static_server_that_ignores_bounds_is_read_completely(parallel, case, page_size, ignores, ways):
     """What the server does not leave out is left out here."""
     dates, window = case
     shelf = Shelf(dates)
     line = Line(FakeHiringCenter(shelf, ignores=ignores, **ways))
-    got = listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m")
+    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
     assert {key for key, date in shelf.ever.items() if date in window} == got
 
 
+@pytest.mark.parametrize("parallel", AT_ONCE)
 @examples(60)
 @given(dates_and_window(), st.sampled_from([2, 3, 8]), st.sampled_from(["offset"]))
-def test_a_server_that_lists_earliest_first_is_followed_by_its_tokens(case, page_size, tokens):
+def test_a_server_that_lists_earliest_first_is_followed_by_its_tokens(parallel, case, page_size, tokens):
     """The documented order is not needed where the first page shows that it is not kept."""
     dates, window = case
     shelf = Shelf(set(dates))
     line = Line(FakeHiringCenter(shelf, order="earliest", tokens=tokens))
-    got = listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m")
+    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
     assert {key for key, date in shelf.ever.items() if date in window} == got
 
 
@@ -98,6 +107,7 @@ def test_a_server_without_any_order_is_followed_by_its_tokens():
     assert {key for key, date in shelf.ever.items() if BASE + 5 <= date < BASE + 45} == got
 
 
+@pytest.mark.parametrize("parallel", AT_ONCE)
 @examples(120)
 @given(
     dates_and_window(),
@@ -106,7 +116,7 @@ def test_a_server_without_any_order_is_followed_by_its_tokens():
     st.lists(st.sampled_from(["add", "remove"]), min_size=1, max_size=5),
     st.integers(0, 9999),
 )
-def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(case, ways, page_size, moves, seed):
+def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(parallel, case, ways, page_size, moves, seed):  # noqa: PLR0917 - one argument a thing that varies
     """What was there all along is listed exactly once, with random traffic before every request."""
     dates, window = case
     shelf = Shelf(dates, seed)
@@ -127,7 +137,9 @@ def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(case, ways
                 shelf.add_mortal(shelf.random.choice(free))
 
     line = Line(FakeHiringCenter(shelf, meanwhile=meanwhile, **ways))
-    got = complete_or_error(lambda: listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m"))
+    got = complete_or_error(
+        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
+    )
     if got is None:
         # Only a millisecond that fills a page and changes all the time may end in an error.
         assert crowded
@@ -135,6 +147,7 @@ def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(case, ways
         check(shelf, window, got)
 
 
+@pytest.mark.parametrize("parallel", AT_ONCE)
 @examples(150)
 @given(
     st.integers(3, 20),
@@ -143,7 +156,9 @@ def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(case, ways
     st.integers(0, 9999),
     WAYS,
 )
-def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(count, page_size, moves, seed, ways):
+def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(  # noqa: PLR0917 - likewise
+    parallel, count, page_size, moves, seed, ways
+):
     """Where a page is full of one millisecond only tokens can be followed: complete, or an error that says so."""
     shelf = Shelf([BASE] * count, seed)
     for _ in range(4):
@@ -158,7 +173,9 @@ def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(count,
 
     line = Line(FakeHiringCenter(shelf, meanwhile=meanwhile, **ways))
     window = Window(BASE - 5, BASE + 5)
-    got = complete_or_error(lambda: listed(line.read(hiringcenter(page_size=page_size).listing(window)), "m"))
+    got = complete_or_error(
+        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
+    )
     if got is not None:
         check(shelf, window, got)
 
@@ -314,3 +331,22 @@ def test_an_error_on_a_later_page_is_no_short_list():
     replies = iter([_page([_meeting(1, BASE), _meeting(2, BASE - 1)], "t"), answer(403, {"error": "Forbidden"})])
     with pytest.raises(MeetingsError):
         Line(lambda _: next(replies)).read(hiringcenter(page_size=2).listing(Window()))
+
+
+@pytest.mark.parametrize("total", [True, False])
+@pytest.mark.parametrize("window", [Window(BASE, BASE + 365 * 86_400_000), Window()])
+def test_parts_read_at_once_cost_little_more_than_the_pages(window, total):
+    """Four parts of the window at a time, in the vendor's order, with few requests more than there are pages."""
+    dates = [BASE + place * 365 * 86_400_000 // 4_000 for place in range(4_000)]
+    line = Line(FakeHiringCenter(Shelf(dates), totals=total))
+    got = line.read(hiringcenter(parallel=4, slow_from=0.0).listing(window))
+    assert sorted(dates, reverse=True) == [item["meetingDate"] for item in got]
+    assert len(line.requests) <= 1.5 * 20
+
+
+def test_one_page_is_asked_for_at_a_time_where_the_server_is_near():
+    """Parts pay only where the vendor takes its time to answer."""
+    dates = [BASE + place * 60_000 for place in range(1_000)]
+    line = Line(FakeHiringCenter(Shelf(dates)))
+    line.read(hiringcenter(parallel=4).listing(Window(BASE, None)))
+    assert len(line.requests) <= 6
