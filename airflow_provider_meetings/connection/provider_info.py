@@ -77,9 +77,6 @@ _COMMON_FIELDS: dict[str, _Field] = {
     "timeout": _number(
         "Timeout (s)", "How long a whole request may take, from connecting to the last byte.", 30, kind="number"
     ),
-    "max_parallel_requests": _number(
-        "Parallel requests", "How many requests one task, or the triggerer, may have under way at once.", 4
-    ),
     "max_attempts": _number("Attempts", "How often a request that may be repeated is sent before it is an error.", 5),
     "max_wait": _number(
         "Longest wait (s)",
