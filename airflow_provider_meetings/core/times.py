@@ -23,6 +23,7 @@ __all__ = ["DAY", "Window", "check_time_zone", "to_epoch_ms", "to_utc_text", "wi
 DAY = 86_400_000
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 # What datetime can show: the years 1 to 9999.
 _FIRST = -62_135_596_800_000
 _LAST = 253_402_300_799_999
@@ -163,7 +164,7 @@ class Window:
 
 def to_utc_text(moment: int) -> str:
     """Return epoch milliseconds as ISO 8601 text in UTC, such as ``2027-01-11T15:00:00.000Z``."""
-    return (_EPOCH + dt.timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_NAIVE_EPOCH + dt.timedelta(milliseconds=moment)).isoformat(timespec="milliseconds") + "Z"
 
 
 def _show(moment: int | None) -> str:

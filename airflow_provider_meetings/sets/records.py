@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
-import io
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any, Literal, Protocol, cast
 from airflow_provider_meetings.core.json_text import to_json
 from airflow_provider_meetings.core.times import to_utc_text
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.vendors.records import COLUMNS, ColumnKind
+from airflow_provider_meetings.vendors.records import COLUMNS
 
 __all__ = ["ByteWriter", "FileFormat"]
 
@@ -22,7 +21,7 @@ __all__ = ["ByteWriter", "FileFormat"]
 _BATCH = 1_000
 # A row group of Parquet ends after so many rows, or so many bytes in memory.
 _GROUP_ROWS = 100_000
-_GROUP_BYTES = 32 * 2**20
+_GROUP_BYTES = 16 * 2**20
 
 
 class ByteWriter(Protocol):
@@ -145,21 +144,16 @@ class _Gzip:
         self._file.write(self._compressor.flush())
 
 
+_MOMENTS = tuple(name for name, kind in COLUMNS.items() if kind == "moment")
+
+
 def _as_text(record: Record) -> dict[str, Any]:
     """Return a common record with its moments as text."""
-    return {name: _SHOWN[kind](record[name]) for name, kind in COLUMNS.items()}
-
-
-def _shown_moment(value: Any) -> str | None:
-    return None if value is None else to_utc_text(value)
-
-
-_SHOWN: Mapping[ColumnKind, Callable[[Any], Any]] = {
-    "text": lambda value: value,
-    "name": lambda value: value,
-    "moment": _shown_moment,
-    "flag": lambda value: value,
-}
+    shown = dict(record)
+    for name in _MOMENTS:
+        if shown[name] is not None:
+            shown[name] = to_utc_text(shown[name])
+    return shown
 
 
 def _write_lines(records: Iterable[Record], file: ByteWriter) -> None:
@@ -168,30 +162,31 @@ def _write_lines(records: Iterable[Record], file: ByteWriter) -> None:
 
 
 def _write_csv(records: Iterable[Record], file: ByteWriter) -> None:
-    """Write CSV after RFC 4180: CRLF between records, quotes doubled; None is an empty cell."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    rows = ([_cell(value) for value in _as_text(record).values()] for record in records)
-    while True:
-        batch = list(islice(rows, _BATCH))
-        writer.writerows(batch)
-        file.write(text.getvalue().encode())
-        text.seek(0)
-        text.truncate()
-        if not batch:
-            return
+    """Write CSV after RFC 4180: CRLF ends a record, quotes are doubled. None is an empty cell, a blank text ``""``."""
+    file.write((",".join(COLUMNS) + "\r\n").encode())
+    lines = (",".join(map(_cell, _as_text(record).values())) + "\r\n" for record in records)
+    while batch := "".join(islice(lines, _BATCH)):
+        file.write(batch.encode())
 
 
-def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+_NEEDS_QUOTES = re.compile('[",\r\n]|^$')
+
+
+def _cell(value: Any) -> str:
+    """Return a value of a common record, its moments being text."""
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return "true" if value else "false"
+    text: str = value
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
 def _write_parquet(records: Iterable[Record], file: ByteWriter) -> None:
     import pyarrow as pa  # noqa: PLC0415 - an extra
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    types = {"text": pa.string(), "name": pa.string(), "moment": pa.timestamp("ms", tz="UTC"), "flag": pa.bool_()}
+    types = {"text": pa.string(), "moment": pa.timestamp("ms", tz="UTC"), "flag": pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     writer = pq.ParquetWriter(file, schema)
     try:

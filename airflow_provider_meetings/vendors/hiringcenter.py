@@ -51,16 +51,16 @@ FIELDS = FieldTable(
 RECORD_MAPPING = RecordMapping(
     vendor="hiringcenter",
     sources={
-        "id": ("id",),
-        "starts_at": ("meetingDate",),
-        "time_zone": ("timeZone",),
-        "type": ("meetingType",),
-        "location": ("location",),
-        "notes": ("notes",),
-        "counterpart_id": ("prospectId",),
-        "owner_id": ("ownerId",),
-        "created_at": ("createdAt",),
-        "updated_at": ("updatedAt",),
+        "id": "id",
+        "starts_at": "meetingDate",
+        "time_zone": "timeZone",
+        "type": "meetingType",
+        "location": "location",
+        "notes": "notes",
+        "counterpart_id": "prospectId",
+        "owner_id": "ownerId",
+        "created_at": "createdAt",
+        "updated_at": "updatedAt",
     },
 )
 

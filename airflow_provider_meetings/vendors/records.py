@@ -6,7 +6,7 @@ A vendor's module says which of its fields each column is read from; what a vend
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_meetings.core.json_text import to_json, whole_text
@@ -14,9 +14,9 @@ from airflow_provider_meetings.core.times import to_epoch_ms
 
 __all__ = ["COLUMNS", "ColumnKind", "RecordMapping"]
 
-ColumnKind = Literal["text", "name", "moment", "flag"]
+ColumnKind = Literal["text", "moment", "flag"]
 
-#: The columns of the common record, in order, and what each holds. A ``name`` is a text that may be in several fields.
+#: The columns of the common record, in order, and what each holds.
 COLUMNS: Mapping[str, ColumnKind] = {
     "id": "text",
     "vendor": "text",
@@ -29,9 +29,9 @@ COLUMNS: Mapping[str, ColumnKind] = {
     "location": "text",
     "notes": "text",
     "counterpart_id": "text",
-    "counterpart_name": "name",
+    "counterpart_name": "text",
     "owner_id": "text",
-    "owner_name": "name",
+    "owner_name": "text",
     "cancelled": "flag",
     "created_at": "moment",
     "updated_at": "moment",
@@ -45,12 +45,16 @@ class RecordMapping:
 
     Attributes:
         vendor: The vendor's name in the record: the connection type.
-        sources: The vendor's fields of each column that it has; the first one with a value counts, and a ``name`` is
-            all of them, joined by a space.
+        sources: The vendor's field of each column that it has, or several whose texts are joined by a space.
     """
 
     vendor: str
-    sources: Mapping[str, tuple[str, ...]]
+    sources: Mapping[str, str | tuple[str, ...]]
+    _readers: tuple[tuple[str, str | tuple[str, ...], Callable[[Any], Any]], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        readers = tuple((column, source, _READERS[COLUMNS[column]]) for column, source in self.sources.items())
+        object.__setattr__(self, "_readers", readers)
 
     def common_record(self, meeting: Mapping[str, Any], connection: str) -> dict[str, Any]:
         """Return a meeting as a record that has every column of :data:`COLUMNS`, in that order.
@@ -64,39 +68,34 @@ class RecordMapping:
             in a way that cannot be read; ``raw`` has the meeting as JSON text.
         """
         record: dict[str, Any] = dict.fromkeys(COLUMNS)
-        for column, fields in self.sources.items():
-            values = [value for field in fields if (value := meeting.get(field)) is not None]
-            if values:
-                record[column] = _READERS[COLUMNS[column]](values)
+        for column, source, read in self._readers:
+            if isinstance(source, str):
+                value = meeting.get(source)
+            else:
+                value = " ".join(part for name in source if (part := (_text(meeting.get(name)) or "").strip())) or None
+            if value is not None:
+                record[column] = read(value)
         record["vendor"] = self.vendor
         record["connection"] = connection
         record["raw"] = to_json(meeting).decode()
         return record
 
 
-def _text(values: list[Any]) -> str:
-    value = values[0]
-    return whole_text(value) if isinstance(value, str) else to_json(value).decode()
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return whole_text(value)
+    return None if value is None else to_json(value).decode()
 
 
-def _name(values: list[Any]) -> str | None:
-    return " ".join(part for value in values if (part := _text([value]).strip())) or None
-
-
-def _moment(values: list[Any]) -> int | None:
+def _moment(value: Any) -> int | None:
     try:
-        return to_epoch_ms(values[0])
+        return to_epoch_ms(value)
     except ValueError:
         return None
 
 
-def _flag(values: list[Any]) -> bool | None:
-    return values[0] if isinstance(values[0], bool) else None
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
-_READERS: Mapping[ColumnKind, Callable[[list[Any]], Any]] = {
-    "text": _text,
-    "name": _name,
-    "moment": _moment,
-    "flag": _flag,
-}
+_READERS: Mapping[ColumnKind, Callable[[Any], Any]] = {"text": _text, "moment": _moment, "flag": _flag}
