@@ -45,7 +45,7 @@ class HiringCenterReader:
     retry_limits: RetryLimits = field(default_factory=RetryLimits)
     page_size: int = PAGE_SIZE
     parallel: int = 1
-    slow_from: float = 0.01
+    slow_from: float = 0.02
 
     def get(self, meeting_id: Any) -> Flow[dict[str, Any]]:
         """Get Meeting by ID."""
