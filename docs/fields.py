@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from airflow_provider_meetings.connection.provider_info import describe
-from airflow_provider_meetings.vendors import builderprime, hiringcenter
+from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.fields import Field, reference
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 
 DOCS = Path(__file__).parent
 #: What a filter asks for, in words.
@@ -69,12 +70,12 @@ def _shown(value: object) -> str:
 
 TABLES = {
     "hiringcenter.md": {
-        "fields": fields(hiringcenter.FIELDS.table),
-        "filters": filters(hiringcenter.FILTERS),
+        "fields": fields(HiringCenter.fields.table),
+        "filters": filters(HiringCenter.filters),
     },
     "builder-prime.md": {
-        "fields": fields(builderprime.FIELDS.table),
-        "filters": filters(builderprime.FILTERS),
+        "fields": fields(BuilderPrime.fields.table),
+        "filters": filters(BuilderPrime.filters),
     },
     "connections.md": {
         "both": settings("hiringcenter", common=True),

@@ -111,6 +111,11 @@ class HiringCenterSettings(Settings):
         form.finish()
         return cls(**values)
 
+    @property
+    def rate_limits(self) -> tuple[tuple[int, float], ...]:
+        """How many requests the key has within how many seconds."""
+        return ((self.rate_limit_per_minute, 60.0), (self.rate_limit_per_hour, 3600.0))
+
     def credentials(self, scope: str) -> Mapping[str, str]:  # noqa: ARG002 - one key does everything here
         """``Authorization: Bearer <API key>``."""
         return {"Authorization": f"Bearer {self.api_key}"}

@@ -19,18 +19,20 @@ import json
 import random
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_meetings.core.flow import BeforeSend, Command, Request, Response, Sleep
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 
 __all__ = [
     "LONGEST_WAIT",
+    "Reply",
     "RetryLimits",
     "RetryState",
     "ServerWait",
     "backoff",
     "bounded_wait",
+    "by_status",
     "is_transient",
     "reset_in",
     "retry_after",
@@ -152,13 +154,17 @@ class ServerWait:
         return f"the server asked for {self.asked:.6g} s, and no wait is longer than {self.seconds:.0f} s"
 
     @classmethod
-    def from_response(cls, response: Response) -> ServerWait | None:
+    def from_response(cls, response: Response, status: int | None = None) -> ServerWait | None:
         """Read what an answer asks for; None: nothing.
 
         ``Retry-After`` (seconds, a date, or a Unix timestamp in any unit), else the body's ``retryAfter``.
         HiringCenter's 429 has both; its ``RateLimit-Reset`` is the last resort.
+
+        Args:
+            response: The answer.
+            status: What it amounts to, where that is not its HTTP status.
         """
-        asked = _asked(response)
+        asked = _asked(response, response.status if status is None else status)
         return None if asked is None else cls(bounded_wait(asked), asked)
 
 
@@ -173,12 +179,12 @@ def retry_after(response: Response) -> float | None:
     return None if wait is None else wait.seconds
 
 
-def _asked(response: Response) -> float | None:
+def _asked(response: Response, status: int) -> float | None:
     seconds = _wait(response.headers.get("retry-after", "").strip(), response)
-    if seconds is not None or response.status not in {429, 503}:
+    if seconds is not None or status not in {429, 503}:
         return seconds
     seconds = _wait(_body_field(response.body, "retryAfter"), response)
-    if seconds is None and response.status == 429:
+    if seconds is None and status == 429:
         return reset_in(response)
     return seconds
 
@@ -243,15 +249,46 @@ def _body_field(body: bytes, name: str) -> Any:
     return decoded.get(name) if isinstance(decoded, dict) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an answer amounts to, by the vendor's rules.
+
+    Attributes:
+        response: The answer.
+        status: The HTTP status that it amounts to: vendors tell failures with a 200, too.
+        is_own: It is in the vendor's own envelope. What somebody on the way has answered (a gateway's page, a redirect)
+            says nothing about what the vendor has done.
+        in_progress: The vendor is still at work on an earlier send of the same request: worth another attempt.
+    """
+
+    response: Response
+    status: int
+    is_own: bool = True
+    in_progress: bool = False
+
+    @property
+    def leaves_unknown(self) -> bool:
+        """Whether a request that is answered so may have been acted on. A 429 is refused before it is looked at."""
+        return not self.is_own or (self.status != 429 and is_transient(self.status))
+
+
+R = TypeVar("R", bound=Reply)
+
+
+def by_status(response: Response) -> Reply:
+    """Read an answer by its HTTP status alone."""
+    return Reply(response, response.status)
+
+
 def send_with_retries(
-    request: Request, retry_state: RetryState, *, again: Callable[[Response], bool] | None = None
-) -> Generator[Command, Any, Response]:
+    request: Request, retry_state: RetryState, parse: Callable[[Response], R]
+) -> Generator[Command, Any, R]:
     """Send a request until it is answered for good or the budget is spent.
 
     Args:
         request: What to send.
         retry_state: What is left of the connection's patience.
-        again: Tells of an answer that looks final whether it is worth another attempt, for a vendor's own rules.
+        parse: Reads an answer by the vendor's rules.
 
     Returns:
         The answer: a good one, a final refusal, or the last transient one. Of a request that is not repeatable, the
@@ -265,7 +302,7 @@ def send_with_retries(
         if request.creates:
             yield BeforeSend()
         failure: MeetingsTransportError | None = None
-        response: Response | None = None
+        reply: R | None = None
         try:
             response = yield replace(request, attempt=retry_state.attempts)
         except MeetingsTransportError as error:
@@ -277,13 +314,13 @@ def send_with_retries(
             retry_state.record_send(error.sent_at)
             raise
         else:
-            assert response is not None  # noqa: S101 - what a transport sends
+            reply = parse(response)
             sent_at = response.sent_at
-            if not is_transient(response.status) and not (again and again(response)):
-                retry_state.record_send(response.sent_at)
-                return response
-            unknown = response.status != 429 and is_transient(response.status)
-            asked = ServerWait.from_response(response)
+            if not is_transient(reply.status) and not reply.in_progress:
+                retry_state.record_send(sent_at)
+                return reply
+            unknown = reply.leaves_unknown
+            asked = ServerWait.from_response(response, reply.status)
             what = f"{request.method} {request.path} was answered {response.status}"
         retry_state.record_send(sent_at)
         retry_state.outcome_unknown = retry_state.outcome_unknown or unknown
@@ -291,6 +328,6 @@ def send_with_retries(
         if pause is None:
             if failure is not None:
                 raise failure
-            assert response is not None  # noqa: S101 - one of the two is there
-            return response
+            assert reply is not None  # noqa: S101 - one of the two is there
+            return reply
         yield pause

@@ -319,7 +319,7 @@ class _Attempt:
         body = self._item.body
         record.counterpart, record.starts_at = self._vendor.counterpart(body), self._vendor.starts_at(body)
         key = self._key if record.generation == 1 else header_safe(f"{self._key}/{record.generation}")
-        call = self._vendor.book(self._item.body, key, known)
+        call = self._vendor.create(self._item.body, idempotency_key=key, known=known)
 
         def note(now: float, until: float) -> None:
             first = record.pending_create.first_sent if record.pending_create else now

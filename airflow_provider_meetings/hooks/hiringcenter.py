@@ -40,6 +40,7 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
         return HiringCenter(
             ErrorFactory("HiringCenter", settings.conn_id, settings.base_url, settings.secrets),
             settings.retry_limits,
+            rate_limits=settings.rate_limits,
             update_method=settings.update_method,
             idempotency_window=settings.idempotency_window,
             parallel=settings.max_parallel_requests,

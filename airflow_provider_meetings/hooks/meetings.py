@@ -91,7 +91,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         Returns:
             An iterator that asks for the next page when it is needed, in the vendor's order.
         """
-        listing = self._vendor.listing(_window(window_start, window_end), filters)
+        listing = self._vendor.listing(_window(window_start, window_end), self._vendor.check_filters(filters))
         note_lineage(self, "input")
         return self._transport.stream(listing)
 
@@ -101,7 +101,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         """List meetings as :meth:`list_meetings` does, without blocking the event loop: the triggerer's way."""
         window = _window(window_start, window_end)
         settings = await self._asettings()
-        listing = self._vendor.listing(window, filters)
+        listing = self._vendor.listing(window, self._vendor.check_filters(filters))
         sockets = settings.max_parallel_requests
         async with AsyncTransport(settings, self.log, sockets=sockets, metrics=self.metrics) as transport:
             async for page in transport.pages(listing):

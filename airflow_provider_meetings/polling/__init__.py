@@ -8,11 +8,12 @@ the wider list has, which nobody knows before it was read once. So the planner
 * tries a question with fewer filters when it may pay, and stops reading where it does not (its ``limit``);
 * remembers when the meetings are that it has seen (a survey) and estimates from that.
 
-A vendor's filter may be left out only where it can be checked on the listed meeting itself: see the dialect.
+A vendor's filter may be left out only where it can be checked on the listed meeting itself: see ``comparable_filters``
+of :class:`.Vendor`.
 """
 
 from airflow_provider_meetings.polling.index import ListingIndex
 from airflow_provider_meetings.polling.planner import KnownSpan, PlannedQuery, Planner
-from airflow_provider_meetings.polling.query import Dialect, ListQuery, dialect_of
+from airflow_provider_meetings.polling.query import ListQuery
 
-__all__ = ["Dialect", "KnownSpan", "ListQuery", "ListingIndex", "PlannedQuery", "Planner", "dialect_of"]
+__all__ = ["KnownSpan", "ListQuery", "ListingIndex", "PlannedQuery", "Planner"]

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_meetings.polling.query import Dialect, ListQuery
+from airflow_provider_meetings.polling.query import ListQuery
+from airflow_provider_meetings.vendors import Vendor
 
 __all__ = ["ListingIndex"]
 
@@ -19,16 +20,16 @@ class ListingIndex:
     """A list that was read, in which many questions are looked up without reading it again for each of them.
 
     Args:
-        dialect: The vendor's.
+        vendor: Whose list it is.
         query: What was asked.
         meetings: The answer, in the vendor's order.
     """
 
-    def __init__(self, dialect: Dialect, query: ListQuery, meetings: list[dict[str, Any]]) -> None:
-        self._dialect = dialect
+    def __init__(self, vendor: Vendor, query: ListQuery, meetings: list[dict[str, Any]]) -> None:
+        self._vendor = vendor
         self._query = query
         self.meetings = meetings
-        self.dates = [dialect.date(meeting) for meeting in meetings]
+        self.dates = [vendor.date(meeting) for meeting in meetings]
         self._by_date: list[int] | None = None
         self._sorted_dates: list[int] = []
         self._groups: dict[tuple[str, ...], dict[tuple[str, ...], list[int]] | None] = {}
@@ -82,7 +83,7 @@ class ListingIndex:
         return groups.get(tuple(value for _, value in pairs), [])
 
     def _index(self, names: tuple[str, ...]) -> dict[tuple[str, ...], list[int]] | None:
-        fields = [self._dialect.comparable[name] for name in names]
+        fields = [self._vendor.comparable_filters[name] for name in names]
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for place, meeting in enumerate(self.meetings):
             if any(name not in meeting for name in fields):
@@ -94,7 +95,7 @@ class ListingIndex:
         """Whether the list has the value in other letters: whether the vendor's filter minds is not known."""
         if name not in self._spellings:
             spellings: dict[str, set[str]] = defaultdict(set)
-            for text in {_text(meeting.get(self._dialect.comparable[name])) for meeting in self.meetings}:
+            for text in {_text(meeting.get(self._vendor.comparable_filters[name])) for meeting in self.meetings}:
                 spellings[text.strip().casefold()].add(text)
             self._spellings[name] = spellings
         return bool(self._spellings[name].get(value.strip().casefold(), set()) - {value})

@@ -15,7 +15,6 @@ from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.core.retry import backoff
 from airflow_provider_meetings.observability.airflow_stats import metrics_of
-from airflow_provider_meetings.polling import Dialect, dialect_of
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE, is_connection_missing, is_permanent
 from airflow_provider_meetings.polling.limiter import RateLimitedGate
 from airflow_provider_meetings.transport.aio import AsyncTransport
@@ -41,7 +40,7 @@ class LiveConnection:
 
     Args:
         meetings_conn_id: The connection.
-        limiter: Returns the rate budget for the connection's settings.
+        limiter: Returns the rate budget for the connection's settings and its vendor.
         look_up: Looks the connection up.
         transport: Makes the transport.
         clock: Tells the time in seconds.
@@ -50,7 +49,6 @@ class LiveConnection:
     Attributes:
         settings: What the connection says; None: it was not looked up yet.
         vendor: The vendor's rules, with a poll's patience.
-        dialect: What a plan has to know of the vendor.
         transport: The way to the vendor.
         rate: The rate budget.
         generation: Goes up with each look-up.
@@ -60,7 +58,7 @@ class LiveConnection:
     def __init__(
         self,
         meetings_conn_id: str,
-        limiter: Callable[[Settings], RateLimiter],
+        limiter: Callable[[Settings, Vendor], RateLimiter],
         *,
         look_up: Callable[[str], Awaitable[ConnectionInfo]],
         transport: Callable[..., Any] = AsyncTransport,
@@ -70,7 +68,6 @@ class LiveConnection:
         self.meetings_conn_id = meetings_conn_id
         self.settings: Settings | None = None
         self.vendor: Any = None
-        self.dialect: Dialect | None = None
         self.transport: Any = None
         self.rate = RateLimiter()
         self.generation = 0
@@ -146,7 +143,7 @@ class LiveConnection:
             return False
         # A poll has patience of its own: it is repeated anyway.
         retry_limits = replace(vendor.retry_limits, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
-        self.rate = self._limiter(settings)
+        self.rate = self._limiter(settings, vendor)
         self.hold(self._held_until - self._clock())
         self._held_until = -math.inf
         gate = RateLimitedGate(self.rate, self._clock)
@@ -159,7 +156,6 @@ class LiveConnection:
         self._gate, self.transport = gate, transport
         rules: Any = vendor
         self.settings, self.vendor = settings, replace(rules, retry_limits=retry_limits)
-        self.dialect = dialect_of(self.vendor)
         self.host_confirmed = False
         return True
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from airflow_provider_meetings.core.times import DAY
-from airflow_provider_meetings.polling.query import UNBOUNDED, Dialect, Filters, ListQuery
+from airflow_provider_meetings.polling.query import UNBOUNDED, Filters, ListQuery
+from airflow_provider_meetings.vendors import Vendor
 
 __all__ = ["KnownSpan", "PlannedQuery", "Planner"]
 
@@ -76,11 +77,11 @@ class Planner:
     """Makes the plan of each poll, and learns from what came of it.
 
     Attributes:
-        dialect: What it knows of the vendor.
+        vendor: Whom it plans for.
         revision: Goes up with everything learned that may change a plan.
     """
 
-    dialect: Dialect
+    vendor: Vendor
     revision: int = 0
     _known_spans: dict[Filters, list[KnownSpan]] = field(default_factory=dict)
     _refusals: dict[Filters, list[_TooLong]] = field(default_factory=dict)
@@ -111,7 +112,8 @@ class Planner:
         kept = [old for old in known if now - old.at < MEMORY and not query.covers(old.query)][-_SURVEYS:]
         self._refusals[query.filters] = [*kept, _TooLong(query, requests + 1, now)]
         _drop_old(self._refusals, now, lambda refusals: refusals[-1].at)
-        if dates and self.dialect.longest is None:  # latest first: what is later than the last one read is all known
+        if dates and self.vendor.longest_window is None:
+            # Latest first: what is later than the last one read is all known.
             self._remember(query.filters, KnownSpan(min(dates) + 1, query.high, sorted(dates), now))
 
     def never_merge(self, query: ListQuery) -> None:
@@ -122,7 +124,8 @@ class Planner:
     def can_answer(self, wide: ListQuery, query: ListQuery) -> bool:
         """Whether a wider list's meetings tell what the vendor would answer to this ask."""
         more = (name for name, value in query.filters if (name, value) not in wide.filters)
-        return wide.covers(query) and query not in self._alone and all(name in self.dialect.comparable for name in more)
+        told = all(name in self.vendor.comparable_filters for name in more)
+        return told and wide.covers(query) and query not in self._alone
 
     def forget(self, query: ListQuery) -> None:
         """Drop what is known of an ask that nobody asks any more."""
@@ -146,7 +149,7 @@ class Planner:
             return cost, True
         count, complete = self._count(query, now)
         span = min(query.high - query.low, UNBOUNDED)
-        least = self.dialect.requests(count, span)
+        least = self.vendor.estimate_requests(count, span)
         if not complete:
             refused = self._refusals.get(query.filters, ())
             least = max(
@@ -204,8 +207,8 @@ class Planner:
         if len(filters) == kept:
             yield filters
             return
-        fixed = [pair for pair in filters if pair[0] not in self.dialect.comparable]
-        free = [pair for pair in filters if pair[0] in self.dialect.comparable]
+        fixed = [pair for pair in filters if pair[0] not in self.vendor.comparable_filters]
+        free = [pair for pair in filters if pair[0] in self.vendor.comparable_filters]
         if len(filters) < kept or len(fixed) > kept:
             return
         for some in itertools.combinations(free, kept - len(fixed)):

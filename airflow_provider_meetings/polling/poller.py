@@ -28,12 +28,13 @@ from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsPermissionError,
 )
-from airflow_provider_meetings.polling import Dialect, ListQuery, PlannedQuery, Planner
+from airflow_provider_meetings.polling import ListQuery, PlannedQuery, Planner
 from airflow_provider_meetings.polling.criteria import Criteria, is_permanent, is_wrong_host
 from airflow_provider_meetings.polling.limiter import ConnectionReplaced, PageLimitReached, RequestCounter, meter
 from airflow_provider_meetings.polling.live_connection import PARALLEL, ConnectionInfo, LiveConnection
 from airflow_provider_meetings.polling.subscriptions import Meetings, Subscriptions
 from airflow_provider_meetings.transport.aio import AsyncTransport
+from airflow_provider_meetings.vendors import Vendor
 
 __all__ = ["Poller"]
 
@@ -85,7 +86,7 @@ class Poller:
 
     Args:
         meetings_conn_id: The connection.
-        limiter: Returns the rate budget for the connection's settings; it outlives the poller.
+        limiter: Returns the rate budget for the connection's settings and its vendor; it outlives the poller.
         look_up: Looks the connection up.
         transport: Makes the transport.
         random: Jitter, between 0 and 1.
@@ -97,7 +98,7 @@ class Poller:
     def __init__(
         self,
         meetings_conn_id: str,
-        limiter: Callable[[Settings], RateLimiter],
+        limiter: Callable[[Settings, Vendor], RateLimiter],
         *,
         look_up: Callable[[str], Awaitable[ConnectionInfo]],
         transport: Callable[..., Any] = AsyncTransport,
@@ -176,15 +177,10 @@ class Poller:
             reading.exception()  # whoever still waits for it will see it
 
     @property
-    def vendor(self) -> Any:
+    def vendor(self) -> Vendor:
         """The vendor's rules, as of the last answer."""
-        return self._connection.vendor
-
-    @property
-    def dialect(self) -> Dialect:
-        """What a plan has to know of the vendor, as of the last answer."""
-        assert self._connection.dialect is not None  # noqa: S101 - looked up before
-        return self._connection.dialect
+        vendor: Vendor = self._connection.vendor
+        return vendor
 
     @property
     def ended(self) -> bool:
@@ -229,7 +225,7 @@ class Poller:
         if pause:
             await asyncio.sleep(pause)
             return
-        await self._subscriptions.admit(self._connection.dialect, self._connection.vendor, self._soonest_for)
+        await self._subscriptions.admit(self._connection.vendor, self._soonest_for)
         now = self._clock()
         # While the vendor wants no requests, it is better to wait here, where others can come in, than at the gate.
         wait = max(self._subscriptions.soonest - now, self._not_before - now, self._connection.rate.wait(now))
@@ -275,12 +271,11 @@ class Poller:
 
     def _on_connection_changed(self) -> None:
         """Begin anew with a connection that has changed."""
-        dialect = self._connection.dialect
-        assert dialect is not None  # noqa: S101 - looked up before
+        vendor = self._connection.vendor
         if self._planner is not None:
             _log.info("Connection %r has changed, asking anew", self.meetings_conn_id)
-        if self._planner is None or self._planner.dialect != dialect:
-            self._planner = Planner(dialect)
+        if self._planner is None or not self._planner.vendor.lists_like(vendor):
+            self._planner = Planner(vendor)
             self._subscriptions.requeue_all()
         self._failures = 0
         self._not_before = -math.inf
@@ -350,7 +345,7 @@ class Poller:
         problem: MeetingsError | None = None
         token = meter.set(count)
         try:
-            listing: PageFlow = self._connection.vendor.listing(planned.query.window, dict(planned.query.filters))
+            listing: PageFlow = self._connection.vendor.listing(planned.query.window, planned.query.filters)
             async for page in transport.pages(listing):
                 meetings += page.items
         except MeetingsError as error:
@@ -362,7 +357,7 @@ class Poller:
             rnd.todo.appendleft(planned)
             return
         if isinstance(problem, PageLimitReached):
-            dates = [planner.dialect.date(meeting) for meeting in meetings]
+            dates = [planner.vendor.date(meeting) for meeting in meetings]
             planner.learn_too_long(planned.query, count.count, dates, self._clock())
             rnd.todo.extendleft(reversed(planner.plan(planned.serves, self._clock())))
         elif problem is not None:

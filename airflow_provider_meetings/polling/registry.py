@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from airflow_provider_meetings.connection.settings import HiringCenterSettings, Settings
+from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.hooks.resolve import ahook_for
 from airflow_provider_meetings.polling.live_connection import ConnectionInfo
 from airflow_provider_meetings.polling.poller import Poller
+from airflow_provider_meetings.vendors import Vendor
 
 __all__ = ["poller_for"]
 
@@ -27,16 +28,13 @@ class _LoopState:
     pollers: dict[str, Poller] = field(default_factory=dict)
     limiters: dict[tuple[Hashable, ...], RateLimiter] = field(default_factory=dict)
 
-    def limiter(self, settings: Settings) -> RateLimiter:
+    def limiter(self, settings: Settings, vendor: Vendor) -> RateLimiter:
         """Return the budget of a connection's account: the vendors count by API key.
 
         It stays when the poller goes: the vendor does not forget either.
         """
-        limits: tuple[tuple[int, float], ...] = ()
-        if isinstance(settings, HiringCenterSettings):
-            limits = ((settings.rate_limit_per_minute, 60.0), (settings.rate_limit_per_hour, 3600.0))
-        account = (settings.base_url, hash(settings.secrets), limits)
-        return self.limiters.setdefault(account, RateLimiter(limits))
+        account = (settings.base_url, hash(settings.secrets), vendor.rate_limits)
+        return self.limiters.setdefault(account, RateLimiter(vendor.rate_limits))
 
 
 _loop_states: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopState] = WeakKeyDictionary()

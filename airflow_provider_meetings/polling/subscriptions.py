@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from airflow_provider_meetings.exceptions import MeetingsError
-from airflow_provider_meetings.polling import Dialect, ListingIndex, ListQuery, PlannedQuery, Planner
+from airflow_provider_meetings.polling import ListingIndex, ListQuery, PlannedQuery, Planner
 from airflow_provider_meetings.polling.criteria import Criteria
+from airflow_provider_meetings.vendors import Vendor
 
 __all__ = ["Meetings", "Subscription", "Subscriptions"]
 
@@ -130,22 +131,21 @@ class Subscriptions:
         if not subscription.groups:
             self._drop(subscription)
 
-    async def admit(self, dialect: Dialect | None, vendor: Any, soonest: Callable[[float], float]) -> None:
+    async def admit(self, vendor: Vendor, soonest: Callable[[float], float]) -> None:
         """Plan in those who have joined; who asks what cannot be asked is told so.
 
         Args:
-            dialect: The vendor's.
-            vendor: Its rules.
+            vendor: The vendor.
             soonest: When a list may be read at the earliest for somebody with such an interval.
         """
-        assert dialect is not None  # noqa: S101 - looked up before
         now = self._last_yield = self._clock()
         while self._new_waiters:
             new_waiter = self._new_waiters.popleft()
             criteria = new_waiter.criteria
             try:
-                query = dialect.query(criteria.window_start, criteria.window_end, criteria.filters)
-                vendor.listing(query.window, dict(query.filters))  # it refuses what it cannot list
+                filters = vendor.check_filters(criteria.filters)
+                query = ListQuery(criteria.window_start, criteria.window_end, filters)
+                vendor.listing(query.window, query.filters)  # it refuses what it cannot list
             except MeetingsError as error:
                 self._fail([new_waiter.waiter], error)
             else:
@@ -223,7 +223,7 @@ class Subscriptions:
             started: When the reading began.
         """
         self._last_yield = self._clock()
-        index = ListingIndex(planner.dialect, planned.query, meetings)
+        index = ListingIndex(planner.vendor, planned.query, meetings)
         planner.learn(planned.query, requests, index.dates, started)
         woken = 0
         for subscription in self._served(planned, planner):

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.core.flow import Flow, Gather, Page, PageFlow, Request, Response
-from airflow_provider_meetings.core.retry import RetryLimits, RetryState, send_with_retries
-from airflow_provider_meetings.core.times import DAY, Window, to_epoch_ms
-from airflow_provider_meetings.exceptions import (
-    MeetingsConfigurationError,
-    MeetingsError,
-    MeetingsPermissionError,
-    MeetingsProtocolError,
-)
+from airflow_provider_meetings.core.retry import RetryState
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsPermissionError
 from airflow_provider_meetings.vendors.density import width
-from airflow_provider_meetings.vendors.fields import check_filters, check_id
-from airflow_provider_meetings.vendors.responses import ErrorFactory, VendorError, decode, is_gone
+from airflow_provider_meetings.vendors.fields import check_id
+from airflow_provider_meetings.vendors.meanings import is_generic, status_meant
+from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
 from airflow_provider_meetings.vendors.spans import SpanLine
+from airflow_provider_meetings.vendors.vendor import Filters, Vendor
 
-__all__ = ["FILTERS", "MEETINGS", "BuilderPrimeReader"]
-
-#: The list's filters. Its window and its pages are this module's business.
-FILTERS: Mapping[str, str] = {"opportunity-id": "number", "employee-id": "number"}
-
-#: "limit: … The maximum is 100."
-PAGE_SIZE = 100
+__all__ = ["BuilderPrimeReader"]
 
 MEETINGS = "/meetings/v1"
 
@@ -36,31 +26,35 @@ _MOST_READINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class BuilderPrimeReader:
-    """Reads from Builder Prime.
+class BuilderPrimeReader(Vendor):
+    """What is read from Builder Prime.
 
     Attributes:
-        errors: Makes the errors.
-        retry_limits: How long a call may try.
         key_fields: In which field of the connection the key for a scope stands, for messages.
         max_window: The longest window that the vendor takes, in milliseconds (public clients slice at 30 days, the
             server refuses more than 31).
         parallel: Requests at once while a list is read.
-        page_size: Meetings a page.
     """
 
-    errors: ErrorFactory
-    retry_limits: RetryLimits = field(default_factory=RetryLimits)
-    key_fields: Mapping[str, str] = field(default_factory=dict)
-    max_window: int = 31 * DAY
-    parallel: int = 4
-    page_size: int = PAGE_SIZE
+    name = "Builder Prime"
+    collection = MEETINGS
+    date_field = "startDateTime"
 
-    def get(self, meeting_id: Any) -> Flow[dict[str, Any]]:
-        """Retrieving a Single Meeting Record."""
-        return (yield from self._one(MEETINGS, check_id(meeting_id), "meetings.read"))
+    page_size: int = 100  # "limit: … The maximum is 100."
+    key_fields: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    max_window: int = field(kw_only=True)
+    parallel: int = field(kw_only=True)
 
-    def listing(self, window: Window, filters: Any = None) -> PageFlow:
+    @property
+    def longest_window(self) -> int | None:
+        """The longest window of one request, in milliseconds."""
+        return self.max_window
+
+    def key_field(self, scope: str) -> str:
+        """Where in the connection the key for a scope stands."""
+        return self.key_fields.get(scope, "password")
+
+    def listing(self, window: Window, filters: Filters = ()) -> PageFlow:
         """Listing Multiple Meeting Records, of a window that is bounded on both sides, earliest slice first.
 
         The vendor has page numbers, no order, no total: while pages are turned, a meeting that goes pulls another one
@@ -72,14 +66,13 @@ class BuilderPrimeReader:
         Raises:
             MeetingsConfigurationError: The window is open on a side ("Required: start-date-from, start-date-to").
         """
-        query = check_filters("Builder Prime", FILTERS, filters)
         if window.start is None or window.end is None:
             raise MeetingsConfigurationError(
                 "Builder Prime lists meetings of a window only: give both window_start and window_end."
             )
-        return self._read(window, query, RetryState(self.retry_limits))
+        return self._read(window, filters, RetryState(self.retry_limits))
 
-    def _read(self, window: Window, query: tuple[tuple[str, str], ...], whole: RetryState) -> PageFlow:
+    def _read(self, window: Window, query: Filters, whole: RetryState) -> PageFlow:
         line = SpanLine(window, page_size=self.page_size, longest=self.max_window - 1)
         while spans := line.next_spans(self.parallel):
             retry_states = [whole.child() for _ in spans]
@@ -92,7 +85,7 @@ class BuilderPrimeReader:
             pages.reverse()
             for span in spans:
                 items, _ = pages.pop()
-                starts = [self._start(item) for item in items]
+                starts = [self.date(item) for item in items]
                 if len(items) < self.page_size:
                     items = [item for item, start in zip(items, starts, strict=True) if start in span]
                     line.read(span, items, [start for start in starts if start in span])
@@ -105,9 +98,7 @@ class BuilderPrimeReader:
             for ready in line.ready():
                 yield Page(ready)
 
-    def _by_number(
-        self, span: Window, query: tuple[tuple[str, str], ...], whole: RetryState | None = None
-    ) -> Flow[list[dict[str, Any]]]:
+    def _by_number(self, span: Window, query: Filters, whole: RetryState | None = None) -> Flow[list[dict[str, Any]]]:
         """Turn the pages of a span until two readings agree.
 
         A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
@@ -128,15 +119,15 @@ class BuilderPrimeReader:
                 if len(items) < self.page_size:
                     break
                 if len(found) == known:
-                    raise _inconsistent_list("Builder Prime repeats a full page: its list has no end.")
+                    raise self.inconsistent_list("Builder Prime repeats a full page: its list has no end.")
                 number += 1
             if before is not None and before.keys() == found.keys():
-                return [item for item in found.values() if self._start(item) in span]
+                return [item for item in found.values() if self.date(item) in span]
             before = found if seen == len(found) else None
-        raise _inconsistent_list(f"Builder Prime's list of {span} was another one each time it was read.")
+        raise self.inconsistent_list(f"Builder Prime's list of {span} was another one each time it was read.")
 
     def _page(
-        self, span: Window, query: tuple[tuple[str, str], ...], number: int = 0, retry_state: RetryState | None = None
+        self, span: Window, query: Filters, number: int = 0, retry_state: RetryState | None = None
     ) -> Flow[tuple[list[dict[str, Any]], Response]]:
         """Ask for a page of a span.
 
@@ -154,13 +145,19 @@ class BuilderPrimeReader:
         request = Request("GET", MEETINGS, params=params, scope="meetings.read")
         return (yield from self._many(request, retry_state))
 
-    def _start(self, item: Mapping[str, Any]) -> int:
-        try:
-            return to_epoch_ms(item.get("startDateTime"))
-        except ValueError as error:
-            raise _inconsistent_list(
-                f"Builder Prime lists a meeting (id {item.get('id')}) whose startDateTime cannot be read: {error}"
-            ) from None
+    def list_instant(
+        self,
+        instant: Window,
+        body: Mapping[str, Any],  # noqa: ARG002 - the whole instant is one page as a rule
+        retry_state: RetryState,
+    ) -> Flow[tuple[list[dict[str, Any]], Response]]:
+        """List the meetings at a moment."""
+        looking = retry_state.child()
+        items, response = yield from self._page(instant, (), retry_state=looking)
+        retry_state.slept = looking.slept
+        if len(items) >= self.page_size:
+            items = yield from self._by_number(instant, (), retry_state)
+        return items, response
 
     def types(self) -> Flow[list[dict[str, Any]]]:
         """Listing Meeting Types."""
@@ -202,51 +199,34 @@ class BuilderPrimeReader:
 
     # -- envelopes
 
-    def _one(self, path: str, record_id: str, scope: str) -> Flow[dict[str, Any]]:
-        return (yield from self._expect(Request("GET", f"{path}/{record_id}", scope=scope), record_id))
+    def parse(self, request: Request, response: Response) -> Envelope:
+        """Open the envelope. A failure can come with a 2xx status: always look at `success`."""
+        content = {"success": True} if is_gone(request, response) else decode(response.body)
+        error = None if content is None else _parse_error(content)
+        status = response.status
+        if is_success(status) and content is not None and content.get("success") is True:
+            return Envelope(response, status, content=content)
+        if error is None:
+            return Envelope(response, status, is_own=False, content=content)
+        if is_success(status) or (status == 400 and is_generic(error.code)):
+            # "A 400 has the same code" as a 401: where it says nothing, the words of the message do.
+            status = status_meant(error, names_record=request.path.count("/") > self.collection.count("/"))
+        return Envelope(response, status, content=content, error=error)
 
-    def _expect(self, request: Request, record_id: str) -> Flow[dict[str, Any]]:
-        """Ask for one record by its id."""
-        retry_state = RetryState(self.retry_limits)
-        response = yield from send_with_retries(request, retry_state)
-        try:
-            data = self._content(request, response).get("data")
-        except MeetingsError as error:
-            error.maybe_sent = error.maybe_sent or retry_state.outcome_unknown
-            raise
-        if not isinstance(data, dict):
-            raise self.errors.malformed(request, response, "there is no record in `data`")
-        if str(data.get("id", record_id)) != record_id:
-            raise self.errors.malformed(
-                request, response, f"it speaks of record {data['id']} where {record_id} was asked for"
-            )
-        return data
+    def record_in(self, content: Mapping[str, Any]) -> Any:
+        """Return `data`."""
+        return content.get("data")
+
+    def _one(self, path: str, record_id: str, scope: str) -> Flow[dict[str, Any]]:
+        request = Request("GET", f"{path}/{record_id}", scope=scope)
+        return (yield from self.one_record(request, RetryState(self.retry_limits), record_id=record_id))
 
     def _many(
         self, request: Request, retry_state: RetryState | None = None
     ) -> Flow[tuple[list[dict[str, Any]], Response]]:
-        response = yield from send_with_retries(request, retry_state or RetryState(self.retry_limits))
-        data = self._content(request, response).get("data")
-        if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-            raise self.errors.malformed(request, response, "there is no list in `data`")
-        if any(item.get("id") in (None, "") for item in data):
-            raise self.errors.malformed(request, response, "a record in it has no id")  # it cannot be told from others
-        return data, response
-
-    def _content(self, request: Request, response: Response) -> dict[str, Any]:
-        """Open the envelope. A failure can come with a 2xx status: always look at `success`."""
-        content = {"success": True} if is_gone(request, response) else decode(response.body)
-        fine = 200 <= response.status < 300
-        if fine and content is None:
-            raise self.errors.malformed(request, response, "it is not a JSON object")
-        if fine and content and content.get("success") is True:
-            return content
-        vendor_error = _parse_error(content)
-        if fine and vendor_error is None:
-            raise self.errors.malformed(request, response, "`success` is not true in it, and no error explains why")
-        status = _meant(vendor_error) if fine else response.status
-        field_name = self.key_fields.get(request.scope, "password")
-        raise self.errors.error(request, response, vendor_error, key_field=field_name, status=status)
+        envelope = yield from self.call(request, retry_state or RetryState(self.retry_limits), names_record=False)
+        content = envelope.content or {}
+        return self.records_of(request, envelope, content.get("data"), "data"), envelope.response
 
     def check(self, own_keys: Sequence[str] = ()) -> Flow[str]:
         """Make the cheapest read with each key of the connection.
@@ -278,11 +258,6 @@ class BuilderPrimeReader:
         return f"Builder Prime granted {', '.join(granted)}{lacking}{known}"
 
 
-def _inconsistent_list(problem: str) -> MeetingsProtocolError:
-    """Make the error for pages that are fine each by itself, and no list together."""
-    return MeetingsProtocolError(problem, status=200, method="GET", path=MEETINGS)
-
-
 def _asked(span: Window, start: int) -> bool:
     """Whether a meeting lies in the bounds that were asked for, both included."""
     assert span.start is not None  # noqa: S101 - slices are bounded
@@ -290,9 +265,18 @@ def _asked(span: Window, start: int) -> bool:
     return span.start - 1 <= start <= span.end
 
 
-def _parse_error(content: Mapping[str, Any] | None) -> VendorError | None:
-    """Read ``{"success": false, "errors": [{"code": "...", "message": "..."}]}``."""
-    if not content or content.get("success") is not False:
+def _parse_error(content: Mapping[str, Any]) -> VendorError | None:
+    """Read what Builder Prime says of a failure; None: it is none of its envelopes.
+
+    ``{"success": false, "errors": [{"code": "...", "message": "..."}]}``, or, of a resource that is not there,
+    ``{"errorCode": "404", "errorMessage": "The requested resource was not found.", "showAsWarning": false}``.
+    """
+    if content.get("success") is True:
+        return None
+    if content.get("errorCode") not in (None, ""):
+        message = content.get("errorMessage")
+        return VendorError(str(content["errorCode"]), "" if message is None else str(message))
+    if content.get("success") is not False:
         return None
     errors = content.get("errors")
     if not isinstance(errors, list) or not errors:
@@ -301,22 +285,3 @@ def _parse_error(content: Mapping[str, Any] | None) -> VendorError | None:
     code = rows[0].get("code")
     texts = [" ".join(str(row[name]) for name in ("code", "message") if row.get(name)) for row in rows]
     return VendorError(None if code is None else str(code), "; ".join(text for text in texts if text))
-
-
-#: Words of error codes and the status that they amount to, where a failure comes with a 2xx status.
-_MEANINGS = (
-    (("UNAUTHORIZED", "UNAUTHENTICATED", "INVALID_API_KEY", "INVALID_KEY"), 401),
-    (("FORBIDDEN", "PERMISSION", "SCOPE"), 403),
-    (("NOT_FOUND", "NOTFOUND"), 404),
-    (("CONFLICT",), 409),
-    (("RATE_LIMIT", "TOO_MANY"), 429),
-    (("INTERNAL", "SERVER_ERROR", "UNAVAILABLE", "TIMEOUT"), 500),
-)
-
-
-def _meant(vendor_error: VendorError | None) -> int:
-    """The HTTP status that an error code amounts to; 400 where it says nothing else."""
-    code = re.sub(r"[^A-Z0-9]+", "_", (vendor_error.code or "").upper()) if vendor_error else ""
-    if code.isdigit() and 400 <= int(code) < 600:
-        return int(code)
-    return next((status for words, status in _MEANINGS if any(word in code for word in words)), 400)

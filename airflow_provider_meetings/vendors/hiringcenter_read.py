@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.core.flow import Flow, PageFlow, Request, Response
-from airflow_provider_meetings.core.retry import RetryLimits, RetryState, send_with_retries
-from airflow_provider_meetings.core.times import Window, to_epoch_ms
-from airflow_provider_meetings.exceptions import (
-    MeetingConflictError,
-    MeetingNotFoundError,
-    MeetingsAuthError,
-    MeetingsServerError,
-    MeetingValidationError,
-)
-from airflow_provider_meetings.vendors.fields import check_filters, check_id
-from airflow_provider_meetings.vendors.hiringcenter_list import Answer, DateList, Query, inconsistent_list
-from airflow_provider_meetings.vendors.responses import ErrorFactory, VendorError, decode, is_gone
+from airflow_provider_meetings.core.retry import RetryState
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.exceptions import MeetingsAuthError
+from airflow_provider_meetings.vendors.hiringcenter_list import Answer, DateList
+from airflow_provider_meetings.vendors.meanings import status_meant
+from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
+from airflow_provider_meetings.vendors.vendor import Filters, Vendor
 
-__all__ = ["FILTERS", "HiringCenterReader", "parse_error"]
-
-#: The list's filters. Its windows and pages are this module's business.
-FILTERS: Mapping[str, str] = {"prospectId": "id", "ownerId": "id", "meetingType": "label"}
-
-#: "limit integer · max: 200"
-PAGE_SIZE = 200
+__all__ = ["HiringCenterReader"]
 
 
 @dataclass(frozen=True, slots=True)
-class HiringCenterReader:
-    """Reads from HiringCenter.
+class HiringCenterReader(Vendor):
+    """What is read from HiringCenter.
 
     Attributes:
-        errors: Makes the errors.
-        retry_limits: How long a call may try.
-        page_size: Meetings a page.
         parallel: Requests at once while a list is read.
         slow_from: Seconds that a page must take for that.
     """
 
-    errors: ErrorFactory
-    retry_limits: RetryLimits = field(default_factory=RetryLimits)
-    page_size: int = PAGE_SIZE
-    parallel: int = 1
-    slow_from: float = 0.02
+    name = "HiringCenter"
+    collection = "/meetings"
+    date_field = "meetingDate"
 
-    def get(self, meeting_id: Any) -> Flow[dict[str, Any]]:
-        """Get Meeting by ID."""
-        meeting_id = check_id(meeting_id)
-        request = Request("GET", f"/meetings/{meeting_id}", scope="meetings.read")
-        return (yield from self._item(request, meeting_id=meeting_id))
+    page_size: int = 200  # "limit integer · max: 200"
+    parallel: int = field(default=1, kw_only=True)
+    slow_from: float = field(default=0.02, kw_only=True)
 
-    def listing(self, window: Window, filters: Any = None) -> PageFlow:
+    def listing(self, window: Window, filters: Filters = ()) -> PageFlow:
         """List Meetings of a window, latest first; see :class:`.DateList`."""
-        query = check_filters("HiringCenter", FILTERS, filters)
-        return self.date_list(window, query, RetryState(self.retry_limits)).read()
+        return self.date_list(window, filters, RetryState(self.retry_limits)).read()
 
-    def date_list(self, window: Window, query: Query, whole: RetryState) -> DateList:
+    def date_list(self, window: Window, query: Filters, whole: RetryState) -> DateList:
         """Return what reads a list."""
         return DateList(
             self,
@@ -71,7 +52,7 @@ class HiringCenterReader:
         )
 
     def page(
-        self, span: Window, query: Query, token: str = "", *, inclusive: bool = False, retry_state: RetryState
+        self, span: Window, query: Filters, token: str = "", *, inclusive: bool = False, retry_state: RetryState
     ) -> Flow[Answer]:
         """Ask for one page of a list.
 
@@ -87,12 +68,9 @@ class HiringCenterReader:
         if token:
             params.append(("pageToken", token))
         request = Request("GET", "/meetings", params=tuple(params), scope="meetings.read")
-        response, content = yield from self._ask(request, retry_state)
-        items = content.get("items")
-        if not isinstance(items, list) or not set(map(type, items)) <= {dict}:
-            raise self.errors.malformed(request, response, "there is no list of `items` in it")
-        if any(item.get("id") in (None, "") for item in items):
-            raise self.errors.malformed(request, response, "an item in it has no id")  # it cannot be told from others
+        envelope = yield from self.call(request, retry_state, names_record=False)
+        content = envelope.content or {}
+        items = self.records_of(request, envelope, content.get("items"), "items")
         # Older revision of the page: the token stands at the top level.
         pagination = content.get("pagination")
         holder = pagination if isinstance(pagination, dict) and "nextPageToken" in pagination else content
@@ -103,77 +81,51 @@ class HiringCenterReader:
             self._dates(items),
             "" if following is None else str(following),
             total if type(total) is int else None,
-            response,
+            envelope.response,
         )
 
     def _dates(self, items: list[dict[str, Any]]) -> list[int]:
-        dates = [item.get("meetingDate") for item in items]
+        dates = [item.get(self.date_field) for item in items]
         if set(map(type, dates)) <= {int}:
             return dates  # type: ignore[return-value] # as documented, and looked at once instead of one by one
-        return [self._date(item) for item in items]
+        return [self.date(item) for item in items]
 
-    def _date(self, item: Mapping[str, Any]) -> int:
-        try:
-            return to_epoch_ms(item.get("meetingDate"))
-        except ValueError as error:
-            raise inconsistent_list(
-                f"HiringCenter lists a meeting (id {item.get('id')}) whose meetingDate cannot be read: {error}"
-            ) from None
+    def list_instant(
+        self, instant: Window, body: Mapping[str, Any], retry_state: RetryState
+    ) -> Flow[tuple[list[dict[str, Any]], Response]]:
+        """List the meetings at a moment that have a body's owner and prospect."""
+        query = (("ownerId", str(body["ownerId"])), ("prospectId", str(body["prospectId"])))
+        asking = retry_state.child()
+        answer = yield from self.page(instant, query, retry_state=asking)
+        retry_state.slept = asking.slept
+        items = answer.items
+        if answer.token:
+            items = yield from self.date_list(instant, query, retry_state).instant(instant, retry_state)
+        return items, answer.response
 
     # -- envelopes
 
-    def _item(
-        self,
-        request: Request,
-        retry_state: RetryState | None = None,
-        again: Callable[[Response], bool] | None = None,
-        *,
-        meeting_id: str | None = None,
-    ) -> Flow[dict[str, Any]]:
-        response, content = yield from self._ask(request, retry_state, again=again)
+    def parse(self, request: Request, response: Response) -> Envelope:
+        """Open ``{"success": true, …}``, or "a JSON body that has `error` and usually `message`"."""
+        content = {"success": True} if is_gone(request, response) else decode(response.body)
+        error = None if content is None else _parse_error(content)
+        if not is_success(response.status):
+            return Envelope(response, response.status, is_own=error is not None, content=content, error=error)
+        # The overview names what is in the answer of /auth, not whether it comes in an envelope.
+        bare = request.path == "/auth" and content is not None and not {"success", "error"} & content.keys()
+        if content is not None and (content.get("success") is True or bare):
+            return Envelope(response, response.status, content=content)
+        if error is None:
+            return Envelope(response, response.status, is_own=False, content=content)
+        meant = status_meant(error, names_record=request.path != self.collection)
+        return Envelope(response, meant, content=content, error=error)
+
+    def record_in(self, content: Mapping[str, Any]) -> Any:
+        """Return `item`; in an older revision of the page its fields stand beside `success`."""
         item = content.get("item")
         if item is None:
-            # Older revision of the page: the fields of the item stand beside `success`.
             item = {name: value for name, value in content.items() if name not in {"success", "message"}}
-        if not isinstance(item, dict) or item.get("id") in (None, ""):
-            raise self.errors.malformed(request, response, "there is no meeting with an id in it")
-        if meeting_id is not None and str(item["id"]) != meeting_id:
-            problem = f"it speaks of meeting {item['id']} where {meeting_id} was asked for"
-            raise self.errors.malformed(request, response, problem)
-        return item
-
-    def _ask(
-        self,
-        request: Request,
-        retry_state: RetryState | None = None,
-        *,
-        again: Callable[[Response], bool] | None = None,
-        bare: bool = False,
-    ) -> Flow[tuple[Response, dict[str, Any]]]:
-        retry_state = retry_state or RetryState(self.retry_limits)
-        response = yield from send_with_retries(request, retry_state, again=again)
-        content = {"success": True} if is_gone(request, response) else decode(response.body)
-        if 200 <= response.status < 300:
-            if content is None:
-                raise self.errors.malformed(request, response, "it is not a JSON object")
-            if content.get("success") is True or (bare and not {"success", "error"} & set(content)):
-                return response, content
-            if not (vendor_error := parse_error(content)):
-                raise self.errors.malformed(request, response, "`success` is not true in it")
-            error = self.errors.error(request, response, vendor_error, status=400)
-        else:
-            error = self.errors.error(request, response, parse_error(content))
-        if retry_state.outcome_unknown and isinstance(error, MeetingConflictError):
-            # The very same bytes were sent before: they are still being processed, and a later try may fare better.
-            raise MeetingsServerError(
-                f"{error.message} It is this request's own, sent before and still being processed.",
-                **{name: getattr(error, name) for name in ("status", "code", "method", "path")},
-            )
-        # Refused now, but an earlier send went unanswered; only a refusal of the payload itself, or of what it speaks
-        # of, settles that one too.
-        if retry_state.outcome_unknown and not isinstance(error, MeetingValidationError | MeetingNotFoundError):
-            error.maybe_sent = True
-        raise error
+        return item if isinstance(item, dict) and item.get("id") not in (None, "") else None
 
     def check(self) -> Flow[str]:
         """``GET /auth``: the key's account, permissions and whether it is active.
@@ -182,14 +134,14 @@ class HiringCenterReader:
             MeetingsError: The key is not accepted, or is not active.
         """
         request = Request("GET", "/auth")
-        # The overview names what is in the answer, not whether it comes in an envelope.
-        response, content = yield from self._ask(request, bare=True)
+        envelope = yield from self.call(request, RetryState(self.retry_limits), names_record=False)
+        content = envelope.content or {}
         facts = next(
             (content[name] for name in ("item", "data", "key") if isinstance(content.get(name), dict)), content
         )
         account = facts.get("accountId")
         if account is None:
-            raise self.errors.malformed(request, response, "there is no accountId in it")
+            raise self.errors.malformed(request, envelope.response, "there is no accountId in it")
         active = facts.get("active", facts.get("isActive", facts.get("status", True)))
         if str(active).lower() in {"false", "0", "inactive", "revoked", "disabled", "expired"}:
             raise MeetingsAuthError(f"The API key of HiringCenter account {account} is not active.")
@@ -210,13 +162,12 @@ def _granted(permissions: Any) -> list[str]:
     return [str(permissions)] if permissions else []
 
 
-def parse_error(content: Mapping[str, Any] | None) -> VendorError | None:
+def _parse_error(content: Mapping[str, Any]) -> VendorError | None:
     """Read "a JSON body that has `error` and usually `message`"."""
-    error = content.get("error") if content else None
-    if not error:
+    error = content.get("error")
+    if not error or {"timestamp", "status", "path"} <= content.keys():  # the latter is a web server's own, Spring's
         return None
     if isinstance(error, Mapping):
         return VendorError(str(error.get("code") or "") or None, str(error.get("message") or error.get("code") or ""))
-    assert content is not None  # noqa: S101 - it has an error
     message = content.get("message")
     return VendorError(str(error), f"{error}: {message}" if message else str(error))

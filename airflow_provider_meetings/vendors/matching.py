@@ -125,24 +125,34 @@ def is_replay(created: Any, sent_at: float) -> bool:
         return False
 
 
-#: Fields of the shape that create takes; the names that stand for each in the shapes that come back; how they compare.
+#: Fields of the shape that create takes (``employee.id``: a part of one); the names that stand for each in the shapes
+#: that come back; how they compare.
 ComparableFields: TypeAlias = Mapping[str, tuple[tuple[str, ...], Callable[[Any, Any], bool]]]
 
 _ABSENT = object()
 
 
-def matches(sent: Mapping[str, Any], stored: Mapping[str, Any], likeness: ComparableFields) -> bool:
+def matches(sent: Mapping[str, Any], stored: Mapping[str, Any], comparable: ComparableFields) -> bool:
     """Whether a meeting equals what was sent, in every field that can be compared."""
-    for name, (stored_names, same) in likeness.items():
-        value = next((stored[stored_name] for stored_name in stored_names if stored_name in stored), _ABSENT)
-        if name in sent and value is not _ABSENT and not same(sent[name], value):
+    for name, (stored_names, same) in comparable.items():
+        ours = _part(sent, name)
+        theirs = next((stored[stored_name] for stored_name in stored_names if stored_name in stored), _ABSENT)
+        if ours is not _ABSENT and theirs is not _ABSENT and not same(ours, theirs):
             return False
     return True
 
 
-def fingerprint(stored: Mapping[str, Any], *likenesses: ComparableFields) -> str:
+def _part(sent: Mapping[str, Any], name: str) -> Any:
+    outer, _, inner = name.partition(".")
+    value = sent.get(outer, _ABSENT)
+    if not inner or value is _ABSENT:
+        return value
+    return value.get(inner, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+
+
+def fingerprint(stored: Mapping[str, Any], comparable: ComparableFields) -> str:
     """Return a fingerprint of a meeting's comparable fields, to notice later that somebody changed them."""
-    names = sorted({name for likeness in likenesses for names, _ in likeness.values() for name in names})
+    names = sorted({name for names, _ in comparable.values() for name in names})
     seen = {name: stored[name] for name in names if name in stored}
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_meetings.core.flow import Request, Response
 from airflow_provider_meetings.core.json_text import damage_of, from_json
-from airflow_provider_meetings.core.retry import ServerWait
+from airflow_provider_meetings.core.retry import Reply, ServerWait, is_transient
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
@@ -22,7 +22,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 
-__all__ = ["ErrorFactory", "VendorError", "decode", "encode", "is_gone"]
+__all__ = ["Envelope", "ErrorFactory", "VendorError", "decode", "encode", "is_gone"]
 
 # Vendors' messages go to the log; a page of HTML does not.
 _LONGEST_MESSAGE = 500
@@ -44,6 +44,29 @@ class VendorError:
 
 
 @dataclass(frozen=True, slots=True)
+class Envelope(Reply):
+    """An answer whose envelope was opened.
+
+    Attributes:
+        content: The JSON object; None: it is none.
+        error: What the vendor's error envelope says; None: it is a success, or not in that envelope.
+    """
+
+    content: dict[str, Any] | None = field(default=None, repr=False)
+    error: VendorError | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the vendor says, in its own envelope, that it has done what was asked."""
+        return self.is_own and self.error is None and is_success(self.status)
+
+
+def is_success(status: int) -> bool:
+    """Whether an HTTP status is one of success."""
+    return 200 <= status < 300
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorFactory:
     """Turns a refused request into an error that says what to do.
 
@@ -59,35 +82,48 @@ class ErrorFactory:
     base_url: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    def error(  # noqa: PLR0911 - one return a kind of answer
-        self,
-        request: Request,
-        response: Response,
-        vendor_error: VendorError | None,
-        *,
-        key_field: str = "password",
-        status: int | None = None,
+    def error(
+        self, request: Request, envelope: Envelope, *, key_field: str = "password", names_record: bool = True
     ) -> MeetingsError:
         """Make the error for an answer that is no success.
 
+        Only the vendor's own envelope says that a write did not happen: after any other answer the error's
+        ``maybe_sent`` is true, and its text says so.
+
         Args:
             request: What was asked.
-            response: The answer.
-            vendor_error: What the vendor's own error envelope says; None: the answer is not in that envelope.
+            envelope: The answer.
             key_field: Where in the connection the key that was used stands.
-            status: What the answer amounts to, where that is not its HTTP status.
+            names_record: The request speaks of one record, so that a 404 means that there is none.
         """
-        status = status or response.status
-        vendor_error = vendor_error and self._redact(vendor_error)
+        vendor_error = envelope.error and self._redact(envelope.error)
         said = f": {vendor_error.message.rstrip('.')}" if vendor_error and vendor_error.message else ""
-        head = f"{self.vendor} answered {response.status} to {request.method} {request.path}{said[:_LONGEST_MESSAGE]}"
+        answered = f"{self.vendor} answered {envelope.response.status} to {request.method} {request.path}"
+        head = f"{answered}{said[:_LONGEST_MESSAGE]}"
         where: dict[str, Any] = {
-            "status": response.status,
+            "status": envelope.response.status,
             "code": vendor_error.code if vendor_error else None,
             "method": request.method,
             "path": request.path,
         }
-        conn = f"connection {self.conn_id!r}"
+        error = self._error(request, envelope, head, where, key_field=key_field, names_record=names_record)
+        if request.method != "GET" and not envelope.is_own:
+            error.maybe_sent = True
+            error.message = f"{error.message.rstrip('.')}. It is not known whether this request was carried out."
+            error.args = (error.message,)
+        return error
+
+    def _error(  # noqa: PLR0911 - one return a kind of answer
+        self,
+        request: Request,
+        envelope: Envelope,
+        head: str,
+        where: dict[str, Any],
+        *,
+        key_field: str,
+        names_record: bool,
+    ) -> MeetingsError:
+        status, is_own, conn = envelope.status, envelope.is_own, f"connection {self.conn_id!r}"
         if status == 401:
             return MeetingsAuthError(
                 f"{head}. The key in the {key_field} of {conn} is not accepted: renew it.", **where
@@ -99,18 +135,18 @@ class ErrorFactory:
                 "or use a key that has it.",
                 **where,
             )
-        if status == 404 and vendor_error is not None:
+        if status == 404 and is_own and names_record:
             return MeetingNotFoundError(f"{head}. There is no such record.", **where)
-        if status == 409:
+        if status == 409 and is_own:
             return MeetingConflictError(
                 f"{head}. The idempotency key is in use: by a request still being processed, or by another payload.",
                 **where,
             )
-        if status in {400, 422}:
+        if status in {400, 422} and is_own:
             return MeetingValidationError(
                 f"{head}. Nothing was changed; sending the same again will not help.", **where
             )
-        wait = ServerWait.from_response(response)
+        wait = ServerWait.from_response(envelope.response, status)
         seconds = None if wait is None else wait.seconds
         note = f" ({wait.note})" if wait is not None and wait.note else ""
         if status == 429:
@@ -120,7 +156,7 @@ class ErrorFactory:
                 retry_after=seconds,
                 **where,
             )
-        if status == 408 or status >= 500:
+        if is_transient(status):
             return MeetingsServerError(
                 f"{head}. {self.vendor} has a problem, or something before it."
                 + (f" It wants to be asked again in {seconds:.0f} s{note}." if wait else ""),
@@ -131,11 +167,15 @@ class ErrorFactory:
             return MeetingsProtocolError(
                 f"{head}, a redirect, which is never followed. Check the host of {conn}: {self.base_url}", **where
             )
+        if status == 404 and is_own:
+            return MeetingsProtocolError(
+                f"{head}. There is no list at this address: check the host of {conn}: {self.base_url}", **where
+            )
         return MeetingsProtocolError(
-            f"{head}, and not in {self.vendor}'s error envelope. Nothing of {self.vendor} seems to be there: "
-            f"check the host of {conn}: {self.base_url}"
-            if vendor_error is None
-            else f"{head}. The vendor's pages do not mention this answer.",
+            f"{head}. The vendor's pages do not mention this answer."
+            if is_own
+            else f"{head}, and not in {self.vendor}'s error envelope. Nothing of {self.vendor} seems to be there: "
+            f"check the host of {conn}: {self.base_url}",
             **where,
         )
 

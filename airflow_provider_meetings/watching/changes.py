@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from airflow_provider_meetings.core.times import DAY, Window, to_epoch_ms
+from airflow_provider_meetings.core.times import DAY, Window
+from airflow_provider_meetings.vendors import Vendor
 
 __all__ = [
     "KINDS",
@@ -21,7 +22,6 @@ __all__ = [
     "KnownMeeting",
     "Observation",
     "ObservedMeeting",
-    "Shape",
     "Snapshot",
     "diff_listed",
     "diff_missing",
@@ -47,32 +47,6 @@ _SLACK = 5_000
 # Where only the day of the creation is told, in whatever time zone.
 _MINUTE = 60_000
 _BLUR = DAY + DAY // 2
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What has to be known of a vendor's meetings.
-
-    Attributes:
-        vendor: The vendor's name.
-        date_field: When a meeting begins.
-        created_field: When it was made.
-    """
-
-    vendor: str
-    date_field: str
-    created_field: str
-
-    def date(self, meeting: Mapping[str, Any]) -> int:
-        """When a meeting begins, in Unix milliseconds."""
-        return to_epoch_ms(meeting.get(self.date_field))
-
-    def created(self, meeting: Mapping[str, Any]) -> int | None:
-        """When a meeting was made, in Unix milliseconds; None: it does not say."""
-        try:
-            return to_epoch_ms(meeting.get(self.created_field))
-        except ValueError:
-            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +96,12 @@ class ObservedMeeting:
     untouched: bool
 
     @classmethod
-    def from_meeting(cls, meeting: Mapping[str, Any], shape: Shape) -> ObservedMeeting:
+    def from_meeting(cls, meeting: Mapping[str, Any], vendor: Vendor) -> ObservedMeeting:
         """Take what is needed of a meeting."""
-        made = meeting.get(shape.created_field)
+        made = meeting.get(vendor.created_field)
         touched = [meeting[name] for name in LAST_MODIFIED_FIELDS if meeting.get(name) is not None]
         untouched = made is not None and bool(touched) and all(moment == made for moment in touched)
-        return cls(shape.date(meeting), fields_of(meeting), shape.created(meeting), untouched)
+        return cls(vendor.date(meeting), fields_of(meeting), vendor.made_at(meeting), untouched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +109,7 @@ class Observation:
     """A look at a window.
 
     Attributes:
-        shape: Whose meetings they are.
+        vendor: Whose meetings they are.
         scope: What is watched, as a digest; it goes into the ids of events.
         connection: The connection, for the events.
         window: Which dates count.
@@ -143,7 +117,7 @@ class Observation:
         listed: Every meeting that is in this window or in that of the last look, by its id as text.
     """
 
-    shape: Shape
+    vendor: Vendor
     scope: str
     connection: str
     window: Window
@@ -153,7 +127,7 @@ class Observation:
     @classmethod
     def from_meetings(cls, meetings: Iterable[Mapping[str, Any]], **known: Any) -> Observation:
         """Take what was listed; a meeting that was moved meanwhile may be there twice, and its last place counts."""
-        shape: Shape = known["shape"]
+        vendor: Vendor = known["vendor"]
         listed: dict[str, ObservedMeeting] = {}
         latest: dict[str, str] = {}
         for meeting in meetings:
@@ -164,7 +138,7 @@ class Observation:
                 (str(meeting[name]) for name in LAST_MODIFIED_FIELDS if meeting.get(name) is not None), default=""
             )
             if key not in listed or touched >= latest[key]:
-                listed[key], latest[key] = ObservedMeeting.from_meeting(meeting, shape), touched
+                listed[key], latest[key] = ObservedMeeting.from_meeting(meeting, vendor), touched
         return cls(**known, listed=listed)
 
     def snapshot(self, *, empty: bool = False) -> Snapshot:
@@ -233,7 +207,7 @@ def _departure(snapshot: Snapshot, look: Observation, key: str, meeting: Mapping
         # One that was read by itself may have other fields than one that was listed: what both have is compared.
         now = fields_of(meeting)
         _, after = _differences(*({n: f[n] for n in old.fields if n in now} for f in (old.fields, now)))
-        return _left(snapshot, look, key, after, look.shape.date(meeting))
+        return _left(snapshot, look, key, after, look.vendor.date(meeting))
     return Change(key, None, _event(snapshot, look, key, kind="gone", before=old.fields, rev=old.rev))
 
 
@@ -263,7 +237,7 @@ def _is_new(listed: ObservedMeeting, snapshot: Snapshot, *, seen_before: bool) -
 
 def _left(snapshot: Snapshot, look: Observation, key: str, after: dict[str, Any], date: int) -> Change:
     old = snapshot.entries[key]
-    edited = look.shape.date_field in after or date in look.window  # in the window: it is the filters that it left
+    edited = look.vendor.date_field in after or date in look.window  # in the window: it is the filters that it left
     reason = "edit" if edited else "time"
     event = _event(snapshot, look, key, kind="moved_out", reason=reason, before=old.fields, after=after, rev=old.rev)
     return Change(key, None, event)
@@ -288,7 +262,7 @@ def _event(
         "kind": kind,
         "reason": reason,
         "id": fields.get("id", key),
-        "vendor": look.shape.vendor,
+        "vendor": look.vendor.name,
         "connection": look.connection,
         "before": before if before is None else dict(before),
         "after": after if after is None else dict(after),

@@ -27,7 +27,7 @@ from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsE
 from airflow_provider_meetings.polling.criteria import Criteria, is_permanent
 from airflow_provider_meetings.polling.poller import Poller
 from airflow_provider_meetings.polling.registry import poller_for
-from airflow_provider_meetings.watching.changes import Change, Observation, Shape, diff_listed, diff_missing
+from airflow_provider_meetings.watching.changes import Change, Observation, diff_listed, diff_missing
 from airflow_provider_meetings.watching.snapshot_store import ConcurrentWriterError, SnapshotStore
 
 __all__ = ["WatchSpec", "Watcher"]
@@ -216,7 +216,7 @@ class Watcher:
         return await asyncio.to_thread(
             Observation.from_meetings,
             meetings,
-            shape=_shape(poller),
+            vendor=poller.vendor,
             scope=spec.scope,
             connection=spec.connection,
             window=window,
@@ -257,10 +257,10 @@ class Watcher:
 
     def _is_listed(self, poller: Poller, look: Observation, meeting: Mapping[str, Any]) -> bool:
         """Whether a list should have had this meeting, as far as can be told from it."""
-        fields = poller.dialect.comparable
+        fields = poller.vendor.comparable_filters
         match = {name: value for name, value in self._spec.match.items() if name in meeting}
         return (
-            look.shape.date(meeting) in look.window
+            look.vendor.date(meeting) in look.window
             and bool(Criteria(match=match).satisfied_by([meeting]))
             and all(
                 name not in fields or str(meeting.get(fields[name])) == str(value)
@@ -301,11 +301,6 @@ def _hull(one: Window, other: Window) -> Window:
         None if None in starts else min(start for start in starts if start is not None),
         None if None in ends else max(end for end in ends if end is not None),
     )
-
-
-def _shape(poller: Poller) -> Shape:
-    dialect = poller.dialect
-    return Shape(dialect.vendor, dialect.date_field, poller.vendor.created_field)
 
 
 def _parts(changes: list[Change]) -> Iterator[list[Change]]:

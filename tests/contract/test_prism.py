@@ -17,8 +17,8 @@ import requests
 
 from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
 from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
-from airflow_provider_meetings.vendors.builderprime import FIELDS as BP_FIELDS
-from airflow_provider_meetings.vendors.hiringcenter import FIELDS as HC_FIELDS
+from airflow_provider_meetings.vendors.builderprime import BuilderPrime
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from tests.contract.mocks import Mock, document
 
 pytestmark = pytest.mark.contract
@@ -413,7 +413,9 @@ def test_every_public_method_of_the_hooks_is_driven(vendor):
     assert public_methods(HOOKS[vendor]) == SILENT | {call.method for call in CALLS if call.vendor == vendor}
 
 
-@pytest.mark.parametrize(("vendor", "table"), [("hiringcenter", HC_FIELDS.table), ("builderprime", BP_FIELDS.table)])
+@pytest.mark.parametrize(
+    ("vendor", "table"), [("hiringcenter", HiringCenter.fields.table), ("builderprime", BuilderPrime.fields.table)]
+)
 def test_the_hooks_and_the_documents_know_the_same_fields(vendor, table):
     """The table that the hook checks a meeting with is the document's: names, required ones, what null may clear."""
     schemas = document(vendor)["components"]["schemas"]

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from airflow_provider_meetings.core.flow import Request, Response
 from airflow_provider_meetings.core.retry import (
+    Reply,
     RetryState,
     ServerWait,
     backoff,
     bounded_wait,
+    by_status,
     is_transient,
     reset_in,
     retry_after,
@@ -32,10 +34,10 @@ def budget(*, jitter=0.5, **fields):
     return RetryState(retry_limits(**fields), lambda: jitter)
 
 
-def send(request, *replies, purse=None, again=None):
+def send(request, *replies, purse=None, parse=by_status):
     """Send a request to a server that gives these answers; return the last one and the line."""
     line = Line(script(*replies))
-    return line.drive(send_with_retries(request, purse or budget(), again=again)), line
+    return line.drive(send_with_retries(request, purse or budget(), parse)), line
 
 
 def http_date(seconds):
@@ -86,7 +88,7 @@ def test_the_last_lost_answer_is_raised():
     """With what is known of it."""
     line = Line(script(lost(), lost(maybe_sent=False)))
     with pytest.raises(MeetingsTransportError) as caught:
-        line.drive(send_with_retries(ASK, budget(max_attempts=2)))
+        line.drive(send_with_retries(ASK, budget(max_attempts=2), by_status))
     assert (caught.value.maybe_sent, caught.value.method, caught.value.path) == (False, "GET", "/meetings")
 
 
@@ -116,7 +118,7 @@ def test_a_lost_answer_of_what_must_not_be_repeated_is_raised_at_once():
     """A reset says nothing about what the server did."""
     line = Line(script(lost()))
     with pytest.raises(MeetingsTransportError):
-        line.drive(send_with_retries(ONCE, budget()))
+        line.drive(send_with_retries(ONCE, budget(), by_status))
     assert len(line.requests) == 1
 
 
@@ -135,11 +137,38 @@ def test_an_earlier_unknown_outcome_is_remembered():
     assert purse.outcome_unknown
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_somebody_elses_refusal_leaves_the_outcome_unknown(status):
+    """Be it a 429: only the vendor itself says that it has not acted."""
+
+    def gateway(response):
+        return Reply(response, response.status, is_own=False)
+
+    purse = budget()
+    reply, line = send(ONCE, answer(status), purse=purse, parse=gateway)
+    assert (reply.status, len(line.requests), purse.outcome_unknown) == (status, 1, True)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_failure_told_with_200_is_sent_again_like_its_status(status):
+    """After the wait that the answer asks for."""
+
+    def envelope(response):
+        return Reply(response, status if response.headers else 200)
+
+    reply, line = send(ASK, answer(200, retry_after="7"), FINE, parse=envelope)
+    assert (reply.status, [pause.seconds for pause in line.pauses]) == (200, [7.25])
+
+
 def test_the_vendors_own_rule_asks_again():
     """An answer that looks final is waited out while the vendor's rule says so."""
-    reply, line = send(ASK, answer(409), answer(409), FINE, again=lambda response: response.status == 409)
+
+    def parse(response):
+        return Reply(response, response.status, in_progress=response.status == 409)
+
+    reply, line = send(ASK, answer(409), answer(409), FINE, parse=parse)
     assert (reply.status, len(line.requests)) == (200, 3)
-    reply, line = send(ASK, *[answer(409)] * 5, again=lambda response: response.status == 409)
+    reply, line = send(ASK, *[answer(409)] * 5, parse=parse)
     assert (reply.status, len(line.requests)) == (409, 5)
 
 
@@ -321,7 +350,7 @@ def test_no_failure_leads_to_more_attempts_or_waits_than_allowed(replies, most, 
     line = Line(script(*replies))
     purse = budget(jitter=jitter, max_attempts=most, max_wait=wait)
     with contextlib.suppress(MeetingsTransportError):
-        line.drive(send_with_retries(ASK, purse))
+        line.drive(send_with_retries(ASK, purse, by_status))
     assert 1 <= len(line.requests) <= most
     assert sum(pause.seconds for pause in line.pauses) <= wait
     assert len(line.pauses) == len(line.requests) - 1

@@ -18,7 +18,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsTransportError,
     MeetingValidationError,
 )
-from tests.support.model import BP, FAIR, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
+from tests.support.model import BP, FAIR, GATEWAYS, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
 
 DEAD_AFTER_SENDING = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
 
@@ -127,6 +127,47 @@ def test_the_next_try_finds_out_what_became_of_a_create(kind, crm, ti, fault):
     assert not ti.outcome_unknown
     assert ti.story[0].startswith("An earlier try sent a create")
     assert booking.outcome == ("adopted" if fault is None or kind is HC else "created")
+
+
+@pytest.mark.parametrize("status", GATEWAYS)
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_gateways_answer_does_not_say_that_nothing_happened(kind, crm, ti, status, killed):
+    """The vendor acts and a gateway answers in its own words: the create stays unknown, and is found out about."""
+    after_answer = DEAD_AFTER_SENDING[kind.name].kill + 1
+    luck = Luck(kill=after_answer if killed else None, writes=(f"{status} after",), reads=(None, *["lost"] * 9))
+    with contextlib.suppress(MeetingsError):
+        patiently(ti, kind.body(), luck)
+    assert len(crm.owned("task")) == 1
+    if ti.journal["records"]["dag/run/book"]["id"] is None:
+        assert ti.outcome_unknown
+    patiently(ti, kind.body())
+    check(crm, "task", kind.body())
+    assert not ti.outcome_unknown
+
+
+@pytest.mark.parametrize("status", [status for status in GATEWAYS if status != 429])
+def test_a_gateway_may_answer_before_the_vendor_has_acted(kind, crm, ti, status):
+    """A page that comes at once, and a create that is carried out long after it: one meeting."""
+    for _ in range(6):
+        with contextlib.suppress(MeetingsError):
+            ti.attempt(kind.body(), Luck(writes=(Late(IN_FLIGHT - 1.0, status),)))
+        crm.advance(20.0)
+    crm.advance(100.0)
+    check(crm, "task", kind.body())
+    assert len(crm.rows) == 1
+
+
+@pytest.mark.parametrize("status", GATEWAYS)
+def test_a_gateways_answer_to_a_change_leaves_it_on_its_way(kind, crm, ti, status):
+    """Another change waits until the first can no longer arrive, and undoes whatever it has done."""
+    ti.attempt(kind.body())
+    fault = Late(IN_FLIGHT - 5.0, status)
+    with contextlib.suppress(MeetingsError):
+        ti.attempt(kind.body(variant=3), Luck(writes=(fault,) * 5))
+    assert record(ti)["pending_update"]
+    patiently(ti, kind.body(variant=5))
+    crm.advance(100.0)
+    check(crm, "task", kind.body(variant=5))
 
 
 def test_a_create_in_flight_is_waited_for(crm, ti, kind):
@@ -252,7 +293,7 @@ def test_a_keys_life_is_counted_from_the_first_send():
 
 def test_a_short_life_of_keys_does_not_shorten_the_flight_of_a_request():
     """With keys that are forgotten at once, a lost create is looked for until it cannot arrive any more."""
-    crm = HC.crm(window=10.0)
+    crm = HC.crm(window=10.0, max_wait=1.0)
     ti = TaskInstance(crm, "task")
     dead(ti, HC.body(), HC, Late(40.0))
     with pytest.raises(MeetingsInDoubtError) as caught:

@@ -36,7 +36,20 @@ from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
     MeetingsError,
 )
-from tests.support.model import BP, FAIR, FAULTS, HC, IN_FLIGHT, KINDS, Late, Luck, TaskInstance, check, visible
+from tests.support.model import (
+    BP,
+    FAIR,
+    FAULTS,
+    GATEWAYS,
+    HC,
+    IN_FLIGHT,
+    KINDS,
+    Late,
+    Luck,
+    TaskInstance,
+    check,
+    visible,
+)
 
 _TIMES = int(os.environ.get("HYPOTHESIS_TIMES", "0"))
 _SHARE = float(os.environ.get("MODEL_SHARE", "1"))
@@ -56,9 +69,10 @@ def histories(number):
 
 def lucks():
     """What tries meet with: mostly little, sometimes all at once."""
-    late = st.floats(0.3, IN_FLIGHT, exclude_max=True).map(Late)
+    meanwhile = st.sampled_from([None, None, 504, *(status for status in GATEWAYS if status != 429)])
+    late = st.builds(Late, st.floats(0.3, IN_FLIGHT, exclude_max=True), meanwhile)
     fault = st.none() | st.sampled_from(FAULTS) | late
-    reading = st.none() | st.sampled_from(["lost", "500 before", "429", "garbage after", "unsent"])
+    reading = st.none() | st.sampled_from(["lost", "500 before", "404 before", "429", "garbage after", "unsent"])
     return st.builds(
         Luck,
         kill=st.none() | st.integers(0, 24),

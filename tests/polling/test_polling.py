@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_meetings.polling import ListingIndex, ListQuery, Planner, dialect_of
+from airflow_provider_meetings.polling import ListingIndex, ListQuery, Planner
 from airflow_provider_meetings.polling.criteria import Criteria
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from airflow_provider_meetings.vendors.responses import ErrorFactory
 
-HC = dialect_of(HiringCenter(ErrorFactory("HiringCenter", "hc", "https://h")))
-BP = dialect_of(BuilderPrime(ErrorFactory("Builder Prime", "bp", "https://b")))
 DAY = 86_400_000
+HC = HiringCenter(ErrorFactory("HiringCenter", "hc", "https://h"), update_method="POST", idempotency_window=86_400.0)
+BP = BuilderPrime(ErrorFactory("Builder Prime", "bp", "https://b"), max_window=31 * DAY, parallel=4)
 _examples = settings(max_examples=200, derandomize=True, database=None, deadline=None)
 
 _filters = st.dictionaries(
@@ -58,7 +58,7 @@ def test_every_ask_is_served_rightly_and_cheaper_each_round(queries, seed, count
     planner = Planner(HC)
 
     def pages(query):
-        return HC.requests(len(_vendor(book, query)), 1)
+        return HC.estimate_requests(len(_vendor(book, query)), 1)
 
     apart = sum(pages(query) for query in set(queries))
     for turn in range(4):

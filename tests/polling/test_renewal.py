@@ -1,6 +1,7 @@
 """A connection that changes while many wait on it is noticed within a minute, whatever goes on meanwhile."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -268,10 +269,11 @@ def test_airflow_that_does_not_answer_is_no_change():
 def test_an_account_has_one_budget():
     """Connections with the same key share a budget, as the vendor counts by key; another key has its own."""
 
-    def settings(conn_id, key):
-        return HiringCenterSettings(conn_id=conn_id, base_url="https://h", api_key=key)
+    def limiter(conn_id, key):
+        settings = HiringCenterSettings(conn_id=conn_id, base_url="https://h", api_key=key)
+        return state.limiter(settings, SimpleNamespace(rate_limits=settings.rate_limits))
 
     state = _LoopState()
 
-    assert state.limiter(settings("one", "k")) is state.limiter(settings("other", "k"))
-    assert state.limiter(settings("one", "k")) is not state.limiter(settings("one", "l"))
+    assert limiter("one", "k") is limiter("other", "k")
+    assert limiter("one", "k") is not limiter("one", "l")

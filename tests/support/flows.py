@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from airflow_provider_meetings.core.flow import Gather, Page, Request, Response, Sleep
 from airflow_provider_meetings.core.retry import RetryLimits
+from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
@@ -34,12 +35,14 @@ def examples(number):
 
 def hiringcenter(**fields):
     """The rules of HiringCenter for a connection named "hc"."""
-    return HiringCenter(ErrorFactory("HiringCenter", "hc", "https://api.hiringcenterpro.com/v2"), **fields)
+    errors = ErrorFactory("HiringCenter", "hc", "https://api.hiringcenterpro.com/v2")
+    return HiringCenter(errors, **{"update_method": "POST", "idempotency_window": 86_400.0} | fields)
 
 
 def builderprime(**fields):
     """The rules of Builder Prime for a connection named "bp"."""
-    return BuilderPrime(ErrorFactory("Builder Prime", "bp", "https://acme.builderprime.com/api"), **fields)
+    errors = ErrorFactory("Builder Prime", "bp", "https://acme.builderprime.com/api")
+    return BuilderPrime(errors, **{"max_window": 31 * DAY, "parallel": 4} | fields)
 
 
 def retry_limits(**fields):

@@ -21,6 +21,7 @@ from typing import Any
 
 from airflow_provider_meetings.core.flow import Gather, Log, Now, Request, Response, SaveJournal, Sleep
 from airflow_provider_meetings.core.retry import RetryLimits
+from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY, book_once
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
@@ -35,6 +36,8 @@ HOUR = 3_600_000
 #: Seconds after which a request that was not answered is not acted on any more.
 IN_FLIGHT = RetryLimits().in_flight
 
+#: Statuses with which a gateway's page, or a redirect, may stand in for the vendor's answer.
+GATEWAYS = (103, 303, 400, 401, 403, 404, 405, 409, 422, 429)
 #: What may happen to a request. "late" carries the seconds after which it is acted on.
 FAULTS = (
     "unsent",  # the connection was refused
@@ -49,6 +52,8 @@ FAULTS = (
     "false after",
     "garbage after",  # 200 and a page of HTML
     "truncated after",
+    # A gateway's page in place of the vendor's answer, with a status that is no success.
+    *(f"{status} {when}" for status in GATEWAYS for when in ("before", "after")),
 )
 #: The quick ones that are over when the connection breaks.
 BREAK = 0.3
@@ -61,9 +66,15 @@ class Killed(BaseException):
 
 @dataclasses.dataclass(frozen=True)
 class Late:
-    """A fault: the request is still acted on, that many seconds after it was sent."""
+    """A fault: the request is still acted on, that many seconds after it was sent.
+
+    Attributes:
+        seconds: After how many.
+        status: With what a gateway answers meanwhile; None: the connection breaks.
+    """
 
     seconds: float
+    status: int | None = None
 
 
 class Crm:
@@ -133,44 +144,46 @@ class Crm:
 
     # -- the line
 
-    def perform(self, request: Request, fault: Any) -> Response:  # noqa: C901, PLR0911 - one return a fault
+    def perform(self, request: Request, fault: Any) -> Response:
         """Carry a request to the server and its answer back, or not."""
         sent_at = self.now
-        creates = request.method == "POST" and request.path == self.collection
         if isinstance(fault, Late) and request.method == "POST":
-            self.sent.append(request)
-            if creates:
-                self.accept_late(request, sent_at + fault.seconds, self.owner)
-            else:
-                self.later(sent_at + fault.seconds, functools.partial(self._change_late, request))
-            self.advance(BREAK)
-            raise self._lost(request, sent_at)
+            return self._late(request, fault, sent_at)
         if fault in {"unsent", "lost", "timeout"}:
             self.advance(self.retry_limits.timeout if fault == "timeout" else BREAK)
             raise self._lost(request, sent_at, maybe_sent=fault != "unsent")
         self.advance(ANSWER / 2)
         self.sent.append(request)
-        if fault == "500 before":
-            return self._answer(sent_at, 500, b"<html>oops</html>")
+        status, _, when = str(fault).partition(" ")
+        page = {"garbage": (200, b"<html>hello</html>"), "false": (200, b'{"success": false}')}
+        if status.isdigit():
+            page[status] = int(status), b"<html>oops</html>"
+        if when == "before":
+            return self._answer(sent_at, *page[status])
         if fault == "429":
-            return self._answer(sent_at, 429, b"{}", **{"retry-after": "7"})
-        if fault == "false before":
-            return self._answer(sent_at, 200, b'{"success": false}')
+            return self._answer(sent_at, 429, self.complaint("RATE_LIMIT"), **{"retry-after": "7"})
         if request.scope in self.deny:
             return self._answer(sent_at, 403, self.complaint("FORBIDDEN"))
-        refused = fault == "refused" and request.method == "POST"
-        status, content = self.serve(request, refused=refused)
+        code, content = self.serve(request, refused=fault == "refused" and request.method == "POST")
         if fault == "answer lost" or isinstance(fault, Late):
             self.advance(BREAK)
             raise self._lost(request, sent_at)
-        if fault == "500 after":
-            return self._answer(sent_at, 502, b"<html>oops</html>")
-        if fault == "false after":
-            return self._answer(sent_at, 200, b'{"success": false}')
-        if fault == "garbage after":
-            return self._answer(sent_at, 200, b"<html>hello</html>")
+        if when == "after" and status in page:
+            return self._answer(sent_at, *page[status])
         body = json.dumps(content).encode()
-        return self._answer(sent_at, status, body[: len(body) // 2] if fault == "truncated after" else body)
+        return self._answer(sent_at, code, body[: len(body) // 2] if fault == "truncated after" else body)
+
+    def _late(self, request: Request, fault: Late, sent_at: float) -> Response:
+        self.sent.append(request)
+        if request.path == self.collection:
+            self.accept_late(request, sent_at + fault.seconds, self.owner)
+        else:
+            self.later(sent_at + fault.seconds, functools.partial(self._change_late, request))
+        if fault.status is not None:
+            self.advance(ANSWER / 2)
+            return self._answer(sent_at, fault.status, b"<html>oops</html>")
+        self.advance(BREAK)
+        raise self._lost(request, sent_at)
 
     def _change_late(self, request: Request) -> None:
         row = self.rows.get(request.path.removeprefix(self.collection).strip("/"))
@@ -206,7 +219,7 @@ class HiringCenterCrm(Crm):
     def rules(self) -> Any:
         """Our side of it, new for each process."""
         errors = ErrorFactory("HiringCenter", "hc", "https://hc.test/v2")
-        return HiringCenter(errors, self.retry_limits, idempotency_window=self.window)
+        return HiringCenter(errors, self.retry_limits, update_method="POST", idempotency_window=self.window)
 
     def new_id(self) -> Any:
         """Ids are texts here."""
@@ -295,7 +308,8 @@ class BuilderPrimeCrm(Crm):
 
     def rules(self) -> Any:
         """Our side of it, new for each process."""
-        return BuilderPrime(ErrorFactory("Builder Prime", "bp", "https://bp.test/api"), self.retry_limits)
+        errors = ErrorFactory("Builder Prime", "bp", "https://bp.test/api")
+        return BuilderPrime(errors, self.retry_limits, max_window=31 * DAY, parallel=4)
 
     def new_id(self) -> Any:
         """Ids are numbers here."""

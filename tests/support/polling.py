@@ -118,13 +118,24 @@ class Vendor:
             )
             return (
                 settings,
-                HiringCenter(ErrorFactory("HiringCenter", conn_id, settings.base_url), settings.retry_limits),
+                HiringCenter(
+                    ErrorFactory("HiringCenter", conn_id, settings.base_url),
+                    settings.retry_limits,
+                    rate_limits=settings.rate_limits,
+                    update_method=settings.update_method,
+                    idempotency_window=settings.idempotency_window,
+                ),
                 1,
             )
         settings = BuilderPrimeSettings(conn_id=conn_id, base_url="http://localhost/api", api_key=self.conn_key)
         return (
             settings,
-            BuilderPrime(ErrorFactory("Builder Prime", conn_id, settings.base_url), settings.retry_limits),
+            BuilderPrime(
+                ErrorFactory("Builder Prime", conn_id, settings.base_url),
+                settings.retry_limits,
+                max_window=31 * DAY,
+                parallel=4,
+            ),
             4,
         )
 
@@ -237,7 +248,7 @@ async def polling(vendor, *, limits=(), dice=lambda: 0.5):
     limits = limits or ((vendor.per_minute, 60.0), (vendor.per_hour, 3600.0))
     budgets = {}  # one for each key, as the vendors count
 
-    def budget(settings):
+    def budget(settings, _vendor):
         return budgets.setdefault(settings.secrets, RateLimiter(limits, random=dice))
 
     poller = Poller("meetings", budget, look_up=vendor.look_up, transport=vendor.transport, random=dice)

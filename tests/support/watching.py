@@ -186,7 +186,11 @@ class Triggerer:
     async def poller(self):
         """Start a poller of this triggerer's own."""
         poller = Poller(
-            "c", lambda _: RateLimiter(), look_up=self.calendar.look_up, transport=self.calendar.transport, random=_dice
+            "c",
+            lambda *_: RateLimiter(),
+            look_up=self.calendar.look_up,
+            transport=self.calendar.transport,
+            random=_dice,
         )
         try:
             yield poller

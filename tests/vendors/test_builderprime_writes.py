@@ -48,6 +48,10 @@ def complaint(code, message="no"):
     return {"success": False, "errors": [{"code": code, "message": message}]}
 
 
+#: What the vendor says of a resource that is not there.
+NO_RESOURCE = {"errorCode": "404", "errorMessage": "The requested resource was not found.", "showAsWarning": False}
+
+
 class Account:
     """An account in memory whose answers to creates can be spoilt.
 
@@ -103,6 +107,12 @@ UNKNOWN = {
     "empty id": answer(200, {"success": True, "data": {"id": ""}}),
     "unexplained": answer(200, {"success": False}),
     "internal with 200": answer(200, complaint("INTERNAL_ERROR")),
+    "unavailable with 200": answer(200, complaint("SERVICE_UNAVAILABLE")),
+    "unavailable, by its words": answer(200, complaint("API_GENERAL", "Service unavailable, try again later")),
+} | {
+    # What somebody on the way answers in place of the vendor says nothing about what the vendor did.
+    f"a gateway's {status}": answer(status, b"<html>")
+    for status in (103, 303, 400, 401, 403, 404, 405, 409, 422, 502)
 }
 
 
@@ -264,9 +274,11 @@ def test_a_create_that_fails_each_time_and_never_happens_says_so():
         (answer(422, complaint("X")), MeetingValidationError),
         (answer(200, complaint("INVALID")), MeetingValidationError),
         (answer(200, complaint("FORBIDDEN")), MeetingsPermissionError),
-        (answer(404, b"<html>"), MeetingsProtocolError),
-        (answer(302), MeetingsProtocolError),
-        (answer(429, retry_after="3600"), MeetingsRateLimitError),
+        (answer(404, NO_RESOURCE), MeetingNotFoundError),
+        (answer(400, complaint("API_GENERAL", "Unauthorized: Invalid key")), MeetingsAuthError),
+        (answer(400, complaint("API_GENERAL", "Employee not found")), MeetingValidationError),
+        (answer(429, complaint("RATE_LIMIT"), retry_after="3600"), MeetingsRateLimitError),
+        (answer(200, complaint("RATE_LIMIT"), retry_after="3600"), MeetingsRateLimitError),
     ],
 )
 def test_a_refusal_is_final_and_not_looked_for(reply, kind):
@@ -278,12 +290,50 @@ def test_a_refusal_is_final_and_not_looked_for(reply, kind):
     assert line.sent == [POST]
 
 
-@pytest.mark.parametrize("reply", [lost(0.1, maybe_sent=False), answer(429)])
+LIMITED = [
+    answer(429, complaint("X")),
+    answer(200, complaint("RATE_LIMIT")),
+    answer(200, complaint("API_GENERAL", "Too many requests"), retry_after="3"),
+]
+
+
+@pytest.mark.parametrize("reply", [lost(0.1, maybe_sent=False), *LIMITED])
 def test_what_did_not_arrive_is_sent_again_without_a_look(reply):
-    """Connect errors and 429."""
+    """Connect errors and the vendor's own 429, be it told with 200."""
     line = Line(script(reply, MADE))
     assert line.drive(builderprime().create(BODY)) == {"id": 9}
     assert line.sent == [POST, POST]
+
+
+@pytest.mark.parametrize("happens", [True, False])
+def test_a_429_that_is_not_the_vendors_is_looked_at_once(happens):
+    """Whoever turned the create away keeps nothing to pass on later, but may have spoken for a vendor that acted."""
+    account = Account((happens, answer(429, b"<html>", retry_after="7")))
+    assert account.create()["id"] == 100
+    assert account.line.sent == ([POST, GET] if happens else [POST, GET, POST])
+    assert account.line.pauses[0].seconds == 7
+    assert sum(pause.seconds for pause in account.line.pauses) < 10
+
+
+def test_a_429_that_is_not_the_vendors_and_asks_for_long_is_not_looked_at_before():
+    """Nothing is asked before the time, and the next try knows that it has to look."""
+    account = Account((True, answer(429, b"<html>", retry_after="3600")))
+    with pytest.raises(MeetingsRateLimitError) as caught:
+        account.create()
+    assert (caught.value.maybe_sent, caught.value.retry_after) == (True, 3600)
+    assert account.line.sent == [POST]
+
+
+@pytest.mark.parametrize("status", [103, 303, 400, 401, 404, 405, 409, 422, 429])
+@pytest.mark.parametrize("call", ["update", "delete"])
+def test_a_gateways_answer_to_a_change_leaves_it_unknown(call, status):
+    """The error says so, and does not pretend that nothing was changed."""
+    vendor = builderprime(retry_limits=retry_limits(max_attempts=1))
+    arguments = (7, {"title": "x"}) if call == "update" else (7,)
+    with pytest.raises(MeetingsError, match="not known whether") as caught:
+        Line(script(answer(status, b"<html>"))).drive(getattr(vendor, call)(*arguments))
+    assert caught.value.maybe_sent
+    assert not isinstance(caught.value, MeetingValidationError | MeetingNotFoundError | MeetingConflictError)
 
 
 def test_an_answer_too_large_to_read_does_not_adopt_an_older_look_alike():
@@ -361,11 +411,18 @@ def test_an_answer_about_another_meeting_is_an_error(call):
     """A vendor that takes an id for none would speak of a new one."""
     line = Line(script(answer(200, {"success": True, "data": {"id": 8}})))
     arguments = ("7", {"title": "x"}) if call == "update" else ("7",)
-    with pytest.raises(MeetingsProtocolError, match="record 8 where 7"):
+    with pytest.raises(MeetingsProtocolError, match="record 8, but 7"):
         line.drive(getattr(builderprime(), call)(*arguments))
 
 
-GONE = [answer(404, complaint("NOT_FOUND")), answer(200, complaint("MEETING_NOT_FOUND")), answer(404, complaint("X"))]
+GONE = [
+    answer(404, complaint("NOT_FOUND")),
+    answer(200, complaint("MEETING_NOT_FOUND")),
+    answer(404, complaint("X")),
+    answer(404, NO_RESOURCE),
+    answer(400, complaint("API_GENERAL", "Meeting 7 was not found")),
+    answer(200, complaint("API_GENERAL", "The meeting does not exist.")),
+]
 
 
 @pytest.mark.parametrize("reply", GONE)
@@ -395,7 +452,7 @@ def test_a_delete_that_was_not_answered_explains_the_404_after_it(reply, missing
     assert line.sent == ["DELETE /meetings/v1/7"] * 2
 
 
-@pytest.mark.parametrize("reply", [lost(1.0, maybe_sent=False), answer(429)])
+@pytest.mark.parametrize("reply", [lost(1.0, maybe_sent=False), *LIMITED])
 def test_a_delete_that_did_not_arrive_explains_nothing(reply):
     """The meeting was gone before."""
     assert Line(script(reply, GONE[0])).drive(builderprime().delete(7)) is False

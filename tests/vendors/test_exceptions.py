@@ -100,17 +100,23 @@ def test_a_status_in_the_vendors_envelope_is_its_error(vendor, content, status):
     assert f"answered {status} to GET /meetings" in str(error)
 
 
-@pytest.mark.parametrize("body", NO_ENVELOPES)
+#: What only the vendor itself can say: anybody else's page with such a status means something else.
+OWN_WORDS = [400, 404, 409, 422]
+SPRING = {"timestamp": "2026-11-21T12:00:00Z", "status": 405, "error": "Method Not Allowed", "path": "/api/meetings/v1"}
+
+
+@pytest.mark.parametrize("status", [*OWN_WORDS, 405])
+@pytest.mark.parametrize("body", [*NO_ENVELOPES, SPRING])
 @pytest.mark.parametrize("vendor", [hiringcenter, builderprime])
-def test_a_404_outside_the_vendors_envelope_is_no_missing_meeting(vendor, body):
-    """A wrong host or path answers 404 too: the error says to check the host."""
-    error = raised(vendor, 404, body)
+def test_a_refusal_outside_the_vendors_envelope_is_none_of_the_vendors(vendor, body, status):
+    """A wrong host or path answers so, too: the error says to check the host."""
+    error = raised(vendor, status, body)
     assert type(error).__name__ == "MeetingsProtocolError"
     assert "check the host" in str(error)
     assert "secret page" not in str(error)
 
 
-@pytest.mark.parametrize("status", sorted(set(STATUSES) - {404}))
+@pytest.mark.parametrize("status", sorted(set(STATUSES) - set(OWN_WORDS)))
 @pytest.mark.parametrize("vendor", [hiringcenter, builderprime])
 def test_other_statuses_need_no_envelope(vendor, status):
     """A gateway before the vendor answers in its own words, which stay out of the log."""

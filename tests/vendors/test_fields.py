@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.vendors import builderprime, hiringcenter
+from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.fields import KINDS, check_filters, check_id, check_key, reference
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from tests.support.flows import BASE, examples
 
-HC, BP = hiringcenter.FIELDS, builderprime.FIELDS
+HC, BP = HiringCenter.fields, BuilderPrime.fields
 INTERVIEW = {
     "prospectId": "p1",
     "meetingDate": BASE,
@@ -333,12 +334,12 @@ def test_a_key_that_no_header_carries_is_refused(key):
 
 def test_filters_are_the_vendors_own_parameters():
     """In a stable order, as text; none at all is fine."""
-    kinds = builderprime.FILTERS
+    kinds = BuilderPrime.filters
     assert check_filters("X", kinds, {"opportunity-id": "7", "employee-id": 50}) == (
         ("employee-id", "50"),
         ("opportunity-id", "7"),
     )
-    assert check_filters("X", hiringcenter.FILTERS, '{"ownerId": "u"}') == (("ownerId", "u"),)
+    assert check_filters("X", HiringCenter.filters, '{"ownerId": "u"}') == (("ownerId", "u"),)
     assert () == check_filters("X", kinds, None) == check_filters("X", kinds, {})
 
 
@@ -349,7 +350,7 @@ def test_filters_are_the_vendors_own_parameters():
 def test_a_wrong_filter_is_refused(filters):
     """A filter that came out empty would list everybody's meetings."""
     with pytest.raises(MeetingsConfigurationError, match=r"nothing was sent|must be a dict"):
-        check_filters("X", builderprime.FILTERS, filters)
+        check_filters("X", BuilderPrime.filters, filters)
 
 
 @pytest.mark.parametrize("fields", [HC, BP], ids=["hiringcenter", "builderprime"])

@@ -206,7 +206,9 @@ def test_filters_go_with_every_page():
     """Filters are the vendor's own parameters and never get lost between pages."""
     shelf = Shelf([BASE + place for place in range(5)] + [BASE] * 5)
     line = Line(FakeHiringCenter(shelf))
-    line.read(hiringcenter(page_size=2).listing(Window(BASE, BASE + 9), {"ownerId": " u1 ", "meetingType": "phone"}))
+    vendor = hiringcenter(page_size=2)
+    filters = vendor.check_filters({"ownerId": " u1 ", "meetingType": "phone"})
+    line.read(vendor.listing(Window(BASE, BASE + 9), filters))
     assert len(line.requests) > 3
     assert all({("meetingType", "phone"), ("ownerId", "u1")} <= set(request.params) for request in line.requests)
 

@@ -49,10 +49,13 @@ class Account:
         return reply
 
 
-UNKNOWN = [lost(1.0), lost(30.0), answer(408), answer(500), answer(503, b"<html>"), answer(504)]
+UNKNOWN = [lost(1.0), lost(30.0), answer(408), answer(500), answer(503, b"<html>"), answer(504), answer(429)]
+#: What only the vendor itself can say, said by somebody on the way.
+GATEWAYS = [answer(status, b"<html>") for status in (103, 303, 400, 401, 403, 404, 405, 422)]
+LIMITED = [answer(429, {"error": "Too many requests"}), answer(200, {"success": False, "error": "Too many requests"})]
 
 
-@pytest.mark.parametrize("reply", [*UNKNOWN, answer(429), lost(maybe_sent=False)])
+@pytest.mark.parametrize("reply", [*UNKNOWN, *LIMITED, lost(maybe_sent=False)])
 @pytest.mark.parametrize("key", [None, "mine"])
 def test_repeats_of_a_create_share_their_bytes_and_their_key(reply, key):
     """So that the vendor makes one meeting."""
@@ -121,7 +124,9 @@ def test_a_conflict_that_lasts_is_bounded():
     assert len(line.requests) == 5
 
 
-@pytest.mark.parametrize("reply", [answer(401, {"error": "x"}), answer(403, {"error": "x"}), answer(404, b"<html>")])
+@pytest.mark.parametrize(
+    "reply", [answer(401, {"error": "x"}), answer(403, {"error": "x"}), answer(405, {"error": "x"})]
+)
 def test_a_refusal_after_an_unknown_send_leaves_it_unknown(reply):
     """A key revoked in between does not undo what the first send may have done."""
     with pytest.raises(MeetingsError) as caught:
@@ -248,10 +253,21 @@ def test_a_delete_that_was_not_answered_explains_the_404_after_it(reply, missing
     assert len({request.idempotency_key for request in line.requests}) == 1
 
 
-@pytest.mark.parametrize("reply", [lost(maybe_sent=False), answer(429)])
+@pytest.mark.parametrize("reply", [lost(maybe_sent=False), *LIMITED])
 def test_a_delete_that_did_not_arrive_explains_nothing(reply):
     """The meeting was gone before."""
     assert Line(script(reply, GONE)).drive(hiringcenter().delete("m1")) is False
+
+
+@pytest.mark.parametrize("reply", GATEWAYS)
+@pytest.mark.parametrize("call", ["create", "update", "delete"])
+def test_a_gateways_answer_to_a_write_leaves_it_unknown(call, reply):
+    """The error says so, and does not pretend that nothing was changed."""
+    arguments = {"create": (BODY,), "update": ("m1", {"notes": "x"}), "delete": ("m1",)}[call]
+    with pytest.raises(MeetingsError, match="not known whether") as caught:
+        Line(script(reply)).drive(getattr(hiringcenter(), call)(*arguments))
+    assert caught.value.maybe_sent
+    assert not isinstance(caught.value, MeetingValidationError | MeetingNotFoundError | MeetingConflictError)
 
 
 def test_a_server_error_that_lasts_may_have_written():

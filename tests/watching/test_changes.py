@@ -7,17 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
+from airflow_provider_meetings.vendors.responses import ErrorFactory
 from airflow_provider_meetings.watching.changes import (
     KINDS,
     KnownMeeting,
     Observation,
-    Shape,
     diff_listed,
     diff_missing,
     fields_of,
 )
 
-SHAPE = Shape("HiringCenter", "meetingDate", "createdAt")
+VENDOR = HiringCenter(
+    ErrorFactory("HiringCenter", "hc", "https://hc.test/v2"), update_method="POST", idempotency_window=86_400.0
+)
 #: Between two looks pass ten seconds, and all that happens before the first is well before it.
 EARLY, FIRST, SECOND = 1_000_000, 2_000_000, 2_010_000
 START, END = 5_000_000, 6_000_000
@@ -51,7 +54,7 @@ def look(world, window, *, taken_at, wider=None, **known):
         if meeting["meetingDate"] in window or (wider is not None and meeting["meetingDate"] in wider)
     ]
     return Observation.from_meetings(
-        seen, **{"shape": SHAPE, "scope": "scope", "connection": "c", "window": window, "taken_at": taken_at} | known
+        seen, **{"vendor": VENDOR, "scope": "scope", "connection": "c", "window": window, "taken_at": taken_at} | known
     )
 
 
@@ -259,7 +262,7 @@ def test_vendor_ids_stay_numbers():
     window = Window(START, END)
     snapshot = Observation.from_meetings(
         [{"id": 7, "meetingDate": START}],
-        shape=SHAPE,
+        vendor=VENDOR,
         scope="s",
         connection="c",
         window=window,
@@ -284,7 +287,7 @@ def test_listed_twice():
     """A meeting that was moved while the list was read, and is there at both places, is at the later one."""
     old = {"id": "a", "meetingDate": START, "updatedAt": 1}
     new = {"id": "a", "meetingDate": START + 9, "updatedAt": 2}
-    known = {"shape": SHAPE, "scope": "s", "connection": "c", "window": Window(START, END), "taken_at": FIRST}
+    known = {"vendor": VENDOR, "scope": "s", "connection": "c", "window": Window(START, END), "taken_at": FIRST}
 
     assert START + 9 == Observation.from_meetings([new, old], **known).listed["a"].date
     assert START + 9 == Observation.from_meetings([old, new], **known).listed["a"].date

@@ -1,0 +1,102 @@
+"""What a failure in a vendor's own envelope means, by its code and by its words.
+
+Vendors tell failures with a status of success, and one code for all of them: "API_GENERAL: Unauthorized: Invalid key".
+"""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_meetings.vendors.responses import VendorError
+
+__all__ = ["is_generic", "status_meant"]
+
+#: Parts of error codes, and the status that they amount to.
+_CODES = (
+    (("UNAUTHORIZED", "UNAUTHENTICATED", "INVALID_API_KEY", "INVALID_KEY"), 401),
+    (("FORBIDDEN", "PERMISSION", "SCOPE"), 403),
+    (("NOT_FOUND", "NOTFOUND"), 404),
+    (("CONFLICT",), 409),
+    (("RATE_LIMIT", "TOO_MANY", "THROTTL"), 429),
+    (("UNAVAILABLE", "MAINTENANCE", "TIMEOUT"), 503),
+    (("INTERNAL", "SERVER_ERROR"), 500),
+)
+#: Codes that say nothing (Builder Prime answers each 400 and 401 with API_GENERAL).
+_GENERIC = re.compile(r"(API_)?(GENERAL|GENERIC|UNKNOWN|UNSPECIFIED)?(_?(ERROR|EXCEPTION|FAILURE))?|BAD_REQUEST|400")
+
+# A key that is not accepted, as messages name it.
+_KEY = r"((api|secret|access)[- ]?)*key"
+_NO_GOOD = r"(invalid|wrong|unknown|expired|revoked|missing)"
+#: Words of messages, by the status that they amount to. The first that fit count.
+_WORDS = {
+    401: (
+        r"unauthori[sz]ed",
+        r"unauthenticated",
+        r"not authenticated",
+        r"authentication (failed|required)",
+        rf"{_NO_GOOD} {_KEY}",
+        rf"{_KEY} (is |was |has been )?{_NO_GOOD}",
+    ),
+    403: (
+        r"forbidden",
+        r"(access|permission) (is |was )?denied",
+        r"not authori[sz]ed",
+        r"(no|not|lacks?|lacking|missing|insufficient|without|requires?)\b[^.;]{0,40}\b(permissions?|scopes?)",
+    ),
+    429: (r"rate limit(ed|s)?", r"too many requests", r"throttl(ed|ing)"),
+    503: (
+        r"(is|service|temporarily|currently) unavailable",
+        r"under maintenance",
+        r"(try|retry) again later",
+        r"timed? ?out",
+        r"overloaded",
+    ),
+    500: (r"internal (server )?error",),
+}
+_MISSING = (
+    r"not found",
+    r"(does|do|did) ?n[o']t exist",
+    r"no longer exists?",
+    r"(could not|cannot|can't) (be found|find)",
+    r"no (such )?(meeting|record|resource)",
+    r"(was|has been|is|already) deleted",
+)
+# What a message may say is missing instead of the record that the request is for.
+_OTHER_THINGS = (r"employee", r"user", r"owner", r"opportunity", r"client", r"prospect", r"type", r"result", r"field")
+# A value that is repeated from what was sent; its words mean nothing.
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|“[^”]*”")
+
+
+def is_generic(code: str | None) -> bool:
+    """Whether an error code says nothing about what went wrong."""
+    return _GENERIC.fullmatch(_as_code(code)) is not None
+
+
+def status_meant(error: VendorError, *, names_record: bool) -> int:
+    """Return the HTTP status that a failure amounts to; 400 where it says nothing else.
+
+    Args:
+        error: The failure.
+        names_record: The request is for one record by its id, so that "not found" may mean that it is gone.
+    """
+    code = _as_code(error.code)
+    if code.isdigit() and 400 < int(code) < 600:
+        return int(code)
+    for words, status in _CODES:
+        if any(word in code for word in words):
+            return status
+    if not is_generic(error.code):
+        return 400
+    text = _QUOTED.sub(" ", error.message)
+    for status, phrases in _WORDS.items():
+        if _says(text, phrases):
+            return status
+    return 404 if names_record and _says(text, _MISSING) and not _says(text, _OTHER_THINGS) else 400
+
+
+def _says(text: str, phrases: tuple[str, ...]) -> bool:
+    return any(re.search(rf"\b{phrase}\b", text, re.IGNORECASE) for phrase in phrases)
+
+
+def _as_code(code: str | None) -> str:
+    return re.sub(r"[^A-Z0-9]+", "_", (code or "").upper()).strip("_")
