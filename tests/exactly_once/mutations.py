@@ -40,8 +40,8 @@ class Mutation:
 
 
 PROTOCOL, KEYS, TASK_STATE = "exactly_once/protocol.py", "exactly_once/keys.py", "exactly_once/task_state.py"
-HIRINGCENTER, BUILDERPRIME = "vendors/hiringcenter.py", "vendors/builderprime.py"
-MATCHING = "vendors/matching.py"
+CREATES, RESPONSES = "vendors/creates.py", "vendors/responses.py"
+MATCHING, RETRY = "vendors/matching.py", "core/retry.py"
 
 MUTATIONS = (
     Mutation(
@@ -296,52 +296,76 @@ MUTATIONS = (
     ),
     Mutation(
         "resend under the same key",
-        HIRINGCENTER,
-        "self._create(pending_create.body, pending_create.key, resent=True)",
-        'self._create(pending_create.body, pending_create.key + "!", resent=True)',
+        CREATES,
+        "self._create(pending_create.body, pending_create.key, resent)",
+        'self._create(pending_create.body, pending_create.key + "!", resent)',
     ),
-    Mutation("know that a resend is one", HIRINGCENTER, "pending_create.key, resent=True)", "pending_create.key)"),
+    Mutation("know that a resend is one", CREATES, "self.retry_limits, outcome_unknown=True)", "self.retry_limits)"),
     Mutation(
         "look once a key may have expired",
-        HIRINGCENTER,
-        "if now + longest < pending_create.first_sent + self.idempotency_window:",
-        "if True:",
+        CREATES,
+        "if now + longest >= pending_create.first_sent + self.idempotency_window:",
+        "if False:",
     ),
     Mutation(
         "leave room for a settling that takes its time",
-        HIRINGCENTER,
-        "if now + longest < pending_create.first_sent + self.idempotency_window:",
-        "if now < pending_create.first_sent + self.idempotency_window:",
-    ),
-    Mutation(
-        "wait for a request in flight (HiringCenter)",
-        HIRINGCENTER,
-        "if meeting is not None or remaining <= 0:",
-        "if True:",
+        CREATES,
+        "if now + longest >= pending_create.first_sent + self.idempotency_window:",
+        "if now >= pending_create.first_sent + self.idempotency_window:",
     ),
     Mutation(
         "settle before a repeat (Builder Prime)",
-        BUILDERPRIME,
+        CREATES,
         "            found = yield from self.resolve_create(pending_create, retry_state)\n",
         "            found = None\n",
     ),
     Mutation(
-        "wait for a request in flight (Builder Prime)",
-        BUILDERPRIME,
+        "wait for a request in flight",
+        CREATES,
         "if meeting is not None or remaining <= 0:",
         "if True:",
     ),
     Mutation(
+        "take a gateway's refusal of a write for no answer",
+        RESPONSES,
+        'if request.method != "GET" and not envelope.is_own:',
+        "if False:",
+    ),
+    Mutation(
+        "take a gateway's 422 for no refusal of the payload",
+        RESPONSES,
+        "        if status in {400, 422} and is_own:\n",
+        "        if status in {400, 422}:\n",
+    ),
+    Mutation(
+        "take a gateway's 404 for no missing record",
+        RESPONSES,
+        "        if status == 404 and is_own and names_record:\n",
+        "        if status == 404:\n",
+    ),
+    Mutation(
+        "look after a 429 that is not the vendor's",
+        RETRY,
+        "return not self.is_own or (self.status != 429 and",
+        "return (self.status != 429 and",
+    ),
+    Mutation(
+        "wait for a create that a gateway has answered",
+        CREATES,
+        "            in_flight = self.retry_limits.in_flight\n",
+        "            in_flight = 0.0\n",
+    ),
+    Mutation(
         "count from when the list was asked for",
-        BUILDERPRIME,
+        CREATES,
         "pending_create.in_flight_until - response.sent_at",
         "pending_create.in_flight_until - response.received_at",
     ),
     Mutation(
         "keep a create unknown when looking fails",
-        BUILDERPRIME,
-        "            error.maybe_sent = True  # whatever",
-        "            error.maybe_sent = False  # whatever",
+        CREATES,
+        "        error.maybe_sent = True  # whatever",
+        "        error.maybe_sent = False  # whatever",
     ),
     Mutation(
         "fail on two candidates",
