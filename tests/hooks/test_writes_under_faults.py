@@ -42,6 +42,11 @@ AFTER = {name: rule for name, rule in BEFORE.items() if not name.startswith("429
     "no envelope": {"action": "answer", "status": 200, "body": "{}"},
     "empty": {"action": "answer", "status": 200, "body": ""},
 }
+# What a gateway, or a redirect, says in place of the vendor leaves it as unknown as no answer at all.
+GATEWAYS = {
+    f"a gateway's {status}": {"action": "answer", "status": status, "body": "<html>"} for status in (303, 401, 404, 422)
+}
+AFTER |= GATEWAYS
 FAULTS = [
     pytest.param({"when": when, **rule}, id=f"{when}: {name}")
     for when, rules in (("before", BEFORE), ("after", AFTER))
