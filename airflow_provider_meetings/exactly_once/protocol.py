@@ -115,7 +115,7 @@ class _Attempt:
             try:
                 current = yield from self._read(record.id)
             except MeetingNotFoundError:
-                yield Log(f"Meeting {record.id} was deleted by somebody else: it is made again.")
+                yield Log(f"Meeting {record.id} was deleted by somebody else; creating it again.")
                 # A new generation has a new idempotency key: under the old one the vendor would replay its old answer.
                 record.id, record.generation, record.fingerprint = None, record.generation + 1, ""
                 self._searched = False
@@ -127,7 +127,7 @@ class _Attempt:
                 missing = error
         if missing is not None:
             raise missing
-        raise MeetingConflictError("The meeting is deleted by somebody else again and again: given up.")
+        raise MeetingConflictError("The meeting was deleted by somebody else several times while this task created it; giving up.")
 
     @property
     def _record(self) -> Record:
@@ -200,7 +200,7 @@ class _Attempt:
         if not candidates:
             return False
         meeting = candidates[0]
-        yield Log(f"Meeting {meeting['id']} was made for this item earlier in the run: it is adopted.")
+        yield Log(f"Meeting {meeting['id']} was created for this item earlier in the run; adopting it.")
         self._remember(self._record, meeting)
         yield from self._save()
         return True
@@ -209,18 +209,18 @@ class _Attempt:
 
     def _resolve_pending_create(self, record: Record, pending_create: PendingCreate) -> Flow[bool]:
         """Settle it; tells whether there is a meeting now."""
-        yield Log("An earlier try sent a create and did not see the answer: finding out what became of it.")
+        yield Log("A previous try sent a create and got no response; checking whether it was applied.")
         meeting = None
         try:
             meeting = yield from self._vendor.resolve_create(pending_create)
         except (MeetingValidationError, MeetingNotFoundError) as refusal:
-            yield Log(f"It did not happen, and the vendor refuses it now: {refusal}")
+            yield Log(f"The create was not applied, and the vendor refuses it now: {refusal}")
         if meeting is None:
-            yield Log("It did not happen, and cannot any more: it is forgotten.", event="settled")
+            yield Log("The create was never applied and can no longer arrive; discarding it.", event="settled")
             record.pending_create = None
             record.generation += 1
         else:
-            yield Log(f"It made meeting {meeting['id']}, which is adopted.", event="settled")
+            yield Log(f"The create was applied: it made meeting {meeting['id']}, which is adopted.", event="settled")
             record.digest, record.sent_fields = digest(pending_create.body), sorted(pending_create.body)
             self._remember(record, meeting)
         yield from self._save()
@@ -233,14 +233,14 @@ class _Attempt:
         try:
             return (yield from self._vendor.get(meeting_id))
         except MeetingNotFoundError:
-            yield Sleep(_SECOND_LOOK, f"meeting {meeting_id} is not there; it is looked for once more")
+            yield Sleep(_SECOND_LOOK, f"meeting {meeting_id} was not found; looking for it once more")
             return (yield from self._vendor.get(meeting_id))
 
     def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Flow[BookingResult]:
         body = self._item.body
         untouched = self._vendor.matches(body, current) or self._vendor.fingerprint(current) == record.fingerprint
         if record.digest in {self._digest, ""} and untouched:
-            yield Log(f"Meeting {record.id} is as this try asks for: nothing is written.")
+            yield Log(f"Meeting {record.id} already matches; nothing to write.")
             self._remember(record, current)
             record.digest, record.sent_fields = self._digest, sorted(body)
             yield from self._save()
@@ -252,7 +252,7 @@ class _Attempt:
                 "idempotency_key of its own."
             )
         yield from self._wait_for_update_in_flight(record)
-        yield Log(f"Meeting {record.id} differs from what this try asks for: it is changed.")
+        yield Log(f"Meeting {record.id} differs from what this try asks for; updating it.")
         changes = self._vendor.fields.to_become(body, record.sent_fields)
         # Written ahead, too: a change that is not answered may have left any of these fields there, seen or not.
         record.sent_fields = sorted({*record.sent_fields, *body})
@@ -342,7 +342,7 @@ class _Attempt:
         self._remember(record, meeting)
         yield from self._save()
         if is_replay(meeting.get(self._vendor.created_field), sent_at) or not (yield from self._is_there(meeting)):
-            yield Log(f"The vendor has made meeting {record.id} under this key before: it is read.")
+            yield Log(f"The vendor has created meeting {record.id} under this key before; reading it.")
             return None
         return meeting
 

@@ -85,7 +85,7 @@ class KeyedVendor(Vendor):
         now = yield Now()
         longest = self.retry_limits.max_wait + self.retry_limits.timeout * self.retry_limits.max_attempts
         if now + longest >= pending_create.first_sent + self.idempotency_window:
-            yield Log("The vendor may have forgotten the idempotency key by now: looking for the meeting instead.")
+            yield Log("The vendor may no longer know the idempotency key; looking for the meeting in its list instead.")
             return (yield from look_for_lost(self, pending_create, retry_state or RetryState(self.retry_limits)))
         resent = RetryState(self.retry_limits, outcome_unknown=True)
         try:
@@ -164,12 +164,12 @@ class KeylessVendor(Vendor):
             until = retry_state.last_sent + in_flight
             pending_create = PendingCreate(body, key, retry_state.first_sent, until, known)
             found = yield from self.resolve_create(pending_create, retry_state)
-            told = "did not happen" if found is None else f"made meeting {found.get('id')}"
-            yield Log(f"The create that was not answered {told}.", event="settled")
+            what = "was not applied" if found is None else f"has created meeting {found.get('id')}"
+            yield Log(f"The create that got no response {what}.", event="settled")
             if found is not None:
                 return found
             retry_state.outcome_unknown = False
-            pause = retry_state.next_try(f"{unanswered.message} It was looked for and did not happen", None)
+            pause = retry_state.next_try(f"{unanswered.message} A look at the vendor's list showed that it was not applied", None)
             if pause is None:
                 unanswered.maybe_sent = False
                 raise unanswered
@@ -209,10 +209,10 @@ def look_for_lost(
             remaining = pending_create.in_flight_until - response.sent_at  # what arrived after that was not seen
             if meeting is not None or remaining <= 0:
                 return meeting
-            pause = retry_state.pause(min(remaining, _LOOK_AGAIN), "a lost request may still arrive; then a look again")
+            pause = retry_state.pause(min(remaining, _LOOK_AGAIN), "a lost request may still arrive; looking again then")
             if pause is None:
                 raise MeetingsInDoubtError(
-                    f"{vendor.name} did not answer a create. The meeting is not there, but the request may still "
+                    f"{vendor.name} gave no response to a create. The meeting is not there, but the request may still "
                     f"arrive for another {remaining:.0f} s, longer than `max_wait` of connection "
                     f"{vendor.errors.conn_id!r} allows to wait. The next try looks for it before it does anything.",
                     retry_after=remaining,

@@ -174,7 +174,7 @@ def _check_extra(extra: Any, body: Mapping[str, Any]) -> dict[str, str]:
         return {EXTRA_FIELDS: "must be a dict"}
     twice = sorted(set(extra) & set(body))
     if twice:
-        return {EXTRA_FIELDS: f"says again what stands beside it: {', '.join(twice)}"}
+        return {EXTRA_FIELDS: f"repeats fields that are given already: {', '.join(twice)}"}
     try:
         json.dumps(extra, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:

@@ -125,7 +125,7 @@ def test_the_next_try_finds_out_what_became_of_a_create(kind, crm, ti, fault):
     booking = ti.attempt(kind.body())
     check(crm, "task", kind.body())
     assert not ti.outcome_unknown
-    assert ti.story[0].startswith("An earlier try sent a create")
+    assert ti.story[0].startswith("A previous try sent a create")
     assert booking.outcome == ("adopted" if fault is None or kind is HC else "created")
 
 
