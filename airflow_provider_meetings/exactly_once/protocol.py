@@ -127,7 +127,9 @@ class _Attempt:
                 missing = error
         if missing is not None:
             raise missing
-        raise MeetingConflictError("The meeting was deleted by somebody else several times while this task created it; giving up.")
+        raise MeetingConflictError(
+            "The meeting was deleted by somebody else several times while this task created it; giving up."
+        )
 
     @property
     def _record(self) -> Record:

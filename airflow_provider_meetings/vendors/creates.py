@@ -169,7 +169,9 @@ class KeylessVendor(Vendor):
             if found is not None:
                 return found
             retry_state.outcome_unknown = False
-            pause = retry_state.next_try(f"{unanswered.message} A look at the vendor's list showed that it was not applied", None)
+            pause = retry_state.next_try(
+                f"{unanswered.message} A look at the vendor's list showed that it was not applied", None
+            )
             if pause is None:
                 unanswered.maybe_sent = False
                 raise unanswered
@@ -209,7 +211,9 @@ def look_for_lost(
             remaining = pending_create.in_flight_until - response.sent_at  # what arrived after that was not seen
             if meeting is not None or remaining <= 0:
                 return meeting
-            pause = retry_state.pause(min(remaining, _LOOK_AGAIN), "a lost request may still arrive; looking again then")
+            pause = retry_state.pause(
+                min(remaining, _LOOK_AGAIN), "a lost request may still arrive; looking again then"
+            )
             if pause is None:
                 raise MeetingsInDoubtError(
                     f"{vendor.name} gave no response to a create. The meeting is not there, but the request may still "

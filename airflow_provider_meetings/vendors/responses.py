@@ -188,14 +188,12 @@ class ErrorFactory:
 
     def malformed(self, request: Request, response: Response, problem: str) -> MeetingsProtocolError:
         """Make the error for a success that is none."""
+        answered = f"{self.vendor} answered {response.status} to {request.method} {request.path}, but {problem}"
         damage = damage_of(response.body)
-        cure = (
-            f"It begins as the vendor's answers do, but {damage}. Nothing of it was used."
-            if damage
-            else f"Check that the host of connection {self.conn_id!r} is the vendor's API: {self.base_url}"
-        )
         error = MeetingsProtocolError(
-            f"{self.vendor} answered {response.status} to {request.method} {request.path}, but {problem}. {cure}",
+            f"{answered}. It begins as the vendor's answers do, but {damage}. Nothing of it was used."
+            if damage
+            else f"{answered}. Check that the host of connection {self.conn_id!r} is the vendor's API: {self.base_url}",
             status=response.status,
             method=request.method,
             path=request.path,
