@@ -48,11 +48,14 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         total = int(target.split("/")[1])
         token = re.search(r"[?&]pageToken=(\d+)", target)
         before = re.search(r"[?&]meetingDateBefore=(\d+)", target)
+        after = re.search(r"[?&]meetingDateAfter=(\d+)", target)
         first = 0
         if token:
             first = int(token[1])
         elif before:  # the meetings whose date is below the bound
             first = max(0, (NEWEST - int(before[1])) // STEP + 1)
+        if after:  # the meetings whose date is above the bound
+            total = max(first, min(total, -(-(NEWEST - int(after[1])) // STEP)))
         body = page(first, total)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
         writer.write(body)
