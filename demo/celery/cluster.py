@@ -14,16 +14,7 @@ from demo.redis import start_redis
 DAGS = Path(__file__).parent / "dags"
 DAG = "scale_out"
 #: What a task would import anew, imported by each worker once: Celery forks its processes, and they fork the tasks.
-PRELOADED = (
-    "airflow.dag_processing.dagbag",
-    "airflow.sdk.execution_time.task_runner",
-    "airflow_provider_meetings.hooks.builderprime",
-    "airflow_provider_meetings.hooks.hiringcenter",
-    "airflow_provider_meetings.exactly_once.task_state",
-    "airflow_provider_meetings.operators.meetings",
-    "airflow_provider_meetings.sensors.meetings",
-    "airflow_provider_meetings.triggers.meetings",
-)
+PRELOADED = ["airflow_provider_meetings.preload"]
 _WORKER_SECONDS = 120
 
 

@@ -32,6 +32,7 @@ def _layer(*outside: str, typing: tuple[str, ...] = ()) -> Layer:
 # what stands on a lower line. Folders on one line do not know each other; the modules inside a folder may.
 # `outside` names what a folder may import besides the standard library.
 _LINES: tuple[dict[str, Layer], ...] = (
+    {"preload": _layer()},  # all that a task needs, for a process that forks them
     {"testing": _layer("requests", "pytest")},  # for DAG authors; it starts the sandbox as a program
     {
         "operators": _layer("airflow"),
