@@ -204,9 +204,7 @@ class Poller:
                 await self._step()
         except BaseException as error:
             # Nobody is left waiting for a poller that is no more.
-            self._subscriptions.fail_all(
-                error if isinstance(error, Exception) else RuntimeError("the poller was stopped")
-            )
+            self._subscriptions.stop(error if isinstance(error, Exception) else RuntimeError("the poller was stopped"))
             raise
         finally:
             watch.cancel()
@@ -263,7 +261,7 @@ class Poller:
         try:
             changed = await self._connection.renew()
         except MeetingsError as error:
-            self._subscriptions.fail_all(error)
+            await self._subscriptions.fail_all(error)
             return math.inf
         if changed:
             self._on_connection_changed()
@@ -382,13 +380,13 @@ class Poller:
             return
         if isinstance(error, _CONNECTION):
             rnd.todo.clear()
-            self._subscriptions.fail_all(error)
+            await self._subscriptions.fail_all(error)
             return
         if is_permanent(error):
-            self._refused(rnd, planned, error)
+            await self._refused(rnd, planned, error)
             return
         if is_wrong_host(error) and not self._connection.host_confirmed:
-            self._subscriptions.fail_unverified(error)
+            await self._subscriptions.fail_unverified(error)
         now = self._clock()
         self._connection.hold(getattr(error, "retry_after", None) or 0.0)  # also where the body alone has said it
         subscriptions = [
@@ -404,10 +402,10 @@ class Poller:
         # One list that fails is its own trouble; several in a row, or the only one, are the vendor's.
         rnd.over = rnd.streak >= _OUTAGE or self._failures > 0 or error.status == 429 or not rnd.todo  # noqa: PLR2004
 
-    def _refused(self, rnd: _Round, planned: PlannedQuery, error: MeetingsError) -> None:
+    async def _refused(self, rnd: _Round, planned: PlannedQuery, error: MeetingsError) -> None:
         if planned.serves == [planned.query]:
             for query in (planned.query, *planned.same_window):
-                self._subscriptions.fail_query(query, error)
+                await self._subscriptions.fail_query(query, error)
             return
         # It was our own question: nobody is to blame for it. But where one of them is refused as well, with the same
         # window, it is the window, and nobody else with it has to ask.

@@ -147,7 +147,7 @@ class Subscriptions:
                 query = ListQuery(criteria.window_start, criteria.window_end, filters)
                 vendor.listing(query.window, query.filters)  # it refuses what it cannot list
             except MeetingsError as error:
-                self._fail([new_waiter.waiter], error)
+                await self._fail([new_waiter.waiter], error)
             else:
                 self._enter(new_waiter, query, max(now + GATHER, soonest(new_waiter.interval)))
             await self._yield_to_loop()
@@ -265,25 +265,40 @@ class Subscriptions:
 
     # -- errors
 
-    def fail_query(self, query: ListQuery, error: MeetingsError) -> None:
+    async def fail_query(self, query: ListQuery, error: MeetingsError) -> None:
         """Tell those who need a list that it cannot be had."""
         subscription = self.by_query.get(query)
         if subscription is not None:
             self._drop(subscription)
-            self._fail([waiter for group in subscription.groups.values() for waiter in group.waiters], error)
+            await self._fail([waiter for group in subscription.groups.values() for waiter in group.waiters], error)
 
-    def fail_unverified(self, error: MeetingsError) -> None:
+    async def fail_unverified(self, error: MeetingsError) -> None:
         """Tell those for whom nobody has asked before that they ask in vain."""
-        self._fail(self._unverified, error)
+        await self._fail(self._unverified, error)
 
-    def fail_all(self, error: BaseException) -> None:
+    async def fail_all(self, error: BaseException) -> None:
         """Tell everybody that waiting cannot help."""
-        self._fail([*self._places, *(new_waiter.waiter for new_waiter in self._new_waiters)], error)
+        await self._fail(self._take_all(), error)
+
+    def stop(self, error: BaseException) -> None:
+        """Tell everybody, at once, that nobody asks any more."""
+        for waiter in self._take_all():
+            _fail(waiter, error)
+
+    def _take_all(self) -> list[asyncio.Future[Meetings]]:
+        waiters = [*self._places, *(new_waiter.waiter for new_waiter in self._new_waiters)]
         self._new_waiters.clear()
         self.by_query.clear()
+        return waiters
 
-    def _fail(self, waiters: Iterable[asyncio.Future[Meetings]], error: BaseException) -> None:
-        for waiter in list(waiters):
-            if not waiter.done():
-                # One each: whoever raises an error writes its traceback into it.
-                waiter.set_exception(copy.copy(error))
+    async def _fail(self, waiters: Iterable[asyncio.Future[Meetings]], error: BaseException) -> None:
+        for number, waiter in enumerate(list(waiters), 1):
+            _fail(waiter, error)
+            if not number % _BATCH:
+                await asyncio.sleep(0)
+
+
+def _fail(waiter: asyncio.Future[Meetings], error: BaseException) -> None:
+    if not waiter.done():
+        # One each: whoever raises an error writes its traceback into it.
+        waiter.set_exception(copy.copy(error))

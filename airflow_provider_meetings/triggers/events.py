@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import json
-import sys
 from collections.abc import AsyncIterator, Collection, Hashable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
@@ -15,6 +12,7 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.polling.criteria import Criteria
+from airflow_provider_meetings.triggers.arrivals import load
 from airflow_provider_meetings.version_compat import asset_stores, event_trigger_class
 from airflow_provider_meetings.watching.changes import KINDS
 
@@ -28,7 +26,6 @@ else:
 
 __all__ = ["MeetingsEventTrigger"]
 
-_WATCHING = "airflow_provider_meetings.watching.watcher"
 _PATH = "airflow_provider_meetings.triggers.meetings.MeetingsEventTrigger"
 
 # Airflow makes the stream of a trigger in a task that it starts from the trigger's own, and hands it nothing but the
@@ -200,8 +197,7 @@ class MeetingsEventTrigger(BaseEventTrigger):
 
     async def watch(self) -> Watcher:
         """Make the watch, with its memory in the asset's state store where there is one."""
-        if _WATCHING not in sys.modules:  # it takes a while to load: not at parse time, and not on the event loop
-            await asyncio.to_thread(importlib.import_module, _WATCHING)
+        await load("airflow_provider_meetings.watching.watcher", "Watcher")
         from airflow_provider_meetings.watching.snapshot_store import SnapshotStore  # noqa: PLC0415 - loaded before
         from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec  # noqa: PLC0415 - likewise
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import sys
+import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -13,9 +12,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.polling.criteria import TIMED_OUT, Criteria, to_trigger_event
+from airflow_provider_meetings.triggers.arrivals import load, turn_to_start
 from airflow_provider_meetings.triggers.events import MeetingsEventTrigger
 
 __all__ = ["MeetingsEventTrigger", "MeetingsTrigger"]
+
+_FOREVER = contextlib.nullcontext()
 
 
 class MeetingsTrigger(BaseTrigger):
@@ -73,15 +75,18 @@ class MeetingsTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with all others who wait on this connection, until the answer is yes or waiting cannot help."""
         event: dict[str, Any]
-        await _load_pollers()
+        if (turn := turn_to_start()) is not None:
+            await turn
+        await load("airflow_provider_meetings.polling.registry", "poller_for")
         from airflow_provider_meetings.polling.registry import poller_for  # noqa: PLC0415 - loaded before
 
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
         try:
-            async with asyncio.timeout(left), poller_for(self.meetings_conn_id) as poller:
+            async with _FOREVER if left is None else asyncio.timeout(left), poller_for(self.meetings_conn_id) as poller:
                 if self.held_until is not None:
                     poller.hold(self.held_until - time.time())
-                await asyncio.sleep(self.initial_delay)
+                if self.initial_delay:
+                    await asyncio.sleep(self.initial_delay)
                 found = await poller.answer(self.criteria, self.poke_interval, verify_host=self.verify_host)
         except TimeoutError:
             event = dict(TIMED_OUT)
@@ -94,13 +99,3 @@ class MeetingsTrigger(BaseTrigger):
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]
-
-
-async def _load_pollers() -> None:
-    """Load what takes a while to load: not where a DAG file imports a trigger, and not on the event loop."""
-    # Half loaded by another trigger's thread is not loaded: whoever imported it now would wait, and the loop with it.
-    if not hasattr(sys.modules.get(_POLLERS), "poller_for"):
-        await asyncio.to_thread(importlib.import_module, _POLLERS)
-
-
-_POLLERS = "airflow_provider_meetings.polling.registry"

@@ -243,16 +243,16 @@ def main() -> None:
 
 
 def _line(kind: str, count: int, state: str, found: dict[str, float], base: dict[str, float]) -> tuple[str, ...]:
-    target = ""
+    target = verdict(found["work"], 0.05, "lag 50 ms") if kind.startswith("Meetings") else ""
     if state == "healthy" and count == 1000 and kind.startswith("Meetings"):
         rounds = found["seconds"] / POKE
         allowed = WINDOWS if kind.endswith("windows") else WEEK_PAGES + 1
         cpu = 0.6 if kind.endswith("windows") else 1.0
         target = "; ".join(
             [
+                target,
                 verdict(found["requests"] / rounds, allowed, f"{allowed} requests a round"),
                 verdict(found["cpu"] / base["cpu"], cpu / 5.5, f"CPU {cpu / 5.5:.2f}"),
-                verdict(found["work"], 0.05, "lag 50 ms"),
             ]
         )
     return (

@@ -1,6 +1,7 @@
 """The event loop stays free while a thousand wait, measured in work done, not in time: on whatever busy machine."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import time
@@ -57,15 +58,62 @@ def test_a_thousand_waiters_never_block_the_loop(server, connect, how):
         answers = await asyncio.wait_for(asyncio.gather(*tasks), 120)
         return blocked, answers
 
-    # What the other tests have left behind is not for this one's garbage collections to look through.
-    gc.collect()
-    gc.freeze()
-    try:
-        blocked, answers = asyncio.run(main())
-    finally:
-        gc.unfreeze()
+    blocked, answers = _run_frozen(main())
     prospects = [json.loads(json.dumps(one))["meetings"][0]["prospectId"] for one in answers]
 
     assert prospects == [f"p{number}" for number in range(1000)]
     assert not blocked
+    assert len(server.journal()) < 60
+
+
+def _run_frozen(main):
+    """Run it without what the other tests have left behind: that is not for its garbage collections to look through."""
+    gc.collect()
+    gc.freeze()
+    try:
+        return asyncio.run(main)
+    finally:
+        gc.unfreeze()
+
+
+TROUBLE = {
+    "well": None,
+    "429": {"action": "ratelimit", "retry_after": 5},
+    "down": {"action": "reset"},
+    "refusing the key": {"action": "status", "status": 401, "html": False},
+}
+
+
+@pytest.mark.parametrize("state", TROUBLE)
+def test_five_thousand_who_come_at_once_never_block_the_loop(server, connect, state):
+    """All are started in one turn of the loop, the first second counts, and the vendor is well or not."""
+    count = 5000
+    connect(HIRINGCENTER, max_attempts=1)
+    rule = TROUBLE[state]
+
+    def trigger(number):
+        question = {"window_start": NOON, "window_end": NOON + 7 * DAY, "filters": {"prospectId": f"p{number}"}}
+        return MeetingsTrigger(meetings_conn_id="meetings", poke_interval=1, **question)
+
+    async def main():
+        # What is imported at the first look-up is long there in a triggerer.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_first(trigger(-1)), 1)
+        if rule is not None:
+            server.fault(rule["action"], times=None, **{name: rule[name] for name in rule if name != "action"})
+        triggers = [trigger(number) for number in range(count)]
+        tasks = [asyncio.create_task(_first(one)) for one in triggers]
+        blocked = await _blocks(3)
+        ended = sum(task.done() for task in tasks)
+        # A triggerer cancels one after the other, too.
+        for number, task in enumerate(tasks):
+            task.cancel()
+            if not number % 50:
+                await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return blocked, ended
+
+    blocked, ended = _run_frozen(main())
+    assert not blocked
+    assert ended == (count if state == "refusing the key" else 0)
     assert len(server.journal()) < 60

@@ -1,0 +1,120 @@
+"""Many triggers that start at once: what they need is loaded once, and they begin a few at a time.
+
+An event loop serves all triggers of a triggerer. Whatever takes long in one turn of it, holds up all others: so imports
+are done in a thread, and of thousands that start in the same turn, some begin and the others in the turns after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import sys
+from collections import deque
+from weakref import WeakKeyDictionary
+
+__all__ = ["load", "turn_to_start"]
+
+#: Seconds of one turn of the loop in which triggers begin at once; who comes later in that turn waits for another one.
+SLICE = 0.005
+#: Those who have waited begin so many in a turn.
+STARTS = 50
+# What Airflow imports for its first look-up of a connection.
+_LOOK_UP = (
+    "airflow.sdk.definitions.connection",
+    "airflow.sdk.execution_time.cache",
+    "airflow.sdk.execution_time.supervisor",
+)
+
+
+class _Door:
+    """Lets the triggers of one event loop begin.
+
+    Args:
+        loop: The event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._until: float | None = None  # the end of this turn's slice; None: nobody has begun in it
+        self.loading: dict[str, asyncio.Future[object]] = {}
+
+    def turn(self) -> asyncio.Future[None] | None:
+        """Return what to wait for; None: begin now."""
+        now = self._loop.time()
+        if self._until is None:
+            self._until = now + SLICE
+            self._loop.call_soon(self._next_turn)
+        if not self._waiting and now < self._until:
+            return None
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(waiter)
+        return waiter
+
+    def _next_turn(self) -> None:
+        self._until = None
+        for _ in range(min(STARTS, len(self._waiting))):
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+        if self._waiting:
+            self._until = self._loop.time()  # those who come now are behind those who wait
+            self._loop.call_soon(self._next_turn)
+
+
+_doors: WeakKeyDictionary[asyncio.AbstractEventLoop, _Door] = WeakKeyDictionary()
+_settled = False
+
+
+def _door() -> _Door:
+    loop = asyncio.get_running_loop()
+    door = _doors.get(loop)
+    if door is None:
+        door = _doors[loop] = _Door(loop)
+    return door
+
+
+def turn_to_start() -> asyncio.Future[None] | None:
+    """Return what a trigger waits for before it begins; None: it is its turn already."""
+    _settle()
+    return _door().turn()
+
+
+async def load(module: str, attribute: str) -> None:
+    """Have a module loaded that takes a while to load: not where a DAG file is parsed, and not on the event loop.
+
+    Args:
+        module: Its name.
+        attribute: Something that it has once it is loaded whole: who imports one that another thread has loaded by
+            half waits for that thread, and the event loop with it.
+    """
+    if hasattr(sys.modules.get(module), attribute):
+        return
+    loading = _door().loading
+    if module not in loading:  # one thread for all who come meanwhile
+        loading[module] = asyncio.ensure_future(asyncio.to_thread(_import, module))
+    try:
+        await asyncio.shield(loading[module])
+    finally:
+        loading.pop(module, None)
+
+
+def _import(module: str) -> None:
+    for name in _LOOK_UP:
+        with contextlib.suppress(ImportError):  # before Airflow 3.3
+            importlib.import_module(name)
+    importlib.import_module(module)
+
+
+def _settle() -> None:
+    """Take what is there already out of Python's full collections, once.
+
+    Airflow and its libraries are some two hundred thousand objects, which stay. Going through them takes the collector
+    more than 100 ms, in which the loop stands still, and thousands of waiters that start make it do so.
+    """
+    global _settled  # noqa: PLW0603 - once a process
+    if not _settled:
+        _settled = True
+        gc.freeze()
