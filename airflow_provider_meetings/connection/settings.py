@@ -6,7 +6,6 @@ strings: Airflow's connection form and URI connections deliver them so.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from abc import ABC, abstractmethod
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from airflow_provider_meetings.connection.network import ascii_host, check_proxies, is_loopback
 from airflow_provider_meetings.connection.web_url import WebUrlTemplate
 from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
@@ -280,12 +280,19 @@ class _ConnectionReader:
             self.problem("host", "must be a bare URL, without user, query or fragment")
         elif any(not 0x21 <= ord(char) <= 0x7E for char in path):  # noqa: PLR2004 - what a request's first line can carry
             self.problem("host", "holds characters in its path that have to be written as %20 and the like")
-        elif parts.scheme == "http" and not insecure and not _is_loopback(host):
+        elif parts.scheme == "http" and not insecure and not is_loopback(host):
             self.problem("host", "is plain http://, so the key would cross the network in the clear: use https://, "
                          "or set extra `allow_insecure` to true if that network is yours")  # fmt: skip
         elif not path.endswith(suffix):
             self.problem("host", f"must end in {suffix}, such as https://acme.builderprime.com/api")
-        return f"{parts.scheme}://{parts.netloc}{path}"
+        try:
+            netloc = parts.netloc
+            if not netloc.isascii():
+                netloc = ascii_host(host) + (f":{parts.port}" if parts.port else "")
+        except ValueError:
+            self.problem("host", "is no name that a host can have")
+            return url
+        return f"{parts.scheme}://{netloc}{path}"
 
     def finish(self) -> None:
         known = ", ".join(sorted(self._extra))
@@ -294,15 +301,6 @@ class _ConnectionReader:
         if self._problems:
             listed = "".join(f"\n  - {problem}" for problem in self._problems)
             raise MeetingsConfigurationError(f"Connection {self.conn_id!r} cannot be used:{listed}")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _text(value: Any) -> str:
@@ -392,4 +390,5 @@ def _proxies(value: Any) -> dict[str, str]:
             raise ValueError('must be a JSON object, such as {"https": "http://proxy:3128"}') from None
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise ValueError('must be a JSON object, such as {"https": "http://proxy:3128"}')
+    check_proxies(value)
     return dict(value)

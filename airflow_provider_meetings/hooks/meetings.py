@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Flow
+from airflow_provider_meetings.core.lazy import lazy
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
 from airflow_provider_meetings.observability.airflow_stats import metrics_of, note_lineage
 from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.aio import AsyncTransport
+from airflow_provider_meetings.transport.proxies import proxy_for
 from airflow_provider_meetings.transport.sync import Transport
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.records import RecordMapping
@@ -215,7 +216,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         """Seconds that a worker may sleep for the vendor within one call, by the connection."""
         return self._settings.max_wait
 
-    @cached_property
+    @lazy
     def metrics(self) -> Metrics:
         """Where the numbers of this connection go: Airflow's ``Stats``."""
         return metrics_of(self._settings)
@@ -246,7 +247,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         settings = await self._asettings()
         return settings, self._vendor, settings.max_parallel_requests
 
-    @cached_property
+    @lazy
     def _settings(self) -> S:
         try:
             conn = self._given or self.get_connection(self.meetings_conn_id)
@@ -272,15 +273,16 @@ class MeetingsHook(BaseHook, Generic[S, V]):
                 f"of type {self.conn_type!r}. Nothing was sent."
             )
         settings = self._settings_of(conn)
+        proxy_for(settings.base_url, settings.proxies, self.meetings_conn_id)  # the environment's may be wrong, too
         for secret in settings.secrets:
             mask_secret(secret)
         return settings
 
-    @cached_property
+    @lazy
     def _vendor(self) -> V:
         return self._vendor_of(self._settings)
 
-    @cached_property
+    @lazy
     def _transport(self) -> Transport:
         return Transport(self._settings, self.log, sockets=self._settings.max_parallel_requests, metrics=self.metrics)
 

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
+import inspect
 import time
-import zlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 import aiohttp
-from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from yarl import URL
 
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Flow, Gather, Page, PageFlow, Request, Response, Sleep
-from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
+from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.metrics import Metrics
-from airflow_provider_meetings.transport.common import (
-    LARGEST_ANSWER,
-    log_request,
-    os_error_behind,
-    response_too_large,
-    unusable_url,
-    user_agent,
-)
+from airflow_provider_meetings.transport.common import LARGEST_ANSWER, Exchange, base_headers, os_error_behind
+from airflow_provider_meetings.transport.proxies import proxy_for
+from airflow_provider_meetings.transport.tls import make_context
+from airflow_provider_meetings.transport.unpack import UnpackError, make_unpacker
+from airflow_provider_meetings.transport.wire import CONNECT_SHARE, MOST_HEADER_BYTES, MOST_HEADERS
 
 __all__ = ["AsyncTransport", "RequestLimiter"]
 
 T = TypeVar("T")
 
 _NO_METRICS = Metrics()
-#: Bytes that are unpacked before the event loop has its turn again.
-_PIECE = 1 << 20
 
 
 class RequestLimiter(Protocol):
@@ -73,22 +64,35 @@ class AsyncTransport:
         self._metrics = metrics
         self._sockets = sockets
         self._session: aiohttp.ClientSession | None = None
-        self._proxy = _proxy(settings)
+        self._proxy = proxy_for(settings.base_url, settings.proxies, settings.conn_id)
+        self._proxy_options: dict[str, Any] = {}
+        if self._proxy is not None:
+            self._proxy_options["proxy"] = self._proxy.url
+        self._proxy_headers: dict[str, str] = {}
+        if self._proxy is not None and self._proxy.authorization is not None:
+            self._proxy_headers["Proxy-Authorization"] = self._proxy.authorization
+        if settings.base_url.startswith("https:"):  # for the proxy alone: the vendor is reached through a tunnel
+            self._proxy_options["proxy_headers"], self._proxy_headers = self._proxy_headers, {}
 
     async def __aenter__(self) -> Self:
+        settings = self._settings
         # Reading a CA bundle takes some ten milliseconds: not on the event loop.
-        verify = self._settings.verify
-        if verify is True:  # the worker's transport listens to these, too
-            verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        context: ssl.SSLContext | bool = True
-        if isinstance(verify, str) and self._settings.base_url.startswith("https:"):
-            context = await asyncio.to_thread(_trust, verify)
+        secure = "https:" in {settings.base_url[:6], self._proxy.url[:6] if self._proxy else ""}
+        context = await asyncio.to_thread(make_context, settings) if secure else True
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._sockets, ssl=context),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            headers={"User-Agent": user_agent(), "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
+            # The worker's look-up of names, whatever else is installed.
+            connector=aiohttp.TCPConnector(limit=self._sockets, ssl=context, resolver=aiohttp.ThreadedResolver()),
+            # In full, not rounded up to seconds: what connecting leaves no time to answer is not sent.
+            timeout=aiohttp.ClientTimeout(
+                total=settings.timeout, connect=settings.timeout * CONNECT_SHARE, ceil_threshold=float("inf")
+            ),
+            headers=base_headers(),
             auto_decompress=False,  # before 3.13.3 aiohttp unpacks all there is, however much that is
             cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=_Answer,
+            max_line_size=MOST_HEADER_BYTES,
+            max_field_size=MOST_HEADER_BYTES,
+            **_MORE_HEADERS,
         )
         return self
 
@@ -153,60 +157,60 @@ class AsyncTransport:
 
     async def _perform(self, request: Request) -> Response:
         assert self._session is not None, "use `async with`"  # noqa: S101
-        settings = self._settings
-        url = URL(settings.base_url + request.path, encoded=True)
         if self._gate is not None and (held := await self._gate.enter(request)):
             self._metrics.rate_limited(held)
-        sent_at, status = time.time(), None
+        exchange = Exchange(request, self._settings, self._log, self._metrics, time.time)
+        status = None
         try:
             async with self._session.request(
                 request.method,
-                url.with_query(request.params) if request.params else url,
+                URL(self._settings.base_url + exchange.target, encoded=True),
                 data=request.body,
-                headers=settings.credentials(request.scope),
+                headers=exchange.headers | self._proxy_headers,
                 allow_redirects=False,
-                proxy=self._proxy,
+                **self._proxy_options,
             ) as answer:
                 status = answer.status
                 body = await _read(answer)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            failure = _failure(error, request, settings, sent_at)
-            failure.status = status  # it broke off in the middle of an answer
-            self._record_failure(request, failure, sent_at)
-            raise failure from os_error_behind(error)
+        except aiohttp.ClientHttpProxyError as error:
+            refused = OSError(f"Tunnel connection failed: {error.status}")  # as the worker's library says it
+            raise exchange.failed(refused, never_sent=True, status=None) from None
+        except (aiohttp.ClientError, OSError, UnpackError) as error:
+            never_sent = isinstance(error, _NEVER_SENT)
+            raise exchange.failed(error, never_sent=never_sent, status=status) from os_error_behind(error)
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
-            raise unusable_url(request, settings, error) from None
-        if body is None:
-            large = response_too_large(request, answer.status, settings.base_url, sent_at)
-            self._record_failure(request, large, sent_at)
-            raise large
-        lower = {name.lower(): value for name, value in answer.headers.items()}
-        response = Response(answer.status, lower, body, sent_at, time.time())
-        self._metrics.request(request.method, request.attempt, response.received_at - sent_at, response.status)
-        log_request(self._log, request, response, None)
+            raise exchange.unusable(error) from None
+        response = exchange.answered(answer.status, answer.headers, body)
         if self._gate is not None:
             self._gate.observe(response)
         return response
 
-    def _record_failure(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
-        self._metrics.request(request.method, request.attempt, time.time() - sent_at, None)
-        log_request(self._log, request, None, failure)
 
+class _Answer(aiohttp.ClientResponse):
+    """An answer whose failure is final: one send is one send.
 
-def _trust(bundle: str) -> ssl.SSLContext:
-    """Trust a file, or a folder, of certificates."""
-    folder = Path(bundle).is_dir()
-    return ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
-
-
-def _proxy(settings: Settings) -> str | None:
-    """Find the proxy as the worker's ``requests`` does.
-
-    aiohttp's own way would read credentials from ``.netrc`` as well, over the connection's key.
+    aiohttp sends a request with an idempotent method a second time when the connection breaks before there is an
+    answer, past the attempts, the rate limit and the counters. It does not where the error is another one than its own.
     """
-    proxies = dict(settings.proxies) or get_environ_proxies(settings.base_url)
-    proxy = select_proxy(settings.base_url, proxies)
-    return None if proxy is None else str(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        """Wait for the head of the answer."""
+        try:
+            return await super().start(connection)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise _BrokenConnectionError(type(error).__name__) from error
+
+
+class _BrokenConnectionError(aiohttp.ClientConnectionError):
+    """The connection broke before there was an answer."""
+
+
+# Raised before the request leaves this machine.
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+# aiohttp 3.14 counts headers, and takes 128 of them.
+_MORE_HEADERS: dict[str, Any] = (
+    {"max_headers": MOST_HEADERS} if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters else {}
+)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
@@ -222,51 +226,13 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
 
 async def _unpacked(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Yield an answer's body as it was before it was packed, in pieces that do not hold the event loop up."""
-    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
-    if encoding in {"", "identity"}:
-        async for chunk in answer.content.iter_any():
-            yield chunk
-        return
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise aiohttp.ClientPayloadError(f"The answer is packed in a way that was not asked for: {encoding}")
-    unpacker = None
+    unpacker = make_unpacker(answer.headers.get("Content-Encoding", ""))
     async for chunk in answer.content.iter_any():
-        data = chunk
-        while True:
-            if unpacker is None or unpacker.eof:  # gzip may have several members
-                # 47: gzip or zlib, by the first byte; what begins as neither is the bare deflate that some servers send
-                bare = encoding == "deflate" and data[0] & 0x0F != zlib.DEFLATED
-                unpacker = zlib.decompressobj(-zlib.MAX_WBITS if bare else 47)
-            try:
-                piece = unpacker.decompress(data, _PIECE)
-            except zlib.error as error:
-                raise aiohttp.ClientPayloadError(f"The answer is not the {encoding} that it says it is") from error
+        if unpacker is None:
+            yield chunk
+            continue
+        for piece in unpacker.feed(chunk):
             yield piece
-            data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-            if not data and (unpacker.eof or len(piece) < _PIECE):
-                break
             await asyncio.sleep(0)
-    if unpacker is not None and not unpacker.eof:
-        raise aiohttp.ClientPayloadError(f"The {encoding} of the answer has no end")
-
-
-def _failure(error: BaseException, request: Request, settings: Settings, sent_at: float) -> MeetingsTransportError:
-    target = f"{request.method} {request.path} at {settings.base_url}"
-    unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError)
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        problem = "the certificate is not trusted; `verify` takes the path of the CA bundle that signs for the host"
-    elif isinstance(error, aiohttp.ClientConnectorDNSError):
-        problem = "there is no such host; check the host of the connection"
-    elif unsent:
-        problem = f"could not connect ({type(error.__cause__ or error).__name__})"
-    elif isinstance(error, TimeoutError):
-        problem = f"there was no complete answer within {settings.timeout:g} s"
-    else:
-        problem = f"the connection broke ({type(error).__name__})"
-    return MeetingsTransportError(
-        f"{target} failed: {problem}. Connection {settings.conn_id!r}.",
-        maybe_sent=not unsent,
-        sent_at=sent_at,
-        method=request.method,
-        path=request.path,
-    )
+    if unpacker is not None:
+        unpacker.finish()

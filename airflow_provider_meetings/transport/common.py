@@ -1,77 +1,198 @@
-"""What both transports say of a request: its line in the log, and the errors that are not the vendor's."""
+"""What both transports do and say: the headers, the answer as a value, its line in the log, and what went wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
+
+import requests
 
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Request, Response
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError, MeetingsProtocolError
+from airflow_provider_meetings.exceptions import (
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsProtocolError,
+    MeetingsTransportError,
+)
+from airflow_provider_meetings.observability.metrics import Metrics
+from airflow_provider_meetings.transport.tls import certificate_problem
 
-__all__ = [
-    "LARGEST_ANSWER",
-    "REQUEST_ID_HEADERS",
-    "iter_causes",
-    "log_request",
-    "os_error_behind",
-    "response_too_large",
-    "unusable_url",
-    "user_agent",
-]
+__all__ = ["LARGEST_ANSWER", "REQUEST_ID_HEADERS", "Exchange", "base_headers", "iter_causes", "os_error_behind"]
 
 #: Bytes of an answer, decoded. A page of the largest size has some 200 kB; what is beyond this is no page.
 LARGEST_ANSWER = 32 * 1024 * 1024
+#: HiringCenter's header for idempotency keys.
+IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 #: Where vendors and the gateways before them put a request's id.
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray", "x-amzn-requestid")
 
 
-def log_request(log: Any, request: Request, response: Response | None, failure: MeetingsError | None) -> None:
-    """Write the one line that a request leaves in the task log: no query, no body, no key."""
-    if response is None:
-        log.info("%s Attempt %d.", failure, request.attempt)
-        return
-    request_id = next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None)
-    log.info(
-        "%s %s answered %d in %.0f ms, attempt %d%s",
-        request.method,
-        request.path,
-        response.status,
-        (response.received_at - response.sent_at) * 1000,
-        request.attempt,
-        f", request id {request_id}" if request_id else "",
-    )
+class Exchange:
+    """One request on its way over a connection: what both transports make of it.
+
+    Args:
+        request: The request.
+        settings: The connection's.
+        log: Where it leaves its line: no query, no body, no key.
+        metrics: Takes the numbers.
+        clock: Tells the time, in seconds since the epoch.
+    """
+
+    def __init__(
+        self, request: Request, settings: Settings, log: Any, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._request = request
+        self._settings = settings
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._sent_at = clock()
+
+    @property
+    def target(self) -> str:
+        """Path and query, below the connection's base URL, as they go over the wire."""
+        request = self._request
+        return f"{request.path}?{urlencode(request.params)}" if request.params else request.path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that are this request's own."""
+        request = self._request
+        headers = dict(self._settings.credentials(request.scope))
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        if request.idempotency_key is not None:
+            headers[IDEMPOTENCY_HEADER] = request.idempotency_key
+        return headers
+
+    def answered(self, status: int, headers: Mapping[str, str], body: bytes | None) -> Response:
+        """Make the answer.
+
+        Args:
+            status: The HTTP status.
+            headers: The headers, in any case.
+            body: The unpacked body; None: it was larger than ``LARGEST_ANSWER``.
+
+        Raises:
+            MeetingsProtocolError: It was too large.
+        """
+        if body is None:
+            raise self._recorded(self._too_large(status))
+        lower = {name.lower(): value for name, value in headers.items()}
+        response = Response(status, lower, body, self._sent_at, self._clock())
+        seconds = response.received_at - response.sent_at
+        request = self._request
+        self._metrics.request(request.method, request.attempt, seconds, status)
+        request_id = next((lower[name] for name in REQUEST_ID_HEADERS if name in lower), None)
+        self._log.info(
+            "%s %s answered %d in %.0f ms, attempt %d%s",
+            request.method,
+            request.path,
+            status,
+            seconds * 1000,
+            request.attempt,
+            f", request id {request_id}" if request_id else "",
+        )
+        return response
+
+    def failed(self, error: BaseException, *, never_sent: bool, status: int | None) -> MeetingsTransportError:
+        """Make the error for a request without a whole answer: what went wrong, without the query or a header.
+
+        Args:
+            error: The library's.
+            never_sent: The request has not left this machine.
+            status: The answer's, where it broke off in the middle of one.
+        """
+        request, settings = self._request, self._settings
+        problem = _problem(list(iter_causes(error)), settings, never_sent=never_sent)
+        target = f"{request.method} {request.path} at {settings.base_url}"
+        failure = MeetingsTransportError(
+            f"{target} failed: {problem}. Connection {settings.conn_id!r}.",
+            maybe_sent=not never_sent,
+            sent_at=self._sent_at,
+            method=request.method,
+            path=request.path,
+        )
+        failure.status = status
+        self._recorded(failure)
+        return failure
+
+    def unusable(self, error: BaseException) -> MeetingsConfigurationError:
+        """Make the error for an address, or a proxy's, that no request can be sent to."""
+        request, settings = self._request, self._settings
+        return MeetingsConfigurationError(
+            f"{request.method} {request.path} cannot be sent: {settings.base_url}, or the proxy before it, is no "
+            f"address that can be spoken to ({type(error).__name__}). Check the host and the `proxies` of connection "
+            f"{settings.conn_id!r}.",
+            method=request.method,
+            path=request.path,
+        )
+
+    def _too_large(self, status: int) -> MeetingsProtocolError:
+        request = self._request
+        error = MeetingsProtocolError(
+            f"The answer to {request.method} {request.path} is larger than {LARGEST_ANSWER} bytes; the rest was not "
+            f"read. Is {self._settings.base_url} the vendor's API?",
+            status=status,
+            method=request.method,
+            path=request.path,
+        )
+        error.maybe_sent, error.sent_at = True, self._sent_at
+        return error
+
+    def _recorded(self, failure: MeetingsError) -> MeetingsError:
+        request = self._request
+        self._metrics.request(request.method, request.attempt, self._clock() - self._sent_at, None)
+        self._log.info("%s Attempt %d.", failure, request.attempt)
+        return failure
 
 
-def response_too_large(request: Request, status: int, base_url: str, sent_at: float) -> MeetingsProtocolError:
-    """Make the error for an answer that is cut off."""
-    error = MeetingsProtocolError(
-        f"The answer to {request.method} {request.path} is larger than {LARGEST_ANSWER} bytes; the rest was not read. "
-        f"Is {base_url} the vendor's API?",
-        status=status,
-        method=request.method,
-        path=request.path,
-    )
-    error.maybe_sent, error.sent_at = True, sent_at
-    return error
+def _problem(causes: list[BaseException], settings: Settings, *, never_sent: bool) -> str:
+    """Say what is behind a library's error."""
+    timed_out = any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes)
+    if special := next(filter(None, (_special_problem(cause, settings) for cause in causes)), ""):
+        return special
+    if never_sent and timed_out:
+        return f"could not connect in time, of the {settings.timeout:g} s that a request may take"
+    if never_sent:
+        return f"could not connect ({type(causes[-1]).__name__})"
+    if timed_out:
+        return f"there was no complete answer within {settings.timeout:g} s"
+    return f"the connection broke ({type(causes[-1]).__name__})"
 
 
-def unusable_url(request: Request, settings: Settings, error: BaseException) -> MeetingsConfigurationError:
-    """Make the error for an address, or a proxy's, that no request can be sent to."""
-    return MeetingsConfigurationError(
-        f"{request.method} {request.path} cannot be sent: {settings.base_url}, or the proxy before it, is no address "
-        f"that can be spoken to ({type(error).__name__}). Check the host and the `proxies` of connection "
-        f"{settings.conn_id!r}.",
-        method=request.method,
-        path=request.path,
-    )
+def _special_problem(cause: BaseException, settings: Settings) -> str:
+    """Say what is wrong where somebody can mend it; blank: it is nothing of the sort."""
+    if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_code"):  # aiohttp's own has none
+        return certificate_problem(cause)
+    if isinstance(cause, socket.gaierror):
+        if cause.errno == socket.EAI_AGAIN:
+            return "the host, or its proxy, cannot be looked up for now (a temporary DNS failure)"
+        if settings.proxies:
+            return "there is no such proxy; check the `proxies` of the connection"
+        return "there is no such host; check the host of the connection"
+    if refused := _TUNNEL_REFUSED.search(str(cause)):
+        return f"the proxy refused to connect (it answered {refused[1]})"
+    return ""
 
 
-def user_agent() -> str:
-    """What the vendors see of us."""
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
+
+
+def base_headers() -> dict[str, str]:
+    """Return the headers that every request has."""
     from airflow_provider_meetings import __version__  # noqa: PLC0415 - the package's face is above this module
 
-    return f"airflow-provider-meetings/{__version__}"
+    return {
+        "User-Agent": f"airflow-provider-meetings/{__version__}",
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+    }
 
 
 def os_error_behind(error: BaseException) -> BaseException | None:
@@ -93,5 +214,6 @@ def iter_causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(current))
         yield current
-        behind = (getattr(current, "reason", None), current.__cause__, *current.args)
+        named = (getattr(current, name, None) for name in ("reason", "os_error", "certificate_error"))
+        behind = (*named, current.__cause__, *current.args)
         waiting.extend(item for item in behind if isinstance(item, BaseException))

@@ -1,25 +1,28 @@
-"""The session under the worker's transport: authenticated, pooled, and with a deadline under its sockets."""
+"""The session under the worker's transport: authenticated, pooled, without cookies, and another one after a fork."""
 
 from __future__ import annotations
 
-import http.client
-import io
-import socket
-import time
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+import ssl
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from requests.cookies import RequestsCookieJar
+from requests.utils import select_proxy
 
+from airflow_provider_meetings.connection.network import Proxy
 from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.transport.common import user_agent
+from airflow_provider_meetings.core.forks import forget_in_children
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.transport.common import base_headers
+from airflow_provider_meetings.transport.proxies import proxy_for
+from airflow_provider_meetings.transport.tls import make_context
+from airflow_provider_meetings.transport.wire import POOLS
 
-__all__ = ["deadline", "make_session"]
+__all__ = ["Adapter", "Session"]
 
 
 class _Credentials(AuthBase):
@@ -37,106 +40,133 @@ class _Credentials(AuthBase):
         return "<credentials>"
 
 
-class _Session(requests.Session):
-    """A session that follows no redirect, and in which the connection's settings win over the environment's."""
+class Session(requests.Session):
+    """A session for a connection: it follows no redirect, keeps no cookie, and takes its proxies from the settings.
+
+    Args:
+        settings: The connection's.
+        sockets: How many sockets it keeps open to the vendor at most.
+
+    Raises:
+        MeetingsConfigurationError: A bundle of authorities, or a proxy's address, cannot be right.
+    """
+
+    def __init__(self, settings: Settings, sockets: int) -> None:
+        super().__init__()
+        self._settings = settings
+        self.trust_env = False  # what the environment says of proxies and authorities is asked for below
+        self.headers.update(base_headers())
+        self.max_redirects = 0  # for who uses the session directly: a redirect is an error there, too
+        self.adapter = Adapter(settings, sockets)
+        self.mount("https://", self.adapter)
+        self.mount("http://", self.adapter)
+        self.renew(settings)
+        self.forget()
+        forget_in_children(self)
+
+    def renew(self, settings: Settings) -> None:
+        """Go on with another key."""
+        self._settings = settings
+        self.auth = _Credentials(settings.credentials(""))
+
+    def forget(self) -> None:
+        """Begin anew in a child process: neither sockets nor locks are shared with the parent.
+
+        The parent's sockets are left alone: another thread may hold a lock of theirs for ever, as seen from here.
+        """
+        self.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        self.adapter.forget()
 
     def resolve_redirects(self, resp: Any, req: Any, *args: Any, yield_requests: bool = False, **kwargs: Any) -> Any:
-        # requests looks where a redirect leads even when nobody wants to go there, and counts that as going.
+        """Look where a redirect leads for nobody: requests counts that as going there."""
         if yield_requests:
             return iter(())
         return super().resolve_redirects(resp, req, *args, **kwargs)
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        verify = self.verify if verify is None else verify
-        merged = super().merge_environment_settings(url, dict(proxies or {}), stream, verify, cert)
-        if self.proxies:
-            merged["proxies"] = {**self.proxies, **(proxies or {})}
+        """Take a request's proxy from the connection, else from the environment, as every call of the hook does."""
+        merged = super().merge_environment_settings(url, {}, stream, verify, cert)
+        merged["proxies"] = dict(proxies or {})
+        if not merged["proxies"] and (proxy := self.adapter.proxy(url)) is not None:
+            merged["proxies"] = {"all": proxy.url}
         return merged
 
 
-def make_session(settings: Settings, sockets: int) -> requests.Session:
-    """Make a session for a connection that keeps at most so many sockets open to the vendor."""
-    session = _Session()
-    session.headers.update({"User-Agent": user_agent(), "Accept": "application/json"})
-    session.auth = _Credentials(settings.credentials(""))
-    session.verify = settings.verify
-    session.proxies.update(settings.proxies)
-    session.max_redirects = 0  # for who uses the session directly: a redirect is an error there, too
-    adapter = _Adapter(pool_connections=1, pool_maxsize=sockets)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+# For who uses the session directly: other hosts whose sockets are kept.
+_HOSTS = 10
 
 
-# When the request that this thread is sending has to be over, by the monotonic clock.
-deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+class Adapter(HTTPAdapter):
+    """Holds the pools of sockets; TLS trusts whom the connection trusts."""
 
+    def __init__(self, settings: Settings, sockets: int) -> None:
+        self._settings = settings
+        self._context: ssl.SSLContext | None = None
+        self._authorizations: dict[str, str | None] = {}
+        self._sockets = sockets
+        super().__init__(pool_connections=_HOSTS, pool_maxsize=sockets)
 
-class _TimedSocket:
-    """Gives an answer's reader the time that is left, before each read: a dripping answer does not go on for ever."""
+    def forget(self) -> None:
+        """Make new pools at the next request, without touching the old ones."""
+        self._context = None
+        self.proxy_manager: dict[str, Any] = {}
+        self.init_poolmanager(_HOSTS, self._sockets)
 
-    def __init__(self, sock: socket.socket, due: float) -> None:
-        self._sock = sock
-        self._due = due
+    def proxy(self, url: str) -> Proxy | None:
+        """Choose the proxy for an address."""
+        return proxy_for(url, self._settings.proxies, self._settings.conn_id)
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        raw: Any = self._sock.makefile(mode, buffering=0)  # type: ignore[call-overload]
-        return io.BufferedReader(_TimedReader(raw, self._sock, self._due), 64 * 1024)
+    def pool(self, url: str, proxy: Proxy | None) -> Any:
+        """Return the pool of sockets for an address."""
+        manager = self.poolmanager
+        if proxy is not None:
+            self._authorizations[proxy.url] = proxy.authorization
+            secure = {"proxy_ssl_context": self.context()} if proxy.url.startswith("https:") else {}
+            manager = self.proxy_manager_for(proxy.url, **secure)
+        is_secure = "https:" in {url[:6], proxy.url[:6] if proxy else ""}
+        return manager.connection_from_url(url, pool_kwargs={"ssl_context": self.context()} if is_secure else {})
 
+    def context(self) -> ssl.SSLContext:
+        """Return the context of its TLS sockets; read once."""
+        if self._context is None:
+            self._context = make_context(self._settings)
+        return self._context
 
-class _TimedReader(io.RawIOBase):
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, due: float) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._due = due
+    # -- what requests calls
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._due - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the time for the whole request is up")
-        self._sock.settimeout(left)
-        count: int | None = self._raw.readinto(buffer)
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _TimedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        due = deadline.get()
-        super().__init__(sock if due is None else _TimedSocket(sock, due), *args, **kwargs)  # type: ignore[arg-type]
-
-
-class _Connection(HTTPConnection):
-    response_class = _TimedResponse
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _TimedResponse
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make pools of our connections."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Make pools of our connections by way of a proxy."""
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Authenticate at a proxy."""
+        authorization = self._authorizations.get(proxy)
+        return {} if authorization is None else {"Proxy-Authorization": authorization}
 
-_POOLS: dict[str, Callable[..., Any]] = {"http": _Pool, "https": _SecurePool}
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002 - requests' signature
+        """Leave the sockets' context as it is; nobody turns it off for one request."""
+        if url.startswith("https:") and (verify is not True or cert):
+            raise MeetingsConfigurationError(
+                f"TLS is verified as connection {self._settings.conn_id!r} says: give it an extra `verify`, "
+                "not an argument to the session. Nothing was sent."
+            )
+
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        """Return the pool for a request that is made with the session directly."""
+        self.cert_verify(None, request.url, verify, cert)
+        return self.get_connection(request.url, proxies)
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:
+        """Return the pool for an address; what requests before 2.32 calls."""
+        proxy = self.proxy(url)
+        asked = select_proxy(url, proxies)
+        if asked and (proxy is None or asked != proxy.url):
+            proxy = Proxy.parse(asked)
+        return self.pool(url, proxy)

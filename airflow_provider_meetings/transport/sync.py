@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
+import http.client
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -27,28 +27,18 @@ from airflow_provider_meetings.core.flow import (
     SaveJournal,
     Sleep,
 )
+from airflow_provider_meetings.core.forks import forget_in_children
 from airflow_provider_meetings.core.ratelimit import WorkerThrottle
-from airflow_provider_meetings.exceptions import (
-    MeetingsError,
-    MeetingsTransportError,
-)
+from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.metrics import Metrics
-from airflow_provider_meetings.transport.common import (
-    LARGEST_ANSWER,
-    iter_causes,
-    log_request,
-    os_error_behind,
-    response_too_large,
-    unusable_url,
-)
-from airflow_provider_meetings.transport.session import deadline, make_session
+from airflow_provider_meetings.transport.common import LARGEST_ANSWER, Exchange, iter_causes, os_error_behind
+from airflow_provider_meetings.transport.session import Adapter, Session
+from airflow_provider_meetings.transport.unpack import UnpackError, make_unpacker
+from airflow_provider_meetings.transport.wire import Deadline, was_never_sent
 
-__all__ = ["IDEMPOTENCY_HEADER", "Transport"]
+__all__ = ["Transport"]
 
 T = TypeVar("T")
-
-#: HiringCenter's header for idempotency keys.
-IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 
 _CHUNK = 256 * 1024
 _NO_METRICS = Metrics()
@@ -70,15 +60,14 @@ class Transport:
         self._sockets = sockets
         self._metrics = metrics
         self._throttle = WorkerThrottle()
-        self._saving = threading.Lock()  # one journal, maybe many threads
-        self.session = make_session(settings, sockets)
-        # Worked out once: requests reads the environment anew for each request otherwise.
-        self._send_options: dict[str, Any] = dict(
-            self.session.merge_environment_settings(settings.base_url, {}, True, None, None),  # noqa: FBT003 - requests' order
-            timeout=settings.timeout,
-            allow_redirects=False,
-            stream=True,
-        )
+        self.forget()
+        forget_in_children(self)
+        self.session = Session(settings, sockets)
+        # Worked out once: the environment is read anew for each request otherwise, and wrong settings are refused here.
+        self._proxy = self.session.adapter.proxy(settings.base_url)
+        self._base_path = urlsplit(settings.base_url).path
+        if settings.base_url.startswith("https:"):
+            self.session.adapter.context()
 
     def drive(self, call: Flow[T], save: Callable[[dict[str, Any]], None] | None = None) -> T:
         """Drive a call to its result.
@@ -102,6 +91,10 @@ class Transport:
             items.reverse()
             while items:
                 yield items.pop()
+
+    def forget(self) -> None:
+        """Begin anew in a child process; the session does so itself."""
+        self._saving = threading.Lock()  # one journal, maybe many threads
 
     def close(self) -> None:
         """Close the sockets."""
@@ -168,98 +161,75 @@ class Transport:
             return list(pool.map(lambda call: self.drive(call, save), step.calls))
 
     def _perform(self, request: Request) -> Response:
-        settings = self._settings
-        headers = dict(settings.credentials(request.scope))
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
-        if request.idempotency_key is not None:
-            headers[IDEMPOTENCY_HEADER] = request.idempotency_key
-        unprepared = requests.Request(
-            request.method,
-            settings.base_url + request.path,
-            params=request.params or None,
-            data=request.body,
-            headers=headers,
-        )
-        sent_at = time.time()
-        deadline.set(time.monotonic() + settings.timeout)
-        answer: requests.Response | None = None
+        exchange = Exchange(request, self._settings, self._log, self._metrics, time.time)
+        status = None
         try:
-            prepared = self.session.prepare_request(unprepared)
-            answer = self.session.send(prepared, **self._send_options)
-            with answer:
-                body = _read(answer.raw)
+            answer = self._send(request, exchange)
+            status = answer.status
+            body = _read(answer)
         except _UNUSABLE_URL as error:
-            raise unusable_url(request, settings, error) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            failure = _failure(error, request, settings, sent_at)
-            failure.status = None if answer is None else answer.status_code  # it broke off in the middle of an answer
-            self._record_failure(request, failure, sent_at)
-            raise failure from os_error_behind(error)
-        finally:
-            deadline.set(None)
-        if body is None:
-            large = response_too_large(request, answer.status_code, settings.base_url, sent_at)
-            self._record_failure(request, large, sent_at)
-            raise large
-        lower = {name.lower(): value for name, value in answer.headers.items()}
-        response = Response(answer.status_code, lower, body, sent_at, time.time())
+            raise exchange.unusable(error) from None
+        except _BROKEN as error:
+            never_sent = any(was_never_sent(cause) for cause in iter_causes(error))
+            raise exchange.failed(error, never_sent=never_sent, status=status) from os_error_behind(error)
+        response = exchange.answered(answer.status, answer.headers, body)
         self._throttle.observe(response)
-        self._metrics.request(request.method, request.attempt, response.received_at - sent_at, response.status)
-        log_request(self._log, request, response, None)
         return response
 
-    def _record_failure(self, request: Request, failure: MeetingsError, sent_at: float) -> None:
-        self._metrics.request(request.method, request.attempt, time.time() - sent_at, None)
-        log_request(self._log, request, None, failure)
+    def _send(self, request: Request, exchange: Exchange) -> Any:
+        """Send a request with the session's headers, over its sockets; return the answer, its body not yet read."""
+        session, url = self.session, self._settings.base_url
+        headers = {**session.headers, **exchange.headers}
+        adapter = session.get_adapter(url)
+        if not isinstance(adapter, Adapter):
+            # Somebody has mounted another adapter on the session: his way, then.
+            prepared = session.prepare_request(
+                requests.Request(request.method, url + exchange.target, data=request.body, headers=headers)
+            )
+            return session.send(prepared, stream=True, allow_redirects=False, timeout=self._settings.timeout).raw
+        # What requests does besides (cookies, redirects, an answer of its own) is not wanted, and half of the time.
+        # Only a proxy that is asked in clear to go on in clear is told the whole address.
+        start = url if self._proxy is not None and url.startswith("http:") else self._base_path
+        return adapter.pool(url, self._proxy).urlopen(
+            request.method,
+            start + exchange.target,
+            body=request.body,
+            headers=headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=Deadline(self._settings.timeout),
+            preload_content=False,
+            decode_content=False,
+        )
 
 
-def _read(raw: Any) -> bytes | None:
+def _read(answer: Any) -> bytes | None:
     """Read an answer; None: it is too large."""
-    chunks, size = [], 0
-    while chunk := raw.read(_CHUNK, decode_content=True):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
-            return None
+    try:
+        unpacker = make_unpacker(answer.headers.get("content-encoding", ""))
+        chunks, size = [], 0
+        while chunk := answer.read(_CHUNK, decode_content=False):
+            for piece in (chunk,) if unpacker is None else unpacker.feed(chunk):
+                chunks.append(piece)
+                size += len(piece)
+                if size > LARGEST_ANSWER:
+                    return None
+        if unpacker is not None:
+            unpacker.finish()
+    finally:
+        answer.close() if not answer.closed else None
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _failure(error: BaseException, request: Request, settings: Settings, sent_at: float) -> MeetingsTransportError:
-    """Say what went wrong, without the query or a header, and whether the server may have acted."""
-    causes = list(iter_causes(error))
-    certificate = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
-    unsent = certificate or any(isinstance(cause, _NEVER_SENT) for cause in causes)
-    target = f"{request.method} {request.path} at {settings.base_url}"
-    if certificate:
-        problem = "the certificate is not trusted; `verify` takes the path of the CA bundle that signs for the host"
-    elif any(isinstance(cause, urllib3.exceptions.NameResolutionError | socket.gaierror) for cause in causes):
-        problem = "there is no such host; check the host of the connection"
-    elif unsent:
-        problem = f"could not connect ({_innermost(causes)})"
-    elif any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
-        problem = f"there was no complete answer within {settings.timeout:g} s"
-    else:
-        problem = f"the connection broke ({_innermost(causes)})"
-    return MeetingsTransportError(
-        f"{target} failed: {problem}. Connection {settings.conn_id!r}.",
-        maybe_sent=not unsent,
-        sent_at=sent_at,
-        method=request.method,
-        path=request.path,
-    )
-
-
-_NEVER_SENT = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.NameResolutionError,
-    urllib3.exceptions.ProxyError,
-    ConnectionRefusedError,
-    socket.gaierror,
+# Whatever can go wrong on the way, once there is an address to go to.
+_BROKEN = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    UnpackError,
 )
-
-
 # Raised for addresses before anything is sent to them.
 _UNUSABLE_URL = (
     requests.exceptions.InvalidURL,
@@ -267,7 +237,3 @@ _UNUSABLE_URL = (
     requests.exceptions.InvalidHeader,
     urllib3.exceptions.LocationValueError,
 )
-
-
-def _innermost(causes: list[BaseException]) -> str:
-    return type(causes[-1]).__name__

@@ -47,7 +47,7 @@ _LINES: tuple[dict[str, Layer], ...] = (
     {"transport": _layer("requests", "urllib3", "aiohttp", "yarl")},
     {"observability": _layer("airflow")},
     {"": _layer()},  # the package itself: the version and the door for Airflow
-    {"vendors": _layer("msgspec"), "connection": _layer("wtforms", "flask_appbuilder")},
+    {"vendors": _layer("msgspec"), "connection": _layer("wtforms", "flask_appbuilder", "yarl")},
     {"core": _layer("pendulum", "msgspec")},
     {"assets": _layer("airflow")},  # meetings' addresses, and how a DAG reads their events
     {"exceptions": _layer("airflow"), "version_compat": _layer("airflow", "asgiref")},

@@ -127,7 +127,8 @@ def _quick(monkeypatch):
     """Short waits between attempts, no proxies of the machine, and no connection but the test's."""
     monkeypatch.setattr(retry, "BASE", 0.02)
     for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"}:
+        bundles = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+        if name.lower().endswith("_proxy") or name in bundles | {"NETRC"}:
             monkeypatch.delenv(name)
 
 
@@ -282,8 +283,15 @@ def hook_to(kind: Kind, url: str, **changes: Any) -> Any:
     return kind.hook("meetings", connection=conn)
 
 
-def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """Make a certificate for 127.0.0.1 that nobody trusts; returns its file, and the server's side of it."""
+def certificate(folder: Path, host: str = "127.0.0.1", *, begins: int = -1, ends: int = 1) -> tuple[Path, Any]:
+    """Make a certificate that nobody trusts; returns its file, and the server's side of it.
+
+    Args:
+        folder: Where the files go.
+        host: An address, or a name.
+        begins: Days from now.
+        ends: Days from now.
+    """
     import datetime as dt  # noqa: PLC0415 - with what else only this needs
     import ipaddress  # noqa: PLC0415
 
@@ -291,8 +299,12 @@ def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
+    try:
+        san: Any = x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        san = x509.DNSName(host)
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
@@ -300,9 +312,9 @@ def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .not_valid_before(now + dt.timedelta(days=begins))
+        .not_valid_after(now + dt.timedelta(days=ends))
+        .add_extension(x509.SubjectAlternativeName([san]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
