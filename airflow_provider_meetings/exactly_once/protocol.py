@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Log, Now, Request, SaveJournal, Sleep
 from airflow_provider_meetings.exactly_once.journal import Journal, Record, digest, header_safe
@@ -24,10 +24,12 @@ from airflow_provider_meetings.exceptions import (
     MeetingsInDoubtError,
     MeetingValidationError,
 )
-from airflow_provider_meetings.vendors import Vendor
-from airflow_provider_meetings.vendors.matching import PendingCreate, ambiguous_match, is_replay, made_since
+from airflow_provider_meetings.vendors import CreatedMeeting, Vendor
+from airflow_provider_meetings.vendors.matching import PendingCreate, ambiguous_match, made_since
 
 __all__ = ["BookingResult", "DesiredMeeting", "Outcome", "book"]
+
+T = TypeVar("T")
 
 Outcome: TypeAlias = Literal["created", "adopted", "updated", "unchanged"]
 
@@ -38,6 +40,8 @@ _SLOW_SAVE = 1.0
 _UNKNOWN = "?"
 # Seconds until a meeting that is not there is looked for once more: vendors' copies of their data lag behind.
 _SECOND_LOOK = 3.0
+# Seconds that a meeting is older than its create, by the vendor's clock, if it is the answer to an earlier one.
+_REPLAY_SLACK = 60.0
 # How often a meeting may be deleted under our hands before we stop making it again.
 _MOST_ROUNDS = 3
 
@@ -321,14 +325,14 @@ class _Attempt:
         body = self._item.body
         record.counterpart, record.starts_at = self._vendor.counterpart(body), self._vendor.starts_at(body)
         key = self._key if record.generation == 1 else header_safe(f"{self._key}/{record.generation}")
-        call = self._vendor.create(self._item.body, idempotency_key=key, known=known)
+        call = self._vendor.create_with_response(self._item.body, idempotency_key=key, known=known)
 
         def note(now: float, until: float) -> None:
             first = record.pending_create.first_sent if record.pending_create else now
             record.pending_create = PendingCreate(self._item.body, key, first, until, known)
 
         try:
-            meeting = yield from _with_write_ahead(call, lambda: self._write_ahead(note))
+            created = yield from _with_write_ahead(call, lambda: self._write_ahead(note))
         except MeetingsError as error:
             if not error.maybe_sent:
                 # A definite refusal must not pin its payload onto the next try, nor its key, which the vendor may
@@ -340,13 +344,24 @@ class _Attempt:
                 yield from self._save()
             raise
         sent_at = record.pending_create.first_sent if record.pending_create else 0.0
+        meeting = created.meeting
         record.digest, record.sent_fields = self._digest, sorted(self._item.body)
         self._remember(record, meeting)
         yield from self._save()
-        if is_replay(meeting.get(self._vendor.created_field), sent_at) or not (yield from self._is_there(meeting)):
+        if self._is_replay(created, sent_at) or not (yield from self._is_there(meeting)):
             yield Log(f"The vendor has created meeting {record.id} under this key before; reading it.")
             return None
         return meeting
+
+    def _is_replay(self, created: CreatedMeeting, sent_at: float) -> bool:
+        """Whether the answer to a create is the vendor's earlier answer: its meeting is older than the create.
+
+        Both moments are told by the vendor's clock: it may be minutes behind ours.
+        """
+        if created.response is None or self._vendor.needs_presence_check:
+            return False
+        made = created.meeting.get(self._vendor.created_field)
+        return made_since(sent_at - _REPLAY_SLACK, made, created.response) is False
 
     def _is_there(self, meeting: dict[str, Any]) -> Flow[bool]:
         """Whether what answered a create is a meeting as it is now.
@@ -379,8 +394,8 @@ class _Attempt:
 
 
 def _with_write_ahead(
-    call: Flow[dict[str, Any]], before: Callable[[], Flow[None]], *, changes: bool = False
-) -> Generator[Command, Any, dict[str, Any]]:
+    call: Flow[T], before: Callable[[], Flow[None]], *, changes: bool = False
+) -> Generator[Command, Any, T]:
     """Pass a call's steps on, and do something before each send of a create, or of a change."""
     answer: Any = None
     failure: MeetingsError | None = None
@@ -388,7 +403,7 @@ def _with_write_ahead(
         try:
             step = call.send(answer) if failure is None else call.throw(failure)
         except StopIteration as done:
-            result: dict[str, Any] = done.value
+            result: T = done.value
             return result
         answer = failure = None
         if isinstance(step, BeforeSend):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_provider_meetings.vendors.vendor import Filters, RateLimits, Vendor
+from airflow_provider_meetings.vendors.vendor import CreatedMeeting, Filters, RateLimits, Vendor
 
-__all__ = ["Filters", "RateLimits", "Vendor"]
+__all__ = ["CreatedMeeting", "Filters", "RateLimits", "Vendor"]

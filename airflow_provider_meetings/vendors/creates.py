@@ -20,7 +20,7 @@ from airflow_provider_meetings.exceptions import (
 from airflow_provider_meetings.vendors.fields import check_key
 from airflow_provider_meetings.vendors.matching import PendingCreate
 from airflow_provider_meetings.vendors.responses import Envelope, encode
-from airflow_provider_meetings.vendors.vendor import Vendor
+from airflow_provider_meetings.vendors.vendor import CreatedMeeting, Vendor
 
 __all__ = ["KeyedVendor", "KeylessVendor"]
 
@@ -44,17 +44,17 @@ class KeyedVendor(Vendor):
         """Return the idempotency key of a write: the caller's, or a fresh one."""
         return check_key(given) or str(uuid.uuid4())
 
-    def create(
+    def create_with_response(
         self,
         body: Mapping[str, Any],
         *,
         idempotency_key: str | None = None,
         known: frozenset[str] | None = None,  # noqa: ARG002 - for vendors without keys
-    ) -> Flow[dict[str, Any]]:
+    ) -> Flow[CreatedMeeting]:
         """Make a meeting; repeats inside the call share one key, so that they make one meeting."""
         return (yield from self._create(body, idempotency_key, RetryState(self.retry_limits)))
 
-    def _create(self, body: Mapping[str, Any], key: str | None, retry_state: RetryState) -> Flow[dict[str, Any]]:
+    def _create(self, body: Mapping[str, Any], key: str | None, retry_state: RetryState) -> Flow[CreatedMeeting]:
         request = Request(
             "POST",
             self.collection,
@@ -63,9 +63,10 @@ class KeyedVendor(Vendor):
             scope="meetings.create",
             creates=True,
         )
-        meeting = yield from self.one_record(request, retry_state, given_key=key)
+        envelope = yield from self.call(request, retry_state, given_key=key)
+        meeting = self.record_of(request, envelope)
         self.answered.add(str(meeting["id"]))
-        return meeting
+        return CreatedMeeting(meeting, envelope.response)
 
     def resolve_create(
         self, pending_create: PendingCreate, retry_state: RetryState | None = None
@@ -89,7 +90,7 @@ class KeyedVendor(Vendor):
             return (yield from look_for_lost(self, pending_create, retry_state or RetryState(self.retry_limits)))
         resent = RetryState(self.retry_limits, outcome_unknown=True)
         try:
-            return (yield from self._create(pending_create.body, pending_create.key, resent))
+            return (yield from self._create(pending_create.body, pending_create.key, resent)).meeting
         except (MeetingValidationError, MeetingNotFoundError):
             raise
         except MeetingsError as error:
@@ -133,9 +134,9 @@ class KeylessVendor(Vendor):
     #: What looks alike has to be known before a create.
     needs_presence_check = True
 
-    def create(
+    def create_with_response(
         self, body: Mapping[str, Any], *, idempotency_key: str | None = None, known: frozenset[str] | None = None
-    ) -> Flow[dict[str, Any]]:
+    ) -> Flow[CreatedMeeting]:
         """Make a meeting, settling what is not answered before it is sent again."""
         retry_state = RetryState(self.retry_limits)
         key = check_key(idempotency_key) or ""
@@ -144,14 +145,15 @@ class KeylessVendor(Vendor):
         )
         while True:
             try:
-                meeting = yield from self.one_record(request, retry_state)
+                envelope = yield from self.call(request, retry_state)
+                meeting = self.record_of(request, envelope)
             except MeetingsError as error:
                 if not error.maybe_sent or (known is None and not retry_state.first_sent):
                     raise  # without the time of the send, an older look-alike cannot be told from a new meeting
                 unanswered = error
             else:
                 self.answered.add(str(meeting["id"]))
-                return meeting
+                return CreatedMeeting(meeting, envelope.response)
             asked = getattr(unanswered, "retry_after", None)
             if asked:
                 pause = retry_state.pause(asked, f"{unanswered.message} Then the meeting is looked for")
@@ -167,7 +169,7 @@ class KeylessVendor(Vendor):
             what = "was not applied" if found is None else f"has created meeting {found.get('id')}"
             yield Log(f"The create that got no response {what}.", event="settled")
             if found is not None:
-                return found
+                return CreatedMeeting(found)
             retry_state.outcome_unknown = False
             pause = retry_state.next_try(
                 f"{unanswered.message} A look at the vendor's list showed that it was not applied", None

@@ -23,7 +23,7 @@ __all__ = [
     "ComparableFields",
     "PendingCreate",
     "fingerprint",
-    "is_replay",
+    "made_since",
     "matches",
     "same_moment",
     "same_number",
@@ -115,14 +115,6 @@ def made_since(since: float, created: Any, response: Response) -> bool | None:
         return True
     exact = told and made % _MINUTE != 0
     return False if exact or made < threshold - _BLUR else None
-
-
-def is_replay(created: Any, sent_at: float) -> bool:
-    """Whether a meeting that answers a create is older than the create: the vendor replayed an earlier answer."""
-    try:
-        return to_epoch_ms(created) < sent_at * 1000 - _MINUTE
-    except ValueError:
-        return False
 
 
 #: Fields of the shape that create takes (``employee.id``: a part of one); the names that stand for each in the shapes

@@ -26,12 +26,25 @@ from airflow_provider_meetings.vendors.matching import (
 from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.vendors.responses import Envelope, ErrorFactory, encode, is_success
 
-__all__ = ["Filters", "RateLimits", "Vendor"]
+__all__ = ["CreatedMeeting", "Filters", "RateLimits", "Vendor"]
 
 #: A list's filters as they go into the query, checked and in order.
 Filters: TypeAlias = tuple[tuple[str, str], ...]
 #: How many requests a key has within how many seconds.
 RateLimits: TypeAlias = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedMeeting:
+    """What came of a create.
+
+    Attributes:
+        meeting: The meeting.
+        response: The answer to the create; None: the meeting was found by a look.
+    """
+
+    meeting: dict[str, Any]
+    response: Response | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +118,10 @@ class Vendor(ABC):
         """List the meetings of a very short window among which one that a body made would be; and the last answer."""
 
     @abstractmethod
-    def create(
+    def create_with_response(
         self, body: Mapping[str, Any], *, idempotency_key: str | None = None, known: frozenset[str] | None = None
-    ) -> Flow[dict[str, Any]]:
-        """Make a meeting, once, however often it has to be sent.
-
-        Args:
-            body: What :meth:`check_meeting` returned.
-            idempotency_key: What it is sent under, where the vendor has such keys; None: one of its own.
-            known: Ids of the meetings that looked alike before; None: nobody has looked.
-        """
+    ) -> Flow[CreatedMeeting]:
+        """Make a meeting as :meth:`create` does; return the answer that told of it, too."""
 
     @abstractmethod
     def resolve_create(
@@ -231,6 +238,18 @@ class Vendor(ABC):
 
     # -- calls
 
+    def create(
+        self, body: Mapping[str, Any], *, idempotency_key: str | None = None, known: frozenset[str] | None = None
+    ) -> Flow[dict[str, Any]]:
+        """Make a meeting, once, however often it has to be sent.
+
+        Args:
+            body: What :meth:`check_meeting` returned.
+            idempotency_key: What it is sent under, where the vendor has such keys; None: one of its own.
+            known: Ids of the meetings that looked alike before; None: nobody has looked.
+        """
+        return (yield from self.create_with_response(body, idempotency_key=idempotency_key, known=known)).meeting
+
     def get(self, meeting_id: Any) -> Flow[dict[str, Any]]:
         """Read one meeting.
 
@@ -323,7 +342,7 @@ class Vendor(ABC):
         request: Request,
         retry_state: RetryState,
         *,
-        record_id: str | None = None,
+        record_id: str,
         given_key: str | None = None,
     ) -> Flow[dict[str, Any]]:
         """Send a request that is answered with one record.
@@ -331,12 +350,19 @@ class Vendor(ABC):
         Args:
             request: The request.
             retry_state: What is left of the call's patience.
-            record_id: The record that it is for; None: it makes one.
+            record_id: The record that it is for.
             given_key: The idempotency key, where the caller has chosen it.
         """
         envelope = yield from self.call(request, retry_state, given_key=given_key)
-        assert envelope.content is not None  # noqa: S101 - it is a success
-        record = self.record_in(envelope.content)
+        return self.record_of(request, envelope, record_id)
+
+    def record_of(self, request: Request, envelope: Envelope, record_id: str | None = None) -> dict[str, Any]:
+        """Return the record in a successful answer.
+
+        Raises:
+            MeetingsProtocolError: There is none in it, or another one than was asked for.
+        """
+        record = self.record_in(envelope.content or {})
         if not isinstance(record, dict) or (record_id is None and record.get("id") in (None, "")):
             raise self.errors.malformed(request, envelope.response, "there is no record with an id in it")
         if record_id is not None and str(record.get("id", record_id)) != record_id:

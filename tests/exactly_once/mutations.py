@@ -53,8 +53,8 @@ MUTATIONS = (
     Mutation(
         "write the id down after the answer",
         PROTOCOL,
-        "        self._remember(record, meeting)\n        yield from self._save()\n        if is_replay",
-        "        self._remember(record, meeting)\n        if is_replay",
+        "        self._remember(record, meeting)\n        yield from self._save()\n        if self._is_replay",
+        "        self._remember(record, meeting)\n        if self._is_replay",
     ),
     Mutation("allow for a slow journal", PROTOCOL, "note(now, now + slow + in_flight)", "note(now, now + in_flight)"),
     Mutation("write a slow journal once more", PROTOCOL, "            if spent <= slow:\n", "            if True:\n"),
@@ -249,6 +249,13 @@ MUTATIONS = (
         "if own is not None:\n            self._searched = True  # and so",
     ),
     Mutation("look at what may be a replay", PROTOCOL, " or not (yield from self._is_there(meeting)):", ":"),
+    Mutation("notice a replay", PROTOCOL, "if self._is_replay(created, sent_at) or not (", "if not ("),
+    Mutation(
+        "compare the vendor's clock with itself",
+        MATCHING,
+        "threshold = round((since + clock - response.received_at) * 1000) - _SLACK",
+        "threshold = round(since * 1000) - _SLACK",
+    ),
     Mutation(
         "search after clears only",
         TASK_STATE,

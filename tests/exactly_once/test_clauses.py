@@ -243,6 +243,30 @@ def test_a_wait_that_is_too_long_for_a_worker_is_left_to_the_next_try():
 # -- both vendors
 
 
+@pytest.mark.parametrize("skew", [0, -61, -3700, 3700])
+@pytest.mark.parametrize("tells_time", [True, False])
+def test_a_vendors_clock_that_differs_makes_no_replay_of_a_fresh_create(kind, skew, tells_time):
+    """A vendor's clock is compared with itself: a create is a create, and is not read once more."""
+    crm = kind.crm(skew=skew)
+    crm.tells_time = tells_time
+    assert TaskInstance(crm, "task").attempt(kind.body()).outcome == "created"
+    looks = [request.path for request in crm.sent if request.method == "GET"]
+    assert looks == ([crm.collection] if kind is BP else [])
+
+
+@pytest.mark.parametrize("skew", [0, -3700, 3700])
+def test_a_replay_is_noticed_whatever_the_vendors_clock_shows(skew):
+    """The journal is gone, and the vendor answers a create with a meeting of some minutes ago: it is read."""
+    crm = HC.crm(skew=skew)
+    ti = TaskInstance(crm, "task")
+    ti.attempt(HC.body())
+    crm.touch("task", meetingType="changed by hand")
+    ti.store.texts.clear()
+    crm.advance(300.0)
+    ti.attempt(HC.body())
+    check(crm, "task", HC.body())
+
+
 def test_hiringcenter_is_sent_the_same_bytes_under_the_same_key():
     """What settles a lost create is that very create."""
     crm = HC.crm()

@@ -214,17 +214,23 @@ def play(kind, history, **options):
 
 
 @histories(1200)
-@imagined(st.lists(steps(), min_size=1, max_size=8), st.sampled_from([60.0, 60.0, 5.0]), st.sampled_from([0, 3700]))
+@imagined(
+    st.lists(steps(), min_size=1, max_size=8), st.sampled_from([60.0, 60.0, 5.0]), st.sampled_from([0, 3700, -90])
+)
 def test_builder_prime_has_one_meeting_a_task_instance(history, max_wait, skew):
     """Whatever happens to tries, requests and meetings, each task instance has one meeting on Builder Prime."""
     play(BP, history, max_wait=max_wait, skew=skew)
 
 
 @histories(900)
-@imagined(st.lists(steps(), min_size=1, max_size=8), st.sampled_from([86_400.0, 86_400.0, 300.0]))
-def test_hiringcenter_has_one_meeting_a_task_instance(history, window):
+@imagined(
+    st.lists(steps(), min_size=1, max_size=8),
+    st.sampled_from([86_400.0, 86_400.0, 300.0]),
+    st.sampled_from([0, -90, 3700]),
+)
+def test_hiringcenter_has_one_meeting_a_task_instance(history, window, skew):
     """Whatever happens to tries, requests and meetings, each task instance has one meeting on HiringCenter."""
-    play(HC, history, window=window)
+    play(HC, history, window=window, skew=skew)
 
 
 # -- mapped tasks

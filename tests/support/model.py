@@ -89,6 +89,7 @@ class Crm:
     def __init__(self, *, skew: float = 0.0, **retry_limits: Any) -> None:
         self.now = NOW
         self.skew = skew
+        self.tells_time = True  # whether its answers have a Date
         self.retry_limits = RetryLimits(**retry_limits)
         self.rows: dict[str, dict[str, Any]] = {}
         self.owner = ""
@@ -193,7 +194,8 @@ class Crm:
     def _answer(self, sent_at: float, status: int, body: bytes, **headers: str) -> Response:
         self.advance(ANSWER / 2)
         clock = dt.datetime.fromtimestamp(int(self.now + self.skew), dt.UTC)
-        headers["date"] = format_datetime(clock, usegmt=True)
+        if self.tells_time:
+            headers["date"] = format_datetime(clock, usegmt=True)
         return Response(status, headers, body, sent_at, self.now)
 
     def _lost(self, request: Request, sent_at: float, *, maybe_sent: bool = True) -> MeetingsTransportError:
