@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_meetings.observability.outcome_record import OUTCOME_KEY
-from airflow_provider_meetings.ui.records import WRITES, read_record
+from airflow_provider_meetings.ui.records import WRITES, open_record, read_moment, read_row, read_text, rows_of
 from airflow_provider_meetings.ui.runs import milliseconds
 
 __all__ = ["LOOK_BACK", "MAX_RECORDS", "Filters", "agenda_of"]
@@ -23,7 +23,7 @@ __all__ = ["LOOK_BACK", "MAX_RECORDS", "Filters", "agenda_of"]
 LOOK_BACK = timedelta(days=90)
 MAX_RECORDS = 10_000
 #: So many meetings are sent at most, and of each so many of its outcomes.
-MAX_SHOWN = 1000
+MAX_SHOWN = 500
 _MAX_HISTORY = 10
 _SEARCHED = ("id", "title", "type", "location", "counterpart_name", "counterpart_id", "owner_name", "owner_id")
 
@@ -65,7 +65,7 @@ def agenda_of(session: Session, dag_ids: frozenset[str], filters: Filters, now: 
         ``{"meetings": [...], "total": int, "facets": {...}, "records": int, "complete": bool}``.
     """
     stored = _stored(session, dag_ids, now)
-    inside = [one for one in _meetings(stored[:MAX_RECORDS]) if filters.start <= one["starts_at"] < filters.end]
+    inside = list(_meetings(stored[:MAX_RECORDS], filters.start, filters.end))
     shown = sorted((one for one in inside if _passes(one, filters)), key=lambda one: (one["starts_at"], one["id"]))
     return {
         "meetings": [one | {"history": one["history"][:_MAX_HISTORY]} for one in shown[:MAX_SHOWN]],
@@ -99,40 +99,43 @@ def _stored(session: Session, dag_ids: frozenset[str], now: datetime) -> list[An
     return list(session.execute(query))
 
 
-def _meetings(stored: list[Any]) -> Iterator[dict[str, Any]]:
-    """Yield each meeting that has a start, as all its records together tell it."""
-    seen: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in sorted(stored, key=lambda row: row.timestamp, reverse=True):
-        record = read_record(row.value)
-        for one in record["rows"] if record else ():
-            meeting_id = one.get("id")
-            if meeting_id is None or record is None:
-                continue
-            told = {
-                "outcome": one["outcome"],
-                "at": milliseconds(row.timestamp),
-                "dag_id": row.dag_id,
-                "run_id": row.run_id,
-                "task_id": row.task_id,
-                "map_index": row.map_index,
-                "changes": one.get("changes"),
+def _meetings(stored: list[Any], start: int, end: int) -> Iterator[dict[str, Any]]:
+    """Yield each meeting that begins in a window, as all its records together tell it."""
+    seen: dict[tuple[str, str], list[tuple[dict[str, Any], Any]]] = {}
+    for stored_row in sorted(stored, key=lambda row: row.timestamp, reverse=True):
+        record = open_record(stored_row.value)
+        connection = record and read_text(record.get("meetings_conn_id"))
+        for row in rows_of(record) if record else ():
+            meeting_id = read_text(row.get("id"))
+            if meeting_id is not None:
+                seen.setdefault((connection or "", meeting_id), []).append((row, stored_row))
+    # Most of them begin at another time: what is left out is not read any further.
+    for (connection, _), told in seen.items():
+        starts_at = next((at for row, _ in told if (at := read_moment(row.get("starts_at"))) is not None), None)
+        if starts_at is not None and start <= starts_at < end:
+            yield _meeting(connection or "", told)
+
+
+def _meeting(connection: str, told: list[tuple[dict[str, Any], Any]]) -> dict[str, Any]:
+    """Return a meeting from its rows, the newest first: of a deleted one the newest may have the id alone."""
+    meeting: dict[str, Any] = {}
+    history = []
+    for row, stored in told:
+        clean = read_row(row)
+        history.append(
+            {
+                "outcome": clean.pop("outcome"),
+                "at": milliseconds(stored.timestamp),
+                "dag_id": stored.dag_id,
+                "run_id": stored.run_id,
+                "task_id": stored.task_id,
+                "map_index": stored.map_index,
+                "changes": clean.pop("changes", None),
             }
-            key = (record["connection"] or "", meeting_id)
-            known = seen.get(key)
-            if known is None:
-                seen[key] = one | {"connection": key[0], "vendor": record["vendor"], "history": [told]}
-                continue
-            known["history"].append(told)
-            for name, value in one.items():  # of a deleted meeting the last record may have the id alone
-                if name not in {"outcome", "changes"}:
-                    known.setdefault(name, value)
-    for meeting in seen.values():
-        if "starts_at" in meeting:
-            history = meeting["history"]
-            last = next((told for told in history if told["outcome"] in WRITES), history[0])
-            meeting["outcome"], meeting["last"] = last["outcome"], last
-            meeting.pop("changes", None)
-            yield meeting
+        )
+        meeting = clean | meeting
+    last = next((one for one in history if one["outcome"] in WRITES), history[0])
+    return meeting | {"connection": connection, "outcome": last["outcome"], "last": last, "history": history}
 
 
 def _passes(meeting: dict[str, Any], filters: Filters) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_meetings.observability.outcome_record import COLUMNS, MAX_ROWS
 
-__all__ = ["WRITES", "read_record", "whole"]
+__all__ = ["WRITES", "open_record", "read_moment", "read_record", "read_row", "read_text", "rows_of", "whole"]
 
 #: Outcomes of a task that has changed something at the vendor.
 WRITES = frozenset({"created", "adopted", "updated", "deleted", "gone"})
@@ -26,41 +26,51 @@ _LAST_MOMENT = 253_402_300_800_000
 
 def read_record(value: Any) -> dict[str, Any] | None:
     """Return a record with every documented key, ``meetings_conn_id`` as ``connection``; None: it is no record."""
+    value = open_record(value)
+    if value is None:
+        return None
+    counts = value.get("counts")
+    return {
+        "outcome": read_text(value["outcome"]),
+        "vendor": read_text(value.get("vendor")),
+        "connection": read_text(value.get("meetings_conn_id")),
+        "count": _number(value.get("count")) or 0,
+        "counts": dict(_counts(counts)) if isinstance(counts, Mapping) else {},
+        "rows": [read_row(row) for row in rows_of(value)],
+        "error": _error(value.get("error")),
+    }
+
+
+def open_record(value: Any) -> dict[str, Any] | None:
+    """Return a record as it is stored; None: it is no record. What is in it is not checked yet."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError:
             return None
-    if not isinstance(value, Mapping) or not (outcome := _text(value.get("outcome"))):
-        return None
-    rows = value.get("rows")
-    counts = value.get("counts")
-    return {
-        "outcome": outcome,
-        "vendor": _text(value.get("vendor")),
-        "connection": _text(value.get("meetings_conn_id")),
-        "count": _number(value.get("count")) or 0,
-        "counts": dict(_counts(counts)) if isinstance(counts, Mapping) else {},
-        "rows": [row for one in rows[:MAX_ROWS] if (row := _row(one))] if isinstance(rows, list) else [],
-        "error": _error(value.get("error")),
-    }
+    return value if isinstance(value, dict) and read_text(value.get("outcome")) else None
 
 
-def _row(row: Any) -> dict[str, Any] | None:
-    if not isinstance(row, Mapping):
-        return None
-    clean: dict[str, Any] = {"outcome": _text(row.get("outcome")) or "unknown"}
+def rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a record as they are stored."""
+    rows = record.get("rows")
+    return [row for row in rows[:MAX_ROWS] if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def read_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with those of the documented columns that it has."""
+    clean: dict[str, Any] = {"outcome": read_text(row.get("outcome")) or "unknown"}
     for name in COLUMNS:
         value = row.get(name)
         if value is None:
             continue
         read: Any
         if name in _MOMENTS:
-            read = _moment(value)
+            read = read_moment(value)
         elif name == "cancelled":
             read = value is True
         else:
-            read = _text(value)
+            read = read_text(value)
         if read is not None:
             clean[name] = read
     if url := _url(row.get("url")):
@@ -72,23 +82,24 @@ def _row(row: Any) -> dict[str, Any] | None:
 
 def _changed(changes: Mapping[Any, Any]) -> Iterator[tuple[str, list[str | None]]]:
     for field, values in changes.items():
-        if (name := _text(field)) and isinstance(values, list) and len(values) in {1, 2}:
-            yield name, [_text(value) for value in values]
+        if (name := read_text(field)) and isinstance(values, list) and len(values) in {1, 2}:
+            yield name, [read_text(value) for value in values]
 
 
 def _counts(counts: Mapping[Any, Any]) -> Iterator[tuple[str, int]]:
     for outcome, count in counts.items():
-        if (name := _text(outcome)) and (number := _number(count)):
+        if (name := read_text(outcome)) and (number := _number(count)):
             yield name, number
 
 
 def _error(error: Any) -> dict[str, str] | None:
     if not isinstance(error, Mapping):
         return None
-    return {"type": _text(error.get("type")) or "", "message": whole(str(error.get("message") or "")[:_MAX_ERROR])}
+    return {"type": read_text(error.get("type")) or "", "message": whole(str(error.get("message") or "")[:_MAX_ERROR])}
 
 
-def _text(value: Any) -> str | None:
+def read_text(value: Any) -> str | None:
+    """Return a scalar as a text of bounded length."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):
@@ -105,7 +116,8 @@ def _number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _moment(value: Any) -> int | None:
+def read_moment(value: Any) -> int | None:
+    """Return Unix milliseconds that a browser can write as a date."""
     number = _number(value)
     return number if number is not None and number < _LAST_MOMENT else None
 

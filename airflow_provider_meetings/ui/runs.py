@@ -13,7 +13,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_meetings.observability.outcome_record import FAILURE_KEY, OUTCOME_KEY
+from airflow_provider_meetings.observability.outcome_record import COLUMNS, FAILURE_KEY, OUTCOME_KEY
 from airflow_provider_meetings.ui.records import read_record
 
 __all__ = ["MAX_INSTANCES", "OPERATORS", "milliseconds", "run_of"]
@@ -71,6 +71,7 @@ def run_of(session: Session, dag_id: str, run_id: str) -> dict[str, Any] | None:
         .limit(MAX_INSTANCES + 1)
     ).all()
     complete = len(stored) <= MAX_INSTANCES and len(instances) <= MAX_INSTANCES
+    _complete(record for record, _ in records.values())
     shown = [_instance(ti, records.get((ti.task_id, ti.map_index))) for ti in instances[:MAX_INSTANCES]]
     return {
         "run": {"dag_id": dag_id, "run_id": run_id, "state": run.state, "run_after": milliseconds(run.run_after)},
@@ -103,6 +104,25 @@ def _instance(ti: Any, stored: tuple[dict[str, Any], datetime] | None) -> dict[s
         "error": record.get("error"),
         "rows": record.get("rows", []),
     }
+
+
+def _complete(records: Iterable[dict[str, Any]]) -> None:
+    """Let a row say what another one of the run knows of its meeting: of a deleted one that may be the id alone."""
+    known: dict[tuple[Any, Any], dict[str, Any]] = {}
+    bare = []
+    for record in records:
+        for row in record["rows"]:
+            if "id" not in row:
+                continue
+            key = (record["connection"], row["id"])
+            if "starts_at" in row:
+                known.setdefault(key, row)
+            else:
+                bare.append((key, row))
+    for key, row in bare:
+        for name in COLUMNS:
+            if name in known.get(key, {}):
+                row.setdefault(name, known[key][name])
 
 
 def _bounded(instances: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,13 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airflow.models.asset import (
-    AssetActive,
-    AssetEvent,
-    AssetModel,
-    AssetWatcherModel,
-    DagScheduleAssetReference,
-)
+from airflow.models import asset as models
+from airflow.models.asset import AssetActive, AssetEvent, AssetModel, DagScheduleAssetReference
 from airflow.models.trigger import Trigger
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -108,10 +103,13 @@ def _last_looks(session: Session, ids: list[int]) -> dict[int, int | None]:
 
 def _windows(session: Session, ids: list[int]) -> dict[int, dict[str, Any]]:
     """Return what each watcher looks at, by asset."""
+    # Airflow 3.1 has a plain table for it.
+    model: Any = getattr(models, "AssetWatcherModel", None)
+    watcher = model.__table__.c if model else getattr(models, "asset_trigger_association_table").c  # noqa: B009 - not in 3.2
     rows = session.execute(
-        select(AssetWatcherModel.asset_id, Trigger)
-        .join(Trigger, Trigger.id == AssetWatcherModel.trigger_id)
-        .where(AssetWatcherModel.asset_id.in_(ids), Trigger.classpath == _WATCH_TRIGGER)
+        select(watcher.asset_id, Trigger)
+        .join(Trigger, Trigger.id == watcher.trigger_id)
+        .where(watcher.asset_id.in_(ids), Trigger.classpath == _WATCH_TRIGGER)
     )
     names = ("window_start", "window_end", "past", "ahead", "poke_interval")
     return {

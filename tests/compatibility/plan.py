@@ -12,10 +12,11 @@ CACHE = ROOT / ".cache" / "matrix"
 #: `benchmarks`), or about no Airflow at all (`contract`, `sandbox`, `docs`).
 TESTS = (
     *("core", "connection", "vendors", "transport", "hooks", "exactly_once"),
-    *("operators", "observability", "sensors", "polling"),
+    *("operators", "observability", "sensors", "polling", "ui"),
 )
 #: Tests that drive what only newer versions have inside, and what that is.
 NEWER_TESTS = {
+    "ui": ((3, 1), "the pages that Airflow's UI shows from 3.1 on"),
     "observability/test_traces.py": ((3, 0), "the outlet events of a task of Airflow 3"),
     "sensors/test_parity.py": ((3, 3), "the task runner of Airflow 3.3"),
     "sensors/test_starting.py": ((3, 3), "how Airflow 3.3 stores a task that starts in the triggerer"),

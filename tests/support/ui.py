@@ -9,16 +9,13 @@ from airflow.models.asset import (
     AssetActive,
     AssetEvent,
     AssetModel,
-    AssetWatcherModel,
     DagScheduleAssetReference,
 )
-from airflow.models.asset_state_store import AssetStateStoreModel
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
-from airflow.models.task_state_store import TaskStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.models.xcom import XComModel
@@ -31,6 +28,21 @@ from airflow_provider_meetings.observability.outcome_record import (
     record_of,
 )
 
+try:  # Airflow 3.3 and newer
+    from airflow.models.asset_state_store import AssetStateStoreModel
+    from airflow.models.task_state_store import TaskStateStoreModel
+except ImportError:
+    AssetStateStoreModel = TaskStateStoreModel = None
+try:  # Airflow 3.2 and newer
+    from airflow.models.asset import AssetWatcherModel
+
+    WATCHERS = AssetWatcherModel.__table__
+except ImportError:
+    from airflow.models.asset import asset_trigger_association_table as WATCHERS  # noqa: N812 - it is a constant here
+
+#: Whether this Airflow keeps states between tries and looks.
+KEEPS_STATES = AssetStateStoreModel is not None
+
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 #: A meeting whose every text would do harm if it were markup.
 HOSTILE = '<img src=x onerror="document.title=1"><script>alert(1)</script>'
@@ -42,7 +54,7 @@ MODELS = (
     AssetStateStoreModel,
     HITLDetail,
     AssetEvent,
-    AssetWatcherModel,
+    WATCHERS,
     DagScheduleAssetReference,
     AssetActive,
     AssetModel,
@@ -83,6 +95,10 @@ def record(outcome, *meetings, connection="hiringcenter_default", vendor="hiring
     )
 
 
+def _table(model):
+    return getattr(model, "__table__", model)
+
+
 @dataclass
 class Database:
     """Writes rows.
@@ -99,14 +115,17 @@ class Database:
         """Delete whatever a test has written."""
         with self.engine.begin() as connection:
             for model in MODELS:
-                connection.execute(delete(model.__table__))
+                if model is not None:
+                    connection.execute(delete(_table(model)))
 
     def write(self, model, *rows):
-        """Insert rows; returns the key of the only one."""
+        """Insert rows, without the columns that this Airflow has not; returns the key of the only one."""
+        columns = _table(model).c
+        rows = [{name: row[name] for name in row if name in columns} for row in rows]
         with self.engine.begin() as connection:
             if len(rows) == 1:
-                return connection.execute(insert(model.__table__).values(**rows[0])).inserted_primary_key[0]
-            return connection.execute(insert(model.__table__), list(rows))
+                return connection.execute(insert(_table(model)).values(**rows[0])).inserted_primary_key[0]
+            return connection.execute(insert(_table(model)), rows)
 
     def dag(self, dag_id):
         """Have Airflow know a DAG."""
@@ -136,7 +155,8 @@ class Database:
         for dag_id in dags:
             self.write(DagScheduleAssetReference, {"asset_id": asset_id, "dag_id": dag_id, **self._dates()})
         if trigger_id is not None:
-            self.write(AssetWatcherModel, {"name": name, "asset_id": asset_id, "trigger_id": trigger_id})
+            row = {"name": name, "asset_id": asset_id, "trigger_id": trigger_id}
+            self.write(WATCHERS, row)
         return asset_id
 
     def event(self, asset_id, extra, *, ago=timedelta(minutes=5), source_dag_id=None):
@@ -145,7 +165,9 @@ class Database:
         self.write(AssetEvent, row)
 
     def looked(self, asset_id, *, ago=timedelta(minutes=2)):
-        """Have a watcher that has stored what it knows."""
+        """Have a watcher that has stored what it knows, where it can."""
+        if not KEEPS_STATES:
+            return
         row = {"asset_id": asset_id, "key": "meetings/scope", "value": "{}", "updated_at": self.now - ago}
         self.write(AssetStateStoreModel, row)
 
@@ -177,7 +199,7 @@ class Run:
         """Have a task instance, and what it has left; returns its id."""
         then = self.database.now - ago
         names = {"dag_id": self.dag_id, "run_id": self.run_id, "task_id": task_id, "map_index": map_index}
-        ti_id = uuid.uuid4()
+        ti_id = new_id()
         row = {"id": ti_id, **names, "state": state, "operator": operator, "start_date": then, "end_date": then}
         self.database.write(TaskInstance, row | task_defaults() | facts)
         for key, value in ((OUTCOME_KEY, outcome), (FAILURE_KEY, failure)):
@@ -193,10 +215,18 @@ class Run:
         self.database.write(HITLDetail, {**row, "created_at": self.database.now})
 
     def journal(self, task_id, document):
-        """Have the journal of a task, as the task state store keeps it."""
+        """Have the journal of a task, where Airflow keeps one."""
+        if not KEEPS_STATES:
+            return
         names = {"dag_id": self.dag_id, "run_id": self.run_id, "task_id": task_id, "map_index": -1}
         row = {**names, "dag_run_id": self.number, "key": "meetings_journal", "value": json.dumps(document)}
         self.database.write(TaskStateStoreModel, {**row, "updated_at": self.database.now})
+
+
+def new_id():
+    """Return an id for a task instance, as this Airflow stores it: 3.1 as text."""
+    made = uuid.uuid4()
+    return str(made) if TaskInstance.__table__.c.id.type.python_type is str else made
 
 
 def dag_defaults():

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_meetings import exceptions
 from airflow_provider_meetings.ui import attention
 from airflow_provider_meetings.ui.advice import advice_for
-from tests.support.ui import DAY, HOUR, meeting, record
+from tests.support.ui import DAY, HOUR, KEEPS_STATES, meeting, record
 
 SENSOR_TRIGGER = "airflow_provider_meetings.triggers.meetings.MeetingsTrigger"
 EVENT_TRIGGER = "airflow_provider_meetings.triggers.meetings.MeetingsEventTrigger"
@@ -63,7 +63,8 @@ def test_a_create_that_was_not_answered_is_in_doubt(run, ask):
     run.journal("sent", {"version": 2, "records": {"key": {"id": None, "pending_create": {"body": {}}}}})
     run.task("answered", state="failed", ago=timedelta(minutes=1))
     run.journal("answered", {"version": 2, "records": {"key": {"id": "7", "pending_create": None}}})
-    assert ["failed", "in_doubt"] == [one["outcome"] for one in ask("troubles")["items"]]
+    doubt = "in_doubt" if KEEPS_STATES else "failed"
+    assert ["failed", doubt] == [one["outcome"] for one in ask("troubles")["items"]]
 
 
 def test_what_is_not_a_trouble_is_not_listed(run, ask):
@@ -169,7 +170,8 @@ def test_what_is_watched(database, run, ask):  # noqa: ARG001 - there is a DAG
         booked["event"]["meeting_id"],
     )
     now = round(database.now.timestamp() * 1000)
-    assert (True, ["interviews"], now - 120_000) == (seen["watched"], seen["dags"], seen["looked_at"])
+    looked = now - 120_000 if KEEPS_STATES else None
+    assert (True, ["interviews"], looked) == (seen["watched"], seen["dags"], seen["looked_at"])
     assert ("changed", "edit", "2", now - 300_000) == tuple(
         seen["event"][name] for name in ("kind", "reason", "meeting_id", "at")
     )

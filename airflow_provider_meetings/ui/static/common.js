@@ -202,8 +202,11 @@ export function ago(moment) {
 
 // -- a meeting in words
 
-export const titleOf = (row) => row.title ?? row.type ?? (row.id === undefined ? "a meeting" : `Meeting ${row.id}`);
-export const whomOf = (row) => row.counterpart_name ?? (row.counterpart_id && `no. ${row.counterpart_id}`);
+const MAX_ID = 12;
+/** An id, of which people compare the first characters. */
+export const short = (id) => (String(id).length > MAX_ID ? `${String(id).slice(0, 8)}…` : String(id));
+export const titleOf = (row) => row.title ?? (row.type && `${row.type} meeting`) ?? (row.id === undefined ? "a meeting" : `meeting ${short(row.id)}`);
+export const whomOf = (row) => row.counterpart_name ?? (row.counterpart_id && `no. ${short(row.counterpart_id)}`);
 
 export function shown(field, value) {
   if (value === null || value === undefined || value === "") {

@@ -2,7 +2,7 @@
 
 import {
   addressOf, ago, AIRFLOW, ask, at, changeList, chip, chips, DATE, dayOf, everyMinute, fold, format, h, hidden,
-  isZone, link, LONG_DATE, midnight, muted, Panel, plural, span, stamp, stored, taskPath, titleOf, whomOf,
+  isZone, link, LONG_DATE, midnight, muted, Panel, plural, short, span, stamp, stored, taskPath, titleOf, whomOf,
   word, ZONE, zoneName,
 } from "./common.js";
 
@@ -141,7 +141,7 @@ function watchItem(one) {
     h("p", {}, one.watched ? (one.looked_at ? `stored what it knows ${ago(one.looked_at)}` : "watched") : "not watched by a trigger",
       one.dags.length > 0 && `, starts ${one.dags.join(", ")}`),
     h("p", { class: "muted" }, event
-      ? ["last event: ", chip(event.kind ?? "event"), event.meeting_id ? ` meeting ${event.meeting_id}` : "", ` ${ago(event.at)}`]
+      ? ["last event: ", chip(event.kind ?? "event"), event.meeting_id ? ` meeting ${short(event.meeting_id)}` : "", ` ${ago(event.at)}`]
       : "no event yet"));
 }
 
@@ -154,7 +154,7 @@ function sideCard(title, told, item, none, refused) {
 }
 
 function select(label, name, state, change) {
-  const box = h("select", { onchange: () => change(name, box.value) });
+  const box = h("select", { id: name, onchange: () => change(name, box.value) });
   const fill = (facets) => {
     const names = facets.map((one) => one.name);
     const kept = state[name] && !names.includes(state[name]) ? [{ name: state[name], count: 0 }] : [];
@@ -163,7 +163,7 @@ function select(label, name, state, change) {
     box.value = state[name];
   };
   fill([]);
-  return { element: h("label", {}, label, box), fill };
+  return { element: h("span", { class: "choice" }, h("label", { for: name }, label), box), fill };
 }
 
 function page(main) {

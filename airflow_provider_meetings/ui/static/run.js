@@ -22,8 +22,8 @@ function meetingRow(instance, row, mapped) {
     mapped && h("td", {}, muted(hidden("map index "), instance.label ?? String(instance.map_index))),
     h("td", {}, chip(row.outcome)),
     h("td", { class: "when" }, whenCell(row)),
-    h("td", {}, titleOf(row), row.title && row.type && [h("br"), muted(row.type)], row.cancelled && [" ", chip("cancelled")]),
-    h("td", {}, whomOf(row) ?? muted("–"), row.owner_name && [h("br"), muted(`by ${row.owner_name}`)]),
+    h("td", { title: row.id }, titleOf(row), row.title && row.type && [h("br"), muted(row.type)], row.cancelled && [" ", chip("cancelled")]),
+    h("td", { title: row.counterpart_id }, whomOf(row) ?? muted("–"), row.owner_name && [h("br"), muted(`by ${row.owner_name}`)]),
     h("td", {}, row.location ?? muted("–")),
     h("td", {}, row.changes ? changeList(row.changes) : muted("–")),
     h("td", { class: "links" }, addressOf(row), link(taskPath(instance), "Log", { about: `of ${instance.task_id}` })));
@@ -101,6 +101,7 @@ function tab(main) {
 
   const draw = (told) => {
     answer = told;
+    told.tasks.forEach((task) => task.instances.forEach((one) => Object.assign(one, { dag_id: run.dag_id, run_id: run.run_id })));
     const total = told.tasks.reduce((sum, task) => sum + task.count, 0);
     const counts = {};
     told.tasks.forEach((task) => Object.entries(task.counts).forEach(([name, count]) => {
