@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import pendulum
 
@@ -36,6 +37,7 @@ def run_demo(*, keep: bool) -> int:
     processes = Processes(folder)
     clock = Clock()
     kept = succeeded = False
+    runs: dict[str, str] = {}
     signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         clock.say(f"Logs and databases are in {folder}")
@@ -63,7 +65,7 @@ def run_demo(*, keep: bool) -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
             processes.stop()
     if kept:
-        _explain_how_to_go_on(airflow, ready, folder)
+        _explain_how_to_go_on(airflow, ready, folder, runs)
     elif succeeded:
         shutil.rmtree(folder)
     if not succeeded:
@@ -151,8 +153,11 @@ def _short(text: str, width: int = 40) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _explain_how_to_go_on(airflow: AirflowHome, ready: dict[str, Any], folder: Path) -> None:
+def _explain_how_to_go_on(airflow: AirflowHome, ready: dict[str, Any], folder: Path, runs: dict[str, str]) -> None:
     print(f"Airflow:  {airflow.url}  user {airflow.user}, password {airflow.password}")
+    print(f"Meetings: {airflow.url}/plugin/meetings")
+    for dag_id, run_id in runs.items():
+        print(f"          {airflow.url}/dags/{dag_id}/runs/{quote(run_id)}/plugin/run-meetings")
     print(f"Sandbox:  {ready['url']}/docs")
     print(f"Stop all: {sys.executable} -m demo --stop {folder}")
 

@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named on the command line, and prints their tables.
 
-    python tests/benchmarks/run.py [listing] [imports] [memory] [files] [volume] [booking] [waiting]
+    python tests/benchmarks/run.py [listing] [imports] [memory] [files] [volume] [booking] [waiting] [pages]
 
 Figures inform, they do not judge: the status is 0 whatever they are, unless a benchmark cannot run at all.
 """
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("listing", "imports", "memory", "files", "volume", "booking", "waiting")
+BENCHMARKS = ("listing", "imports", "memory", "files", "volume", "booking", "waiting", "pages")
 
 
 def main() -> int:
