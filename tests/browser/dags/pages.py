@@ -65,24 +65,36 @@ def interviews():
 
 @dag(schedule=None)
 def visits():
-    """Book a visit with a dangerous title, list it, change it by booking again, and ask for one that is not there."""
+    """Book visits, one of which has a dangerous title, list them, and ask for one that is not there."""
+
+    @task
+    def plan(start):
+        """A visit every six hours."""
+        visits = [
+            (HOSTILE, HOSTILE, 1012),
+            ("Kitchen, new windows", "5 Main Street, Springfield", 1012),
+            ("Roof, measurement", "12 Long Street, Springfield", 1013),
+            ("Kitchen, final walkthrough", "5 Main Street, Springfield", 1014),
+        ]
+        return [
+            {
+                "title": title,
+                "location": location,
+                "startDateTime": start + number * 6 * HOUR,
+                "endDateTime": start + number * 6 * HOUR + HOUR,
+                "clientOpportunityId": 102988 + number,
+                "meetingTypeId": kind,
+                "employee": {"id": 50},
+            }
+            for number, (title, location, kind) in enumerate(visits)
+        ]
+
     start = tomorrow()
-    book = CreateMeetingOperator(
-        task_id="book",
-        meeting={
-            "title": HOSTILE,
-            "location": HOSTILE,
-            "startDateTime": start,
-            "clientOpportunityId": 102988,
-            "meetingTypeId": 1012,
-            "employee": {"id": 50},
-        },
-        **BUILDERPRIME,
-    )
+    book = CreateMeetingOperator.partial(task_id="book", **BUILDERPRIME).expand(meeting=plan(start))
     listed = ListMeetingsOperator(
         task_id="list",
         window_start="{{ ti.xcom_pull(task_ids='tomorrow') }}",
-        window_end="{{ ti.xcom_pull(task_ids='tomorrow') + 1 }}",
+        window_end="{{ ti.xcom_pull(task_ids='tomorrow') + 86400000 }}",
         **BUILDERPRIME,
     )
     book >> listed >> GetMeetingOperator(task_id="missing", meeting_id="987654321", **BUILDERPRIME)
