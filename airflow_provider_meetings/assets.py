@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, quote, unquote
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-__all__ = ["check_uri", "meeting_events", "meetings_asset", "meetings_uri"]
+__all__ = ["check_uri", "meeting_events", "meetings_asset", "meetings_uri", "to_openlineage_dataset"]
 
 SCHEME = "meetings"
 
@@ -60,6 +60,17 @@ def check_uri(uri: SplitResult) -> SplitResult:
     if problem:
         raise ValueError(f"{uri.geturl()!r}: {problem}; {_EXAMPLE}.")
     return uri._replace(netloc=quote(unquote(uri.netloc), safe=""), path=uri.path.rstrip("/") or "/")
+
+
+def to_openlineage_dataset(asset: Asset, lineage_context: Any) -> Any:  # noqa: ARG001 - the provider's signature
+    """Return an asset of meetings as an OpenLineage dataset; for the provider of OpenLineage.
+
+    The namespace is ``meetings://<connection id>``, the name that of the view, or ``/`` for all meetings.
+    """
+    from airflow.providers.common.compat.openlineage.facet import Dataset  # noqa: PLC0415 - light, see above
+
+    uri = check_uri(urlsplit(asset.uri))
+    return Dataset(namespace=f"{SCHEME}://{uri.netloc}", name=uri.path.strip("/") or "/")
 
 
 def meetings_asset(meetings_conn_id: str, view: str | None = None, *, trigger: Any = None, **kwargs: Any) -> Asset:

@@ -150,7 +150,13 @@ def describe(version: str) -> dict[str, Any]:
         "sensors": [{"integration-name": "Meetings", "python-modules": [f"{package}.sensors.meetings"]}],
         "triggers": [{"integration-name": "Meetings", "python-modules": [f"{package}.triggers.meetings"]}],
         "extra-links": [f"{package}.observability.link.MeetingLink"],
-        "asset-uris": [{"schemes": ["meetings"], "handler": f"{package}.assets.check_uri"}],
+        "asset-uris": [
+            {
+                "schemes": ["meetings"],
+                "handler": f"{package}.assets.check_uri",
+                "to_openlineage_converter": f"{package}.assets.to_openlineage_dataset",
+            }
+        ],
         "config": _CONFIG,
         "connection-types": [
             {

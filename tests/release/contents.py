@@ -15,10 +15,12 @@ _IN_WHEEL = (
     f"{_PACKAGE}/connection/provider_info.py",
     f"{_PACKAGE}/sandbox/__main__.py",
     f"{_PACKAGE}/testing/__init__.py",
+    f"{_PACKAGE}/example_dags/meetings_tour.py",
+    f"{_PACKAGE}/example_dags/meetings_watch.py",
     *(f"{_PACKAGE}/ui/static/{name}" for name in ("page.html", "run.html", "page.js", "run.js", "common.js")),
 )
 _IN_SDIST = (
-    *_IN_WHEEL,
+    *(name.removeprefix(f"{_PACKAGE}/") if "/example_dags/" in name else name for name in _IN_WHEEL),
     "LICENSE",
     "README.md",
     "CHANGELOG.md",
@@ -29,6 +31,9 @@ _IN_SDIST = (
     "tests/conftest.py",
 )
 _NOT_IN_SDIST = re.compile(r"(^|/)(\.git|\.venv|\.cache|node_modules|__pycache__|build|dist)/|\.(pyc|log|db)$")
+_URLS = ("Changelog", "Documentation", "Issues", "Source")
+#: What people search for.
+_WORDS = ("durable", "deferrable")
 _ENTRY_POINTS = {
     f"provider_info = {_PACKAGE}:get_provider_info": "that it is a provider",
     f"meetings = {_PACKAGE}.ui.plugin:MeetingsPlugin": "of its pages",
@@ -83,6 +88,10 @@ def metadata_problems(metadata: Message) -> Iterator[str]:
     for requirement in metadata.get_all("Requires-Dist") or []:
         if "extra ==" not in requirement and ">=" not in requirement:
             yield f"{requirement} has no lower bound"
+    urls = {url.partition(",")[0] for url in metadata.get_all("Project-URL") or []}
+    yield from (f"there is no link to {name}" for name in _URLS if name not in urls)
+    if missing := [word for word in _WORDS if word not in f"{metadata['Summary']} {metadata['Keywords']}"]:
+        yield f"nobody who searches for {', '.join(missing)} finds it"
     if "sandbox" not in (metadata.get_all("Provides-Extra") or []):
         yield "there is no extra `sandbox`"
 

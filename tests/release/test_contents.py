@@ -11,6 +11,7 @@ import yaml
 
 from airflow_provider_meetings import __version__
 from tests.release.contents import (
+    _ENTRY_POINTS,
     _IN_SDIST,
     _IN_WHEEL,
     metadata_problems,
@@ -25,6 +26,10 @@ GOOD = {
     "Requires-Python": [">=3.11"],
     "License-Expression": ["Apache-2.0"],
     "Provides-Extra": ["sandbox"],
+    "Summary": ["Meetings, durable and deferrable."],
+    "Project-URL": [
+        f"{name}, https://example.com/{name}" for name in ("Changelog", "Documentation", "Issues", "Source")
+    ],
     "Requires-Dist": ["requests>=2.31", "ruff; extra == 'dev'"],
     "Classifier": [
         "Framework :: Apache Airflow",
@@ -51,9 +56,7 @@ def _wheel(folder, *, without=(), more=()):
     path = folder / "airflow_provider_meetings-1.0.0-py3-none-any.whl"
     texts = dict.fromkeys((*_IN_WHEEL, f"{INFO}/licenses/LICENSE", *more), "")
     texts[f"{INFO}/METADATA"] = _metadata().as_string()
-    texts[f"{INFO}/entry_points.txt"] = (
-        "[apache_airflow_provider]\nprovider_info = airflow_provider_meetings:get_provider_info\n"
-    )
+    texts[f"{INFO}/entry_points.txt"] = "\n".join(["[apache_airflow_provider]", *_ENTRY_POINTS])
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in texts.items():
             if name not in without:
@@ -94,6 +97,8 @@ def test_a_file_that_does_not_belong(tmp_path, name):
         ({"License_Expression": []}, "License-Expression"),
         ({"Requires_Dist": ["requests"]}, "requests has no lower bound"),
         ({"Provides_Extra": ["dev"]}, "sandbox"),
+        ({"Project_URL": []}, "no link to Issues"),
+        ({"Summary": ["Meetings."]}, "durable, deferrable"),
     ],
 )
 def test_wrong_metadata(changes, words):
