@@ -21,6 +21,7 @@ No error ever carries a key: not in its text, not in its attributes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -104,7 +105,13 @@ class MeetingNotFoundError(MeetingsError, AirflowFailException):
 
 
 class MeetingConflictError(MeetingsError, AirflowFailException):
-    """409: the idempotency key is in use, by a request still in flight or with another payload."""
+    """409, or several meetings that could be the one that is meant.
+
+    Attributes:
+        candidates: The meetings that cannot be told apart, as the vendor returned them; empty for any other conflict.
+    """
+
+    candidates: tuple[Mapping[str, Any], ...] = ()
 
 
 class MeetingValidationError(MeetingsError, AirflowFailException):

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.vendors.matching import PendingCreate
 
-__all__ = ["Journal", "Record", "digest", "header_safe"]
+__all__ = ["Decision", "Journal", "Record", "digest", "header_safe"]
 
 # Of the journal's document.
 _VERSION = 2
@@ -61,18 +61,39 @@ class Record:
     pending_create: PendingCreate | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person has said about meetings that cannot be told apart.
+
+    Attributes:
+        adopt: The id, as text, of the meeting that is this task's own; None: none of them, another one is to be made.
+        by: Who has said so.
+    """
+
+    adopt: str | None
+    by: str
+
+
 @dataclass(slots=True)
 class Journal:
-    """What outlives a try: the records of the items that a task instance has had, and which was the last."""
+    """What outlives a try: the records of the items that a task instance has had, and which was the last.
+
+    Attributes:
+        records: By the items' keys.
+        last: The key of the last one.
+        decision: What a person has said of the doubt that a try ended with, until it is carried out.
+    """
 
     records: dict[str, Record] = field(default_factory=dict)
     last: str | None = None
+    decision: Decision | None = None
 
     def document(self) -> dict[str, Any]:
         """Return it as plain JSON."""
         return {
             "version": _VERSION,
             "last": self.last,
+            "decision": None if self.decision is None else asdict(self.decision),
             "records": {key: _plain(rec) for key, rec in self.records.items()},
         }
 
@@ -90,7 +111,12 @@ class Journal:
                 f"The journal of this task is of version {document.get('version')!r}, this provider reads version "
                 f"{_VERSION}. Have the same version of airflow-provider-meetings on every worker. Nothing was sent."
             )
-        return cls({key: _record(plain) for key, plain in document["records"].items()}, document["last"])
+        decision = document.get("decision")
+        return cls(
+            {key: _record(plain) for key, plain in document["records"].items()},
+            document["last"],
+            None if decision is None else Decision(**decision),
+        )
 
 
 def _plain(record: Record) -> dict[str, Any]:

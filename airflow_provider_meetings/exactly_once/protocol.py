@@ -202,7 +202,8 @@ class _Attempt:
         ]
         candidates = [meeting for meeting, new in verdicts if new is not False]
         if len(candidates) > 1 or (candidates and None in {new for _, new in verdicts}):
-            raise ambiguous_match(candidates)
+            decided = self._decided(ambiguous_match(candidates))
+            candidates = [] if decided is None else [decided]
         if not candidates:
             return False
         meeting = candidates[0]
@@ -219,6 +220,8 @@ class _Attempt:
         meeting = None
         try:
             meeting = yield from self._vendor.resolve_create(pending_create)
+        except MeetingConflictError as doubt:
+            meeting = self._decided(doubt)
         except (MeetingValidationError, MeetingNotFoundError) as refusal:
             yield Log(f"The create was not applied, and the vendor refuses it now: {refusal}")
         if meeting is None:
@@ -231,6 +234,22 @@ class _Attempt:
             self._remember(record, meeting)
         yield from self._save()
         return meeting is not None
+
+    def _decided(self, doubt: MeetingConflictError) -> dict[str, Any] | None:
+        """Return the meeting that a person has chosen out of those in doubt; None: another one is to be made.
+
+        Raises:
+            MeetingConflictError: Nobody has decided, or what was chosen is not among them.
+        """
+        decision = self._journal.decision
+        if decision is None or not doubt.candidates:
+            raise doubt
+        if decision.adopt is None:
+            return None
+        for meeting in doubt.candidates:
+            if str(meeting.get("id")) == decision.adopt:
+                return dict(meeting)
+        raise doubt
 
     # -- 2. the meeting that is known
 
@@ -330,6 +349,7 @@ class _Attempt:
         def note(now: float, until: float) -> None:
             first = record.pending_create.first_sent if record.pending_create else now
             record.pending_create = PendingCreate(self._item.body, key, first, until, known)
+            self._journal.decision = None  # it was about an earlier create
 
         try:
             created = yield from _with_write_ahead(call, lambda: self._write_ahead(note))
@@ -390,6 +410,7 @@ class _Attempt:
 
     def _remember(self, record: Record, meeting: dict[str, Any]) -> None:
         record.id, record.pending_create = meeting["id"], None
+        self._journal.decision = None
         record.fingerprint = self._vendor.fingerprint(meeting)
 
 

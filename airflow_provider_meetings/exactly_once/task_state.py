@@ -1,8 +1,8 @@
 """Exactly once, on Airflow: the journal's place, and what identifies a task instance's meeting.
 
 The journal lives in the task state store (Airflow 3.3+), which survives retries, kills, clears and deferrals and goes
-with the DAG run. The protocol is :mod:`.booking`'s. Below Airflow 3.3 nothing survives a try: there the meeting is made
-under the same key each time (HiringCenter), or looked for among those made since the run began (Builder Prime).
+with the DAG run. The rules are those of :mod:`.protocol`. Below Airflow 3.3 nothing survives a try: there the meeting
+is made under the same key each time (HiringCenter), or looked for among those made since the run began (Builder Prime).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_meetings.core.flow import Flow, Now
-from airflow_provider_meetings.exactly_once.journal import Journal, Record
+from airflow_provider_meetings.exactly_once.journal import Decision, Journal, Record
 from airflow_provider_meetings.exactly_once.keys import is_mapped, key_for, normalize_key
 from airflow_provider_meetings.exactly_once.protocol import BookingResult, DesiredMeeting, book
 from airflow_provider_meetings.exceptions import MeetingsError
@@ -30,8 +30,18 @@ CREATED_KEY = "meetings_journal"
 DELETED_KEY = "meetings_deleting"
 
 
-def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, context: Any) -> BookingResult:
+def book_once(
+    hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, context: Any, *, decision: Decision | None = None
+) -> BookingResult:
     """Make the meeting that the running task instance owns equal to ``meeting``.
+
+    Args:
+        hook: That of the connection.
+        meeting: What the meeting should be.
+        given_key: The DAG author's ``idempotency_key``.
+        context: Airflow's.
+        decision: What a person has just said of meetings that cannot be told apart; it is written down first, so that
+            nobody is asked again after a kill.
 
     Raises:
         MeetingsError: It could not be done; what may have happened is known to the next try.
@@ -44,21 +54,26 @@ def book_once(hook: MeetingsHook[Any, Any], meeting: Any, given_key: Any, contex
     key, by_digest = key_for(ti, body, given_key)
     item = DesiredMeeting(key, body, by_digest=by_digest, own_key=given_key is not None, since=_since(context))
     if store is None:
-        return hook.drive(lambda vendor: _book_without_a_store(vendor, item, ti))
+        return hook.drive(lambda vendor: _book_without_a_store(vendor, item, ti, decision))
     journal = Journal.from_json(store.get(CREATED_KEY))
+    if decision is not None:
+        journal.decision = decision
+        store.set(CREATED_KEY, journal.document(), retention=never_expire())
     return hook.drive(
         lambda vendor: book(vendor, journal, item),
         save=lambda document: store.set(CREATED_KEY, document, retention=never_expire()),
     )
 
 
-def _book_without_a_store(vendor: Vendor, item: DesiredMeeting, ti: Any) -> Flow[BookingResult]:
+def _book_without_a_store(
+    vendor: Vendor, item: DesiredMeeting, ti: Any, decision: Decision | None
+) -> Flow[BookingResult]:
     """Book below Airflow 3.3, where no journal outlives a try: with the journal that is the safest to assume.
 
     HiringCenter's stable key is enough. On Builder Prime an earlier try may have sent a create just before it ended.
     """
-    journal = Journal()
-    if vendor.needs_presence_check and ti.try_number > 1:
+    journal = Journal(decision=decision)
+    if vendor.needs_presence_check and (ti.try_number > 1 or decision is not None):
         begun = item.since if item.since is not None else 0.0
         now = yield Now()
         pending_create = PendingCreate(item.body, item.key, begun, now + vendor.retry_limits.in_flight)

@@ -91,10 +91,12 @@ class PendingCreate:
 def ambiguous_match(candidates: Sequence[Mapping[str, Any]]) -> MeetingConflictError:
     """Make the error for meetings that cannot be told apart."""
     ids = ", ".join(str(meeting.get("id")) for meeting in candidates)
-    return MeetingConflictError(
+    error = MeetingConflictError(
         "It cannot be told which meeting is this task's own: equal to it in all that can be compared are the meetings "
         f"{ids}. Look at them in the CRM, delete what is too many, and clear the task."
     )
+    error.candidates = tuple(candidates)
+    return error
 
 
 def made_since(since: float, created: Any, response: Response) -> bool | None:

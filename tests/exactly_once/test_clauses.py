@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from airflow_provider_meetings.exactly_once.journal import Decision
 from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -337,6 +338,65 @@ def test_look_alikes_from_before_are_left_alone(kind, crm, ti, fault):
     assert booking.meeting["id"] not in before
     check(crm, "task", kind.body())
     assert len(crm.owned("human")) == 2
+
+
+def in_doubt(fault="answer lost"):
+    """A lost create of Builder Prime's beside equal meetings that somebody has made since; and the candidates."""
+    crm = BP.crm()
+    ti = TaskInstance(crm, "task")
+    dead(ti, BP.body(), BP, fault)
+    for _ in range(1 if fault == "answer lost" else 2):
+        crm.insert(BP.body(), "human")
+    crm.advance(IN_FLIGHT + 1)
+    with pytest.raises(MeetingConflictError) as caught:
+        ti.attempt(BP.body())
+    return crm, ti, caught.value.candidates
+
+
+def test_meetings_that_cannot_be_told_apart_are_named_by_the_error():
+    """The error carries the candidates as the vendor returned them, for whoever has to decide."""
+    crm, _, candidates = in_doubt()
+    assert 2 == len(candidates)
+    assert {str(meeting["id"]) for meeting in candidates} <= set(map(str, crm.rows))
+
+
+def test_what_a_person_chooses_is_adopted_and_nothing_is_sent():
+    """The meeting that was chosen is this task's own from then on; the other one is left alone."""
+    crm, ti, candidates = in_doubt()
+    chosen, sent = str(candidates[0]["id"]), len(creates(crm))
+    booking = ti.attempt(BP.body(), decision=Decision(chosen, "ann"))
+    assert (chosen, "adopted") == (str(booking.meeting["id"]), booking.outcome)
+    assert sent == len(creates(crm))
+    assert ti.attempt(BP.body()).outcome == "unchanged"
+    assert 2 == len(crm.rows)
+
+
+def test_a_decision_outlives_a_kill():
+    """It is written down before anything else is done: the next try does not ask again."""
+    crm, ti, candidates = in_doubt()
+    chosen = str(candidates[1]["id"])
+    assert ti.attempt(BP.body(), Luck(kill=0), Decision(chosen, "ann")) is None
+    assert chosen == str(ti.attempt(BP.body()).meeting["id"])
+    assert ti.journal["decision"] is None
+    assert 2 == len(crm.rows)
+
+
+def test_another_meeting_is_made_once_where_a_person_wants_that():
+    """The doubt is settled with it; what becomes of the new create is a question of its own."""
+    crm, ti, _ = in_doubt("lost")
+    assert ti.attempt(BP.body(), decision=Decision(None, "ann")).outcome == "created"
+    assert 3 == len(crm.rows)
+    assert ti.journal["decision"] is None
+    assert ti.attempt(BP.body()).outcome == "unchanged"
+
+
+def test_a_decision_about_a_meeting_that_is_no_candidate_decides_nothing():
+    """Somebody has deleted or changed it meanwhile: the doubt remains, and nothing is sent."""
+    crm, ti, _ = in_doubt()
+    sent = len(creates(crm))
+    with pytest.raises(MeetingConflictError):
+        ti.attempt(BP.body(), decision=Decision("999999", "ann"))
+    assert sent == len(creates(crm))
 
 
 def test_a_key_that_may_not_read_is_told_which_scope_is_missing():

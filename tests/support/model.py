@@ -434,8 +434,8 @@ class TaskInstance:
         """Clear it, as a user does."""
         self.run.clear_number += 1
 
-    def attempt(self, body: dict[str, Any], luck: Luck = FAIR) -> Any:
-        """Try it once; returns the booking, or None where it was killed.
+    def attempt(self, body: dict[str, Any], luck: Luck = FAIR, decision: Any = None) -> Any:
+        """Try it once, with what a person has decided; returns the booking, or None where it was killed.
 
         Raises:
             MeetingsError: The try failed.
@@ -450,7 +450,7 @@ class TaskInstance:
             drive=lambda make_call, save=None: self._drive(make_call(vendor), save, luck),
         )
         try:
-            return book_once(hook, body, self.given, context)
+            return book_once(hook, body, self.given, context, decision=decision)
         except Killed:
             return None
 
