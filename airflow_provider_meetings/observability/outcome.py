@@ -152,7 +152,7 @@ def _record(
     key: str = OUTCOME_KEY,
     **facts: Any,
 ) -> None:
-    if "ti" not in context or not shows_pages():
+    if "ti" not in context or not operator.do_xcom_push or not shows_pages():
         return
     try:
         record = record_of(

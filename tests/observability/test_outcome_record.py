@@ -204,6 +204,14 @@ def test_no_record_where_no_page_shows_it(kind, connect, monkeypatch):
     assert ["outcome"] == list(context["ti"].pushed)
 
 
+def test_who_wants_no_xcom_gets_no_record(kind, connect):
+    """An author who keeps a task's meeting out of Airflow's database keeps all of it out."""
+    connect(kind)
+    context = context_of("create")
+    run(CreateMeetingOperator(task_id="create", meeting=kind.meeting(), do_xcom_push=False, **CONN), context)
+    assert OUTCOME_KEY not in context["ti"].pushed
+
+
 @pytest.mark.parametrize(("version", "shown"), [("2.11.2", False), ("3.0.6", False), ("3.1.0", True), ("3.10.1", True)])
 def test_the_pages_are_for_newer_airflows(monkeypatch, version, shown):
     """From 3.1 on, unless the setting says otherwise."""
