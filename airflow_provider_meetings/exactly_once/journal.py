@@ -87,6 +87,8 @@ class Journal:
     records: dict[str, Record] = field(default_factory=dict)
     last: str | None = None
     decision: Decision | None = None
+    #: When the run began, in seconds since the epoch, as it said before anything was cleared; None: not known.
+    began: float | None = None
 
     def document(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -94,6 +96,7 @@ class Journal:
             "version": _VERSION,
             "last": self.last,
             "decision": None if self.decision is None else asdict(self.decision),
+            "began": self.began,
             "records": {key: _plain(rec) for key, rec in self.records.items()},
         }
 
@@ -116,6 +119,7 @@ class Journal:
             {key: _record(plain) for key, plain in document["records"].items()},
             document["last"],
             None if decision is None else Decision(**decision),
+            document.get("began"),
         )
 
 

@@ -16,7 +16,7 @@ def is_mapped(ti: Any) -> bool:
     return getattr(ti, "map_index", -1) not in {None, -1}
 
 
-def key_for(ti: Any, body: Mapping[str, Any], given: Any = None) -> tuple[str, bool]:
+def key_for(ti: Any, body: Mapping[str, Any], given: Any = None, iteration: Any = None) -> tuple[str, bool]:
     """Return the key of the meeting that a task instance owns, and whether it is made of the meeting.
 
     It is the author's own key, or made of dag, run and task. Never of ``ti.id``, which is new for each try, nor of the
@@ -27,11 +27,14 @@ def key_for(ti: Any, body: Mapping[str, Any], given: Any = None) -> tuple[str, b
         ti: The task instance.
         body: The meeting to be sent.
         given: The author's ``idempotency_key``.
+        iteration: The iteration of a loop (Airflow 3.4); each is a meeting of its own. None: it is in no loop.
     """
     own = normalize_key(given)
     if own is not None:
         return own, False
     parts = [ti.dag_id, ti.run_id, ti.task_id]
+    if iteration is not None:
+        parts.append(f"loop-{iteration}")
     by_digest = is_mapped(ti)
     if by_digest:
         parts.append(digest(body))

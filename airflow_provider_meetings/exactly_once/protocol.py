@@ -57,6 +57,7 @@ class DesiredMeeting:
         own_key: The key is the DAG author's, who may count on it in other runs too.
         since: When the run began, in seconds since the epoch, if meetings made by it under another map index may have
             to be found again; None: they need not.
+        unsure: When the run began is not known for sure: what was made since may be another run's.
     """
 
     key: str
@@ -64,6 +65,7 @@ class DesiredMeeting:
     by_digest: bool = False
     own_key: bool = False
     since: float | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class _Attempt:
             if str(meeting.get("id")) not in own
         ]
         candidates = [meeting for meeting, new in verdicts if new is not False]
-        if len(candidates) > 1 or (candidates and None in {new for _, new in verdicts}):
+        if len(candidates) > 1 or (candidates and (item.unsure or None in {new for _, new in verdicts})):
             decided = self._decided(ambiguous_match(candidates))
             candidates = [] if decided is None else [decided]
         if not candidates:

@@ -51,11 +51,19 @@ def book_once(
     if ti is None:
         # Called by hand, outside a run: there is no task instance that could own the meeting.
         return BookingResult(hook.create_meeting(meeting, idempotency_key=normalize_key(given_key)), "created")
-    key, by_digest = key_for(ti, body, given_key)
+    key, by_digest = key_for(ti, body, given_key, _iteration(context))
     item = DesiredMeeting(key, body, by_digest=by_digest, own_key=given_key is not None, since=_since(context))
     if store is None:
         return hook.drive(lambda vendor: _book_without_a_store(vendor, item, ti, decision))
     journal = Journal.from_json(store.get(CREATED_KEY))
+    run = context.get("dag_run")
+    if journal.began is None and not getattr(run, "clear_number", 0):
+        journal.began = min(_told(run, "queued_at", "start_date"), default=None)
+    if item.since is not None:
+        # What is older than this run is another run's. When a run was due says nothing of that in a backfill.
+        backfill = str(getattr(getattr(run, "run_type", ""), "value", getattr(run, "run_type", ""))) == "backfill"
+        unsure = journal.began is None and backfill
+        item = replace(item, since=item.since if journal.began is None else journal.began, unsure=unsure)
     if decision is not None:
         journal.decision = decision
         store.set(CREATED_KEY, journal.document(), retention=never_expire())
@@ -127,6 +135,11 @@ def _since(context: Any) -> float | None:
         # A clear gives the run a new start; when it was due stays. Its logical date may be of any age.
         begun += _told(run, "run_after") or _told(run, "data_interval_end") or _told(run, "logical_date")
     return min(begun, default=0.0)
+
+
+def _iteration(context: Any) -> Any:
+    """Return the number of a loop's iteration (Airflow 3.4: ``context["loop"].index``); None: there is no loop."""
+    return getattr(context.get("loop"), "index", None)
 
 
 def _told(run: Any, *names: str) -> list[float]:

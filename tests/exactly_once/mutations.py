@@ -221,8 +221,8 @@ MUTATIONS = (
     Mutation(
         "fail on a date that tells nothing after a clear",
         PROTOCOL,
-        "if len(candidates) > 1 or (candidates and None in {new for _, new in verdicts}):",
-        "if len(candidates) > 1:",
+        "(item.unsure or None in {new for _, new in verdicts})",
+        "item.unsure",
     ),
     Mutation(
         "know a mapped item whose payload changed",

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from airflow_provider_meetings.exactly_once.journal import Decision
+from airflow_provider_meetings.exactly_once.keys import key_for
 from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -880,6 +881,56 @@ def test_what_was_booked_before_a_run_of_an_old_date_is_left_alone(kind, crm):
     ti.clear()
     assert ti.attempt(body(1)).outcome == "created"
     assert len(crm.owned("human")) == 1
+
+
+def backfilled(crm, run_id):
+    """A mapped task instance of a backfill's run: due long ago, begun now."""
+    ti = TaskInstance(crm, run_id, map_index=0)
+    ti.facts.run_id = run_id
+    ti.run.run_type = "backfill"
+    ti.run.start_date = dt.datetime.fromtimestamp(crm.now, dt.UTC)
+    ti.run.run_after -= dt.timedelta(days=90)
+    return ti
+
+
+def cleared(ti):
+    """Clear it: the run gets a new start."""
+    ti.clear()
+    ti.run.start_date = dt.datetime.fromtimestamp(ti.crm.now, dt.UTC)
+
+
+def test_another_runs_meeting_is_not_adopted_after_a_clear_of_a_backfill(kind, crm):
+    """Two runs of a backfill ask for equal meetings; the second, refused and cleared, makes one of its own."""
+    crm.advance(10.0)
+    first = backfilled(crm, "run 1")
+    first.attempt(kind.body())
+    crm.advance(300.0)
+    second = backfilled(crm, "run 2")
+    with contextlib.suppress(MeetingsError):
+        second.attempt(kind.body(), Luck(writes=("refused",)))
+    crm.advance(300.0)
+    cleared(second)
+    second.attempt(kind.body())
+    check(crm, "run 1", kind.body())
+    check(crm, "run 2", kind.body())
+
+
+def test_what_may_be_another_runs_is_never_adopted_without_knowing_when_this_one_began(kind, crm):
+    """A map index that is new after the clear of a backfill cannot tell: it fails loudly and sends nothing."""
+    crm.advance(10.0)
+    backfilled(crm, "run 1").attempt(kind.body())
+    crm.advance(300.0)
+    second = backfilled(crm, "run 2")
+    cleared(second)
+    with pytest.raises(MeetingConflictError, match="cannot be told"):
+        second.attempt(kind.body())
+    assert len(crm.rows) == 1
+
+
+def test_each_iteration_of_a_loop_is_a_meeting_of_its_own(kind, crm):
+    """Airflow 3.4 runs one task several times in one run; its index is a part of the key, and absent outside loops."""
+    keys = {key_for(TaskInstance(crm).facts, kind.body(), None, index)[0] for index in (None, 0, 1)}
+    assert keys == {"dag/run/book", "dag/run/book/loop-0", "dag/run/book/loop-1"}
 
 
 def test_a_retry_without_a_journal_counts_from_the_start_of_a_late_run():

@@ -156,7 +156,7 @@ def test_a_record_is_json_that_every_database_stores():
 def test_a_failure_is_left_too(server, kind, connect):
     """Which meeting, and why, in the words of the error; a key that the next try's record does not mix with."""
     connect(kind, timeout=2, max_attempts=1, max_wait=0)
-    server.fault("status", match={"method": "POST"}, status=401)
+    server.fault("status", match={"method": "POST"}, status=401, html=False)
     context = context_of("create")
     with pytest.raises(MeetingsError) as raised:
         run(CreateMeetingOperator(task_id="create", meeting=kind.meeting(), **CONN), context)
