@@ -151,6 +151,14 @@ class Window:
     def __contains__(self, moment: int) -> bool:
         return (self.start is None or moment >= self.start) and (self.end is None or moment < self.end)
 
+    def hull(self, other: Window) -> Window:
+        """Return the smallest window that holds both."""
+        starts, ends = (self.start, other.start), (self.end, other.end)
+        return Window(
+            None if None in starts else min(start for start in starts if start is not None),
+            None if None in ends else max(end for end in ends if end is not None),
+        )
+
     def split(self, width: int) -> Iterator[Window]:
         """Cut a window that is bounded on both sides into adjacent ones of at most ``width`` milliseconds."""
         if self.start is None or self.end is None:

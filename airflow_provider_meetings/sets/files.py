@@ -77,11 +77,14 @@ class FileLocation:
         return type(self.fs) is LocalFileSystem
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[BinaryIO]:
+    def write(self, *, lineage: bool = True) -> Iterator[BinaryIO]:
         """Open a file that appears, whole, when the block ends, and never when it fails.
 
         On a local file system it is written beside the old one. For an object store it is kept in a temporary file of
         this machine until it is complete, and uploaded then.
+
+        Args:
+            lineage: Whether the file is one of the task's results, for the lineage.
 
         Raises:
             OSError: It cannot be written.
@@ -96,7 +99,8 @@ class FileLocation:
                 size = file.tell()
                 file.seek(0)
                 object_stores.upload(file, size, self.fs, self.path)
-        note_written_file(self.storage_path)
+        if lineage:
+            note_written_file(self.storage_path)
 
     def write_json_lines(self, values: Iterable[Any]) -> int:
         """Write values as JSON Lines; return how many there were."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from airflow_provider_meetings.vendors import Vendor
 
 __all__ = [
     "KINDS",
+    "TOLERATED_MISSES",
     "Change",
     "KnownMeeting",
     "Observation",
@@ -26,11 +27,16 @@ __all__ = [
     "diff_listed",
     "diff_missing",
     "fields_of",
+    "iter_diff_listed",
+    "should_be_listed",
 ]
 
 KINDS = ("created", "changed", "moved_in", "moved_out", "gone")
 
 Event: TypeAlias = dict[str, Any]
+
+#: Looks at which a meeting is missing, although it should be there, before it counts as out of the filters' reach.
+TOLERATED_MISSES = 2
 
 #: Fields that say when somebody touched a meeting. That alone is no change; what was changed is.
 LAST_MODIFIED_FIELDS = frozenset(
@@ -75,7 +81,7 @@ class Snapshot:
     epoch: int
     floor: int = 0
     settled: bool = True
-    entries: dict[str, KnownMeeting] = field(default_factory=dict)
+    entries: MutableMapping[str, KnownMeeting] = field(default_factory=dict)
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Take changes in."""
@@ -125,10 +131,22 @@ class Observation:
     listed: Mapping[str, ObservedMeeting]
 
     @classmethod
-    def from_meetings(cls, meetings: Iterable[Mapping[str, Any]], **known: Any) -> Observation:
-        """Take what was listed; a meeting that was moved meanwhile may be there twice, and its last place counts."""
+    def from_meetings(
+        cls,
+        meetings: Iterable[Mapping[str, Any]],
+        *,
+        into: MutableMapping[str, ObservedMeeting] | None = None,
+        **known: Any,
+    ) -> Observation:
+        """Take what was listed; a meeting that was moved meanwhile may be there twice, and its last place counts.
+
+        Args:
+            meetings: What was listed.
+            into: Where it is kept; a dict when left out.
+            known: The other attributes.
+        """
         vendor: Vendor = known["vendor"]
-        listed: dict[str, ObservedMeeting] = {}
+        listed: MutableMapping[str, ObservedMeeting] = {} if into is None else into
         latest: dict[str, str] = {}
         for meeting in meetings:
             if meeting.get("id") in (None, ""):
@@ -172,20 +190,32 @@ class Change:
 
 def diff_listed(snapshot: Snapshot, look: Observation) -> list[Change]:
     """Compare the meetings that were listed with the snapshot; earliest meeting first."""
-    found: list[tuple[int, Change]] = []
+    return list(iter_diff_listed(snapshot, look))
+
+
+def iter_diff_listed(snapshot: Snapshot, look: Observation) -> Iterator[Change]:
+    """Compare as :func:`diff_listed` does, one change after the other, for those who cannot hold all of them.
+
+    A change may be taken into the entries before the next one is asked for; the rest of the snapshot has to stay.
+    """
+    differing: list[tuple[int, str]] = []
     for key, listed in look.listed.items():
         old, inside = snapshot.entries.get(key), listed.date in look.window
-        if old is None and inside:
-            found.append((listed.date, _entered(snapshot, look, key, listed)))
-        elif old is not None and not inside:
-            before, after = _differences(old.fields, listed.fields)
-            found.append((listed.date, _left(snapshot, look, key, after, listed.date)))
-        elif old is not None and old.fields != listed.fields:
-            before, after = _differences(old.fields, listed.fields)
+        if inside if old is None else not inside or old.fields != listed.fields:
+            differing.append((listed.date, key))
+    differing.sort()
+    for date, key in differing:
+        old, listed = snapshot.entries.get(key), look.listed[key]
+        if old is None:
+            yield _entered(snapshot, look, key, listed)
+            continue
+        before, after = _differences(old.fields, listed.fields)
+        if date not in look.window:
+            yield _left(snapshot, look, key, after, date)
+        else:
             entry = KnownMeeting(old.rev + 1, listed.fields)
             event = _event(snapshot, look, key, kind="changed", before=before, after=after, rev=entry.rev)
-            found.append((listed.date, Change(key, entry, event)))
-    return [change for _, change in sorted(found, key=lambda pair: (pair[0], pair[1].key))]
+            yield Change(key, entry, event)
 
 
 def diff_missing(
@@ -199,6 +229,20 @@ def diff_missing(
         verdicts: What became of each: the meeting as it is now, elsewhere; or None, there is no such meeting.
     """
     return [_departure(snapshot, look, key, meeting) for key, meeting in sorted(verdicts.items())]
+
+
+def should_be_listed(look: Observation, meeting: Mapping[str, Any], filters: Mapping[str, Any]) -> bool:
+    """Whether a list should have had a meeting that was read by its id, as far as can be told from it.
+
+    Args:
+        look: What was listed.
+        meeting: The meeting as it is now.
+        filters: The filters of the list.
+    """
+    fields = look.vendor.comparable_filters
+    return look.vendor.date(meeting) in look.window and all(
+        name not in fields or str(meeting.get(fields[name])) == str(value) for name, value in filters.items()
+    )
 
 
 def _departure(snapshot: Snapshot, look: Observation, key: str, meeting: Mapping[str, Any] | None) -> Change:

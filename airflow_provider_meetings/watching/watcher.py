@@ -27,7 +27,14 @@ from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsE
 from airflow_provider_meetings.polling.criteria import Criteria, is_permanent
 from airflow_provider_meetings.polling.poller import Poller
 from airflow_provider_meetings.polling.registry import poller_for
-from airflow_provider_meetings.watching.changes import Change, Observation, diff_listed, diff_missing
+from airflow_provider_meetings.watching.changes import (
+    TOLERATED_MISSES,
+    Change,
+    Observation,
+    diff_listed,
+    diff_missing,
+    should_be_listed,
+)
 from airflow_provider_meetings.watching.snapshot_store import ConcurrentWriterError, SnapshotStore
 
 __all__ = ["WatchSpec", "Watcher"]
@@ -48,8 +55,6 @@ NUDGE = 15.0
 CLOSE = 15.0
 #: Seconds between tries after an error that waiting does not mend: somebody has to.
 LONGEST_WAIT = 300.0
-# Looks at which a meeting is missing, although it should be there, before it counts as out of the filters' reach.
-_TOLERATED_MISSES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -209,7 +214,7 @@ class Watcher:
     async def _look(self, poller: Poller, now: float) -> Observation:
         spec, snapshot = self._spec, self._store.snapshot
         window = spec.window(now)
-        asked = window if snapshot is None else _hull(snapshot.window, window)
+        asked = window if snapshot is None else snapshot.window.hull(window)
         taken_at = round(self._clock() * 1000)
         criteria = Criteria(asked.start, asked.end, spec.filters, spec.match, min_count=0)
         meetings = await poller.answer(criteria, self._interval)
@@ -245,7 +250,7 @@ class Watcher:
         for key in keys:
             try:
                 meeting = await poller.read(key)
-                if not self._is_listed(poller, look, meeting) or self._missed[key] > _TOLERATED_MISSES:
+                if not self._is_listed(look, meeting) or self._missed[key] > TOLERATED_MISSES:
                     verdicts[key] = meeting
             except MeetingNotFoundError:
                 verdicts[key] = None
@@ -255,18 +260,11 @@ class Watcher:
                 _log.warning("It cannot be told yet what became of meeting %s: %s", key, error)
         return verdicts
 
-    def _is_listed(self, poller: Poller, look: Observation, meeting: Mapping[str, Any]) -> bool:
+    def _is_listed(self, look: Observation, meeting: Mapping[str, Any]) -> bool:
         """Whether a list should have had this meeting, as far as can be told from it."""
-        fields = poller.vendor.comparable_filters
         match = {name: value for name, value in self._spec.match.items() if name in meeting}
-        return (
-            look.vendor.date(meeting) in look.window
-            and bool(Criteria(match=match).satisfied_by([meeting]))
-            and all(
-                name not in fields or str(meeting.get(fields[name])) == str(value)
-                for name, value in self._spec.filters.items()
-            )
-        )
+        listed = should_be_listed(look, meeting, self._spec.filters)
+        return listed and bool(Criteria(match=match).satisfied_by([meeting]))
 
     async def _finish(self, look: Observation) -> None:
         """Take note of a look that has been told whole."""
@@ -294,13 +292,6 @@ async def _with_end(batches: AsyncGenerator[list[Change], None]) -> AsyncGenerat
             yield held, True
 
 
-def _hull(one: Window, other: Window) -> Window:
-    starts = [window.start for window in (one, other)]
-    ends = [window.end for window in (one, other)]
-    return Window(
-        None if None in starts else min(start for start in starts if start is not None),
-        None if None in ends else max(end for end in ends if end is not None),
-    )
 
 
 def _parts(changes: list[Change]) -> Iterator[list[Change]]:
