@@ -212,6 +212,11 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         return None if template is None else template.url(meeting)
 
     @property
+    def vendor(self) -> V:
+        """The vendor's rules for this connection: pure, nothing is sent."""
+        return self._vendor
+
+    @property
     def max_wait(self) -> float:
         """Seconds that a worker may sleep for the vendor within one call, by the connection."""
         return self._settings.max_wait

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_meetings.core.times import window_or_data_interval
@@ -85,24 +85,35 @@ class ListMeetingChangesOperator(MeetingsOperator):
         self.initial = initial
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> list[Event] | dict[str, Any]:
-        from airflow_provider_meetings.sets.run_changes import ChangeSearch, check_options  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.sets.delivery import EventDelivery  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.sets.run_changes import ChangeSearch, check_options  # noqa: PLC0415 - likewise
 
         start, end = window_or_data_interval(self.window_start, self.window_end, context)
         kinds = check_options(self.kinds, self.initial)
-        delivery = _Delivery.parse(self.destination)
         search = ChangeSearch.parse(
             hook,
             start,
             end,
-            filters=self.filters,
+            self.filters,
             url=self.snapshot,
             run=_run_of(context),
             emit_first=self.initial == "emit",
             kinds=kinds,
             taken_at=round(time.time() * 1000),
         )
+        delivery = EventDelivery.parse(self.destination, most=MAX_EVENT_IDS)
         search.find(delivery.take)
         self.log.info("Found %d change(s)", delivery.count)
-        meetings = [{"id": event["id"]} for event in delivery.first]
+        meetings = [{"id": event["id"]} for event in delivery.kept]
         report_outcome(self, context, "listed", meetings, hook=lambda: hook, count=delivery.count)
         return delivery.result
+
+
+def _run_of(context: Any) -> list[Any] | None:
+    """Return what a task instance is in every try; None: it is called by hand."""
+    ti = context.get("ti")
+    if ti is None:
+        return None
+    run = [ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1)]
+    loop = context.get("loop")  # Airflow 3.4: each iteration is a run of its own
+    return run if loop is None else [*run, loop.index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_meetings.operators.changes import ListMeetingChangesOperator
 from airflow_provider_meetings.operators.reading import GetMeetingOperator, ListMeetingsOperator
 from airflow_provider_meetings.operators.writing import (
     CreateMeetingOperator,
@@ -13,6 +14,7 @@ __all__ = [
     "CreateMeetingOperator",
     "DeleteMeetingOperator",
     "GetMeetingOperator",
+    "ListMeetingChangesOperator",
     "ListMeetingsOperator",
     "UpdateMeetingOperator",
 ]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsConfigurationError
-from airflow_provider_meetings.polling.query import dialect_of
 from airflow_provider_meetings.sets.run_snapshot import KnownState, RunSnapshots
 from airflow_provider_meetings.watching.changes import (
     KINDS,
@@ -24,7 +23,6 @@ from airflow_provider_meetings.watching.changes import (
     Change,
     Event,
     Observation,
-    Shape,
     Snapshot,
     diff_missing,
     iter_diff_listed,
@@ -72,7 +70,7 @@ class ChangeSearch:
     Attributes:
         hook: Reads the meetings.
         window: The window of this run.
-        filters: The vendor's own query parameters.
+        filters: The vendor's own query parameters, as they go into the query.
         url: Where what is known is kept.
         run: Who looks, ``[dag_id, run_id, task_id, map_index]``; None: nobody who could come again.
         emit_first: Whether the first run tells the meetings that are there.
@@ -88,6 +86,28 @@ class ChangeSearch:
     emit_first: bool
     kinds: Collection[str] | None
     taken_at: int
+
+    @classmethod
+    def parse(
+        cls, hook: MeetingsHook[Any, Any], window_start: Any, window_end: Any, filters: Any, **known: Any
+    ) -> ChangeSearch:
+        """Check what a DAG author, or a template, has given.
+
+        Args:
+            hook: Reads the meetings.
+            window_start: The first moment.
+            window_end: The first moment that is too late.
+            filters: The vendor's own query parameters.
+            known: The other attributes.
+
+        Raises:
+            MeetingsConfigurationError: Something is wrong with it.
+        """
+        try:
+            window = Window.parse(window_start, window_end)
+        except ValueError as error:
+            raise MeetingsConfigurationError(f"The window cannot be asked for, nothing was sent: {error}") from None
+        return cls(hook, window, dict(hook.vendor.check_filters(filters)), **known)
 
     def find(self, deliver: Callable[[Iterator[Event]], None]) -> None:
         """Find what has changed, hand it over, and remember it.
@@ -119,15 +139,8 @@ class ChangeSearch:
         snapshots.store(state, run=self.run, base=base)
 
     @property
-    def _shape(self) -> Shape:
-        vendor = self.hook.vendor
-        dialect = dialect_of(vendor)
-        return Shape(dialect.vendor, dialect.date_field, vendor.created_field)
-
-    @property
     def _scope(self) -> str:
-        filters = dialect_of(self.hook.vendor).query(None, None, self.filters).filters
-        return _digest([self.hook.conn_type, self.hook.meetings_conn_id, filters])
+        return _digest([self.hook.conn_type, self.hook.meetings_conn_id, self.filters])
 
     def _begin(self) -> KnownState:
         # Made of the run, so that a second try of the first run gives its events the same ids.
@@ -138,11 +151,11 @@ class ChangeSearch:
     def _look(self, snapshot: Snapshot, *, first: bool) -> Observation:
         # The window of the last run, too: a meeting that has only got too old for this one is still listed so.
         asked = self.window if first else snapshot.window.hull(self.window)
-        shape = self._shape
+        vendor = self.hook.vendor
         return Observation.from_meetings(
             self.hook.list_meetings(asked.start, asked.end, filters=dict(self.filters)),
-            into=PackedListing(shape, snapshot.entries),
-            shape=shape,
+            into=PackedListing(vendor, snapshot.entries),
+            vendor=vendor,
             scope=self._scope,
             connection=self.hook.meetings_conn_id,
             window=self.window,
@@ -165,7 +178,6 @@ class ChangeSearch:
                 len(asked),
                 left,
             )
-        comparable = dialect_of(self.hook.vendor).comparable
         missed = {key: state.missed[key] for key in missing if key in state.missed}
         verdicts: dict[str, dict[str, Any] | None] = {}
         for key in asked:
@@ -175,7 +187,7 @@ class ChangeSearch:
                 verdicts[key] = None
                 continue
             missed[key] = missed.get(key, 0) + 1
-            if not should_be_listed(look, meeting, self.filters, comparable) or missed[key] > TOLERATED_MISSES:
+            if not should_be_listed(look, meeting, self.filters) or missed[key] > TOLERATED_MISSES:
                 verdicts[key] = meeting
             else:
                 _log.warning("Meeting %s is in the window but was not listed; it stays known until the next run", key)

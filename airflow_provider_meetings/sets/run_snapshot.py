@@ -20,7 +20,7 @@ from typing import Any
 
 from airflow_provider_meetings.core.json_text import from_json, to_json
 from airflow_provider_meetings.core.times import Window
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
 from airflow_provider_meetings.sets.files import FileLocation, check_destination
 from airflow_provider_meetings.watching.changes import KnownMeeting, Snapshot
 from airflow_provider_meetings.watching.packed import PackedMeetings
@@ -140,7 +140,7 @@ class RunSnapshots:
                     key, rev, fields = from_json(line)
                     entries[key] = KnownMeeting(rev, fields)
             if len(entries) != header["count"]:
-                raise ValueError(f"{len(entries)} meetings, not {header['count']}")  # noqa: TRY301 - one message for all
+                raise ValueError(f"{len(entries)} meetings, not {header['count']}")
             snapshot = Snapshot(
                 Window(*header["window"]), header["taken_at"], header["epoch"], header["floor"], entries=entries
             )
@@ -159,7 +159,7 @@ class RunSnapshots:
             base: The name of the file that the run has started from.
 
         Raises:
-            MeetingsError: Another run has written the manifest meanwhile.
+            MeetingsTransportError: Another run has written the manifest meanwhile.
             Exception: Whatever the file system raises.
         """
         name = f"{_PREFIX}{uuid.uuid4().hex}{_SUFFIX}"
@@ -182,9 +182,10 @@ class RunSnapshots:
         content = json.dumps(document, indent=1).encode()
         if self._read_manifest() != self._content:
             self._remove(name)
-            raise MeetingsError(
-                f"Another run has written the snapshot {self._url!r} while this one was reading the meetings: what this "
-                "one has found is not stored. Let one run at a time use a snapshot (max_active_runs=1)."
+            raise MeetingsTransportError(
+                f"Another run has written the snapshot {self._url!r} while this one was reading the meetings: what "
+                "this one has found is not stored. Let one run at a time use a snapshot (max_active_runs=1).",
+                maybe_sent=False,
             )
         with self._location(_MANIFEST).write(lineage=False) as file:
             file.write(content)
@@ -218,9 +219,9 @@ class RunSnapshots:
 
     def _unreadable(self, name: str, reason: str) -> MeetingsConfigurationError:
         return MeetingsConfigurationError(
-            f"The snapshot {self._url!r} cannot be read: {name}: {reason}. Put back the files that were there, or delete "
-            f"{self._url}/{_MANIFEST} to start over: the next run is then like the first one, which knows nothing of "
-            "what has changed since the last. Nothing was sent."
+            f"The snapshot {self._url!r} cannot be read: {name}: {reason}. Put back the files that were there, or "
+            f"delete {self._url}/{_MANIFEST} to start over: the next run is then like the first one, and knows nothing "
+            "of what has changed since the last. Nothing was sent."
         )
 
 

@@ -1,7 +1,6 @@
-"""Snapshots and lists of many meetings in little memory: each meeting is kept as JSON bytes, and read when it is needed.
+"""Snapshots and lists of many meetings in little memory: each meeting is kept as JSON bytes, and read when needed.
 
-100,000 meetings of a dozen fields take some 150 MB as dicts, and some 50 MB so. A meeting that was listed as it was
-known takes its bytes once.
+A meeting that was listed as it was known takes its bytes once.
 """
 
 from __future__ import annotations

@@ -238,7 +238,7 @@ def _plain(entry: KnownMeeting | None) -> list[Any] | None:
     return None if entry is None else [entry.rev, entry.fields]
 
 
-def _shards(entries: dict[str, KnownMeeting], shards: int, numbers: Collection[int]) -> dict[int, str]:
+def _shards(entries: Mapping[str, KnownMeeting], shards: int, numbers: Collection[int]) -> dict[int, str]:
     wanted: dict[int, dict[str, Any]] = {number: {} for number in numbers}
     for key, entry in entries.items():
         shard = wanted.get(_place(key, shards))

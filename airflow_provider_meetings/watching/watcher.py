@@ -292,8 +292,6 @@ async def _with_end(batches: AsyncGenerator[list[Change], None]) -> AsyncGenerat
             yield held, True
 
 
-
-
 def _parts(changes: list[Change]) -> Iterator[list[Change]]:
     """Cut into steps of a bounded number and size."""
     part: list[Change] = []

@@ -20,6 +20,7 @@ PUBLIC = {
         "DeleteMeetingOperator",
         "GetMeetingOperator",
         "ListMeetingsOperator",
+        "ListMeetingChangesOperator",
     },
     "airflow_provider_meetings.sensors.meetings": {"MeetingsSensor"},
     "airflow_provider_meetings.triggers.meetings": {"MeetingsTrigger", "MeetingsEventTrigger"},

@@ -1,0 +1,151 @@
+"""What the tests of changes between runs share: a calendar in memory, and files whose writing breaks off."""
+
+import contextlib
+
+from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsServerError
+from airflow_provider_meetings.sets.delivery import EventDelivery
+from airflow_provider_meetings.sets.files import FileLocation
+from airflow_provider_meetings.sets.run_changes import ChangeSearch
+from tests.support.flows import BASE, builderprime, hiringcenter
+
+HOUR = 3_600_000
+WINDOW = (BASE, BASE + 24 * HOUR)
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+class Calendar:
+    """Stands in for a hook: meetings in a dict, and answers that fail when the test says so."""
+
+    meetings_conn_id = "meetings"
+
+    def __init__(self, kind="hiringcenter"):
+        self.conn_type = kind
+        self.vendor = hiringcenter() if kind == "hiringcenter" else builderprime()
+        self.meetings = {}
+        self.now = BASE - 100 * HOUR
+        self.serial = 0
+        self.reads = []
+        self.lists = 0
+        self.hidden = set()
+        self.list_fails_after = None
+        self.reads_fail = False
+
+    def book(self, date=BASE + HOUR, **fields):
+        """Make a meeting now; return its id."""
+        self.serial += 1
+        self.now += 1
+        meeting_id = f"m{self.serial:03}"
+        stamps = {self.vendor.created_field: self.now}
+        if self.conn_type == "hiringcenter":
+            stamps["updatedAt"] = self.now
+        self.meetings[meeting_id] = {"id": meeting_id, self.vendor.date_field: date, **stamps, **fields}
+        return meeting_id
+
+    def edit(self, meeting_id, **changes):
+        """Change a meeting; `date` is when it begins."""
+        self.now += 1
+        if "date" in changes:
+            changes[self.vendor.date_field] = changes.pop("date")
+        touched = {"updatedAt": self.now} if self.conn_type == "hiringcenter" else {}
+        self.meetings[meeting_id] |= changes | touched
+
+    def within(self, start, end):
+        """Return the meetings of a window, by id."""
+        field = self.vendor.date_field
+        return {key: dict(one) for key, one in self.meetings.items() if start <= one[field] < end}
+
+    # -- as a hook
+
+    def list_meetings(self, start, end, *, filters):
+        """List a window."""
+        assert filters == {}
+        self.lists += 1
+        found = [one for key, one in self.within(start, end).items() if key not in self.hidden]
+        for number, meeting in enumerate(found):
+            if number == self.list_fails_after:
+                raise MeetingsServerError("503")
+            yield meeting
+        if self.list_fails_after is not None:
+            raise MeetingsServerError("503")
+
+    def get_meeting(self, meeting_id):
+        """Read a meeting."""
+        self.reads.append(meeting_id)
+        if self.reads_fail:
+            raise MeetingsServerError("503")
+        if meeting_id not in self.meetings:
+            raise MeetingNotFoundError("404")
+        return dict(self.meetings[meeting_id])
+
+
+class Breaking:
+    """Has the n-th file that is written break off: before anything is there, or when it is there and before it is told.
+
+    Args:
+        monkeypatch: Pytest's.
+    """
+
+    def __init__(self, monkeypatch):
+        self.left = None
+        self.after = False
+        self.written = 0
+        original = FileLocation.write
+
+        @contextlib.contextmanager
+        def write(location, **options):
+            self.written += 1
+            hit = self.left == 0
+            if self.left is not None:
+                self.left -= 1
+            if hit and not self.after:
+                raise KilledError
+            with original(location, **options) as file:
+                yield file
+            if hit:
+                raise KilledError
+
+        monkeypatch.setattr(FileLocation, "write", write)
+
+    def at(self, number, *, after):
+        """Break the writing of a file, counted from 0 from now on."""
+        self.left, self.after = number, after
+
+    def stop(self):
+        """Let all go well."""
+        self.left = None
+
+
+def search(calendar, folder, run="r1", *, window=WINDOW, destination=None, emit_first=True, kinds=None):
+    """Look as one try of a run; return what the task would."""
+    one = ChangeSearch.parse(
+        calendar,
+        *window,
+        None,
+        url=f"file://{folder}/snapshot",
+        run=None if run is None else ["dag", run, "task", -1],
+        emit_first=emit_first,
+        kinds=kinds,
+        taken_at=calendar.now,
+    )
+    delivery = EventDelivery.parse(destination, most=100)
+    one.find(delivery.take)
+    return delivery.result
+
+
+def brief(events):
+    """Say in short what events tell."""
+    return [(event["kind"], event["reason"], event["id"]) for event in events]
+
+
+def merge(table, events):
+    """Take events into a table of meetings, as a warehouse does."""
+    for event in events:
+        if event["kind"] in {"moved_out", "gone"}:
+            table.pop(event["id"], None)
+        else:
+            row = table.get(event["id"], {}) | event["after"]
+            table[event["id"]] = {name: value for name, value in row.items() if value is not None}
+    return table
