@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KEEP ?=
+PROCESSES ?= 4
 TASKS ?=
 VERSIONS ?=
 
@@ -22,7 +23,7 @@ demo-celery: $(STAMP) ## Airflow on Celery, of which one worker and the triggere
 	$(BIN)/python -m demo.celery $(if $(TASKS),--tasks $(TASKS))
 
 test: lint type ## Run the whole test suite: linters, types, and every test with the system tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --durations=10
 
 test-kill: $(STAMP) ## Kill tasks of a real Airflow at every step (VERSIONS="3.2 2.11": of older ones), and renew docs/exactly-once.md
 	$(BIN)/python -m tests.kill $(if $(VERSIONS),--airflow $(VERSIONS))

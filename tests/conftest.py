@@ -29,3 +29,37 @@ def sandbox(tmp_path_factory):
         yield start_sandbox(processes, folder, control=True)
     finally:
         processes.stop()
+
+
+#: The suites of which tests share an Airflow, a mock or a sandbox, with what takes longest in front. When `make test`
+#: spreads the tests over processes, the whole suite stays in one (True), or each of its files (False).
+_TOGETHER = {"tests/system/": True, "tests/docs/": False, "tests/contract/": True, "tests/sandbox/": False}
+
+
+def _group(nodeid):
+    """Return how early a test is run, and the name of what runs in the same process."""
+    for rank, (suite, whole) in enumerate(_TOGETHER.items()):
+        if nodeid.startswith(suite):
+            return rank, suite if whole else nodeid.partition("::")[0]
+    return len(_TOGETHER), nodeid
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Begin with the groups when the tests are spread over processes."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _group(item.nodeid)[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep each group in one process (the marker xdist_group does so no more with pytest 9.2)."""
+    # Not installed where the tests run with older versions.
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid)[1]
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
