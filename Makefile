@@ -8,6 +8,9 @@ PROCESSES ?= 4
 TASKS ?=
 VERSIONS ?=
 
+# Where this is set, each of the many processes that the targets start compiles Airflow anew, which takes it seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
 

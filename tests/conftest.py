@@ -33,7 +33,13 @@ def sandbox(tmp_path_factory):
 
 #: The suites of which tests share an Airflow, a mock or a sandbox, with what takes longest in front. When `make test`
 #: spreads the tests over processes, the whole suite stays in one (True), or each of its files (False).
-_TOGETHER = {"tests/system/": True, "tests/docs/": False, "tests/contract/": True, "tests/sandbox/": False}
+_TOGETHER = {
+    "tests/system/": True,
+    "tests/docs/": False,
+    "tests/contract/": True,
+    "tests/ui/": True,
+    "tests/sandbox/": False,
+}
 
 
 def _group(nodeid):

@@ -73,7 +73,7 @@ def main() -> int:
     for name in ("demo", "tests", "docs"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     shutil.copy(ROOT / "pyproject.toml", tree)
-    env = clean_environment(folder / "home", PYTHONDONTWRITEBYTECODE="1")
+    env = clean_environment(folder / "home")
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS]
     return subprocess.run([str(part) for part in command], cwd=tree, env=env, check=False).returncode
 

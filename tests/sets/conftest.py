@@ -3,7 +3,6 @@
 import pytest
 from airflow.sdk.io import fs as airflow_fs
 
-from tests.support.s3 import run_s3
 from tests.support.sandbox import _quick, connect, kind, process, server
 
 __all__ = ["_quick", "connect", "kind", "process", "server"]
@@ -25,6 +24,8 @@ def register(monkeypatch):
 @pytest.fixture(scope="session")
 def s3_server():
     """An S3 server that checks the permissions of keys."""
+    from tests.support.s3 import run_s3  # noqa: PLC0415 - two seconds that every other test can do without
+
     with run_s3() as s3:
         yield s3
 
