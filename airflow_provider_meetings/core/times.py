@@ -179,18 +179,36 @@ def _show(moment: int | None) -> str:
     return "…" if moment is None else to_utc_text(moment)
 
 
-def window_or_data_interval(window_start: Any, window_end: Any, context: Any) -> tuple[Any, Any]:
+def window_or_data_interval(
+    window_start: Any, window_end: Any, context: Any, window_length: Any = None
+) -> tuple[Any, Any]:
     """Return both bounds; each one that was not given is the run's data interval's.
+
+    With a length the window is ``[partition_date, partition_date + window_length)`` of a partitioned run.
+
+    Args:
+        window_start: The first moment, or None.
+        window_end: The first moment that is too late, or None.
+        context: Airflow's.
+        window_length: A ``timedelta``, or seconds as a number or digits; None: the window is not that of a partition.
 
     Raises:
         MeetingsConfigurationError: A bound was not given and the run has no data interval (in Airflow 3 a run that was
-            started by hand or by an asset has none), or an empty one.
+            started by hand, by an asset or for a partition has none), or an empty one. A length was given and the run
+            has no ``partition_date``, or a bound was given, too; or it is not longer than nothing.
     """
     given = {"window_start": window_start, "window_end": window_end}
     missing = [name for name, value in given.items() if value is None]
+    if window_length is not None:
+        return _partition_window(window_length, given, missing, context)
     if not missing:
         return window_start, window_end
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if (start is None or end is None) and context.get("partition_date") is not None:
+        raise MeetingsConfigurationError(
+            "This run is one of a partition and has no data interval: give window_length, such as timedelta(days=1), "
+            "which is counted from its partition_date, or window_start and window_end. Nothing was sent."
+        )
     if start is None or end is None:
         reason = "This run has no data interval (a run started by hand or by an asset has none)"
     elif start >= end:
@@ -204,3 +222,32 @@ def window_or_data_interval(window_start: Any, window_end: Any, context: Any) ->
         f"{reason}, so {' and '.join(missing)} must be given, for example "
         "window_start='{{ params.window_start }}', or a moment that an earlier task returns. Nothing was sent."
     )
+
+
+def _partition_window(
+    length: Any, given: dict[str, Any], missing: list[str], context: Any
+) -> tuple[dt.datetime, dt.datetime]:
+    seconds = length.total_seconds() if isinstance(length, dt.timedelta) else length
+    try:
+        if isinstance(seconds, bool):
+            raise TypeError
+        span = dt.timedelta(seconds=float(seconds))
+    except (TypeError, ValueError, OverflowError):
+        span = dt.timedelta()
+    if span <= dt.timedelta():
+        raise MeetingsConfigurationError(
+            f"window_length must be a timedelta or seconds, and longer than nothing: not {length!r}. Nothing was sent."
+        )
+    if len(missing) < len(given):
+        bounds = " and ".join(name for name in given if name not in missing)
+        raise MeetingsConfigurationError(
+            f"window_length and {bounds} cannot both be given: the length is counted from the run's partition_date. "
+            "Nothing was sent."
+        )
+    start = context.get("partition_date")
+    if start is None:
+        raise MeetingsConfigurationError(
+            "window_length is counted from the run's partition_date, and this run has none: it takes a partitioned "
+            "timetable or asset (Airflow 3.2 or newer). Give window_start and window_end instead. Nothing was sent."
+        )
+    return start, start + span

@@ -179,6 +179,10 @@ def _tell_outlets(operator: Any, context: Any, extra: dict[str, Any]) -> None:
 
     for outlet in operator.outlets:
         if isinstance(outlet, Asset):
-            context["outlet_events"][outlet].extra.update(extra)
+            event = context["outlet_events"][outlet]
+            event.extra.update(extra)
+            key = context.get("partition_key")
+            if key and hasattr(event, "add_partitions"):  # Airflow 3.3
+                event.add_partitions([key])
         elif isinstance(outlet, AssetAlias) and extra["outcome"] not in _NO_NEWS:
             context["outlet_events"][outlet].add(meetings_asset(operator.meetings_conn_id), extra=extra)

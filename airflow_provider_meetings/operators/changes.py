@@ -33,6 +33,8 @@ class ListMeetingChangesOperator(MeetingsOperator):
     Args:
         window_start: The first moment; the start of the run's data interval when left out.
         window_end: The first moment that is too late; the end of the run's data interval when left out.
+        window_length: In a run of a partition (Airflow 3.2 and newer), the length of the window, which begins at the
+            run's ``partition_date``: a ``timedelta``, or seconds. It takes the place of both bounds.
         filters: The vendor's own query parameters.
         snapshot: An object-storage URL (``s3://…``, ``file://…``), used as a folder, for what is known. Each task has
             its own.
@@ -53,6 +55,7 @@ class ListMeetingChangesOperator(MeetingsOperator):
     template_fields: Sequence[str] = (
         "window_start",
         "window_end",
+        "window_length",
         "filters",
         "snapshot",
         "destination",
@@ -69,6 +72,7 @@ class ListMeetingChangesOperator(MeetingsOperator):
         snapshot: str,
         window_start: Any = None,
         window_end: Any = None,
+        window_length: Any = None,
         filters: Mapping[str, Any] | str | None = None,
         destination: str | None = None,
         kinds: Collection[str] | str | None = None,
@@ -78,6 +82,7 @@ class ListMeetingChangesOperator(MeetingsOperator):
         super().__init__(**kwargs)
         self.window_start = window_start
         self.window_end = window_end
+        self.window_length = window_length
         self.filters = filters
         self.snapshot = snapshot
         self.destination = destination
@@ -88,7 +93,7 @@ class ListMeetingChangesOperator(MeetingsOperator):
         from airflow_provider_meetings.sets.delivery import EventDelivery  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.sets.run_changes import ChangeSearch, check_options  # noqa: PLC0415 - likewise
 
-        start, end = window_or_data_interval(self.window_start, self.window_end, context)
+        start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
         kinds = check_options(self.kinds, self.initial)
         search = ChangeSearch.parse(
             hook,

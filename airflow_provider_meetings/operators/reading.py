@@ -46,6 +46,8 @@ class ListMeetingsOperator(MeetingsOperator):
     Args:
         window_start: The first moment; the start of the run's data interval when left out.
         window_end: The first moment that is too late; the end of the run's data interval when left out.
+        window_length: In a run of a partition (Airflow 3.2 and newer), the length of the window, which begins at the
+            run's ``partition_date``: a ``timedelta``, or seconds. It takes the place of both bounds.
         filters: The vendor's own query parameters.
         destination: An object-storage URL (``s3://…``, ``file://…``). The meetings are written there as they come, and
             the return value is ``{"path": ..., "count": ...}``. The suffix chooses the format: ``.csv``, ``.parquet``
@@ -59,6 +61,7 @@ class ListMeetingsOperator(MeetingsOperator):
     template_fields: Sequence[str] = (
         "window_start",
         "window_end",
+        "window_length",
         "filters",
         "destination",
         "record_schema",
@@ -72,6 +75,7 @@ class ListMeetingsOperator(MeetingsOperator):
         *,
         window_start: Any = None,
         window_end: Any = None,
+        window_length: Any = None,
         filters: Mapping[str, Any] | str | None = None,
         destination: str | None = None,
         record_schema: str | None = None,
@@ -80,12 +84,13 @@ class ListMeetingsOperator(MeetingsOperator):
         super().__init__(**kwargs)
         self.window_start = window_start
         self.window_end = window_end
+        self.window_length = window_length
         self.filters = filters
         self.destination = destination
         self.record_schema = record_schema
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> list[dict[str, Any]] | dict[str, Any]:
-        start, end = window_or_data_interval(self.window_start, self.window_end, context)
+        start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
         listed = hook.list_meetings(start, end, filters=self.filters)
         if self.destination is None:
             if self.record_schema not in (None, "vendor"):

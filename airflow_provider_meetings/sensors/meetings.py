@@ -59,6 +59,8 @@ class MeetingsSensor(BaseSensorOperator):
     Args:
         window_start: The first moment; the start of the run's data interval when left out.
         window_end: The first moment that is too late; the end of the run's data interval when left out.
+        window_length: In a run of a partition (Airflow 3.2 and newer), the length of the window, which begins at the
+            run's ``partition_date``: a ``timedelta``, or seconds. It takes the place of both bounds.
         filters: The vendor's own query parameters.
         match: Values that a meeting must have, ``{field: value or list of values}``, checked here, for what the vendor
             cannot filter by.
@@ -78,6 +80,7 @@ class MeetingsSensor(BaseSensorOperator):
     template_fields: Sequence[str] = (
         "window_start",
         "window_end",
+        "window_length",
         "filters",
         "match",
         "min_count",
@@ -95,6 +98,7 @@ class MeetingsSensor(BaseSensorOperator):
         meetings_conn_id: str,
         window_start: Any = None,
         window_end: Any = None,
+        window_length: Any = None,
         filters: Mapping[str, Any] | str | None = None,
         match: Mapping[str, Any] | None = None,
         min_count: int | str = 1,
@@ -106,6 +110,7 @@ class MeetingsSensor(BaseSensorOperator):
         self.meetings_conn_id = meetings_conn_id
         self.window_start = window_start
         self.window_end = window_end
+        self.window_length = window_length
         self.filters = filters
         self.match = match
         self.min_count = min_count
@@ -301,5 +306,5 @@ class MeetingsSensor(BaseSensorOperator):
     def _criteria(self, context: Any) -> Any:
         from airflow_provider_meetings.polling.criteria import Criteria  # noqa: PLC0415 - not at parse time
 
-        start, end = window_or_data_interval(self.window_start, self.window_end, context)
+        start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
         return Criteria.parse(start, end, self.filters, self.match, self.min_count)

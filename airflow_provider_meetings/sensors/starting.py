@@ -69,7 +69,12 @@ def _criteria(sensor: Any) -> Any:
     if not getattr(sensor, "may_start_from_trigger", False) or not sensor.deferrable or not sensor.timeout > 0:
         return None
     given = (sensor.window_start, sensor.window_end, sensor.filters, sensor.match, sensor.min_count)
-    if None in given[:2] or not isinstance(sensor.meetings_conn_id, str) or not sensor.meetings_conn_id:
+    if (
+        None in given[:2]
+        or sensor.window_length is not None
+        or not isinstance(sensor.meetings_conn_id, str)
+        or not sensor.meetings_conn_id
+    ):
         return None
     if not all(_is_plain(value) for value in (*given, sensor.meetings_conn_id)) or _runs_code_first(sensor):
         return None

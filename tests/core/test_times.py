@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_meetings.core.times import DAY, Window, check_time_zone, to_epoch_ms
+from airflow_provider_meetings.core.times import DAY, Window, check_time_zone, to_epoch_ms, window_or_data_interval
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from tests.support.flows import BASE, examples
 
 NEW_YORK = zoneinfo.ZoneInfo("America/New_York")
@@ -265,3 +266,46 @@ def test_only_a_bounded_window_can_be_cut():
     for window in (Window(), Window(1), Window(None, 1)):
         with pytest.raises(ValueError, match="bounded"):
             list(window.split(1))
+
+
+# -- windows of partitions
+
+PARTITION = {"partition_date": dt.datetime(2027, 1, 11, tzinfo=dt.UTC), "partition_key": "2027-01-11"}
+
+
+@pytest.mark.parametrize("length", [dt.timedelta(hours=6), 21_600, 21_600.0, "21600", "21600.0"])
+def test_a_length_makes_the_window_of_a_partition(length):
+    """It begins with the partition, and ends before that plus the length."""
+    begin = PARTITION["partition_date"]
+    assert (begin, begin + dt.timedelta(hours=6)) == window_or_data_interval(None, None, PARTITION, length)
+
+
+@pytest.mark.parametrize(
+    "length", [0, -1, dt.timedelta(), dt.timedelta(days=-1), "", "None", "a day", "nan", True, 1e99]
+)
+def test_a_length_that_is_none_is_refused(length):
+    """Nothing, less than nothing, and what is no length."""
+    with pytest.raises(MeetingsConfigurationError, match="window_length must be a timedelta or seconds"):
+        window_or_data_interval(None, None, PARTITION, length)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "context", "length", "named"),
+    [
+        ((None, None), {}, 60, "this run has none"),
+        ((None, None), {"partition_date": None, "partition_key": "north"}, 60, "this run has none"),
+        ((1, None), PARTITION, 60, "window_length and window_start cannot both be given"),
+        ((1, 2), PARTITION, 60, "window_length and window_start and window_end cannot both be given"),
+        ((None, None), PARTITION, None, "give window_length"),
+        ((1, None), PARTITION, None, "give window_length"),
+    ],
+)
+def test_a_partition_and_a_length_go_together(bounds, context, length, named):
+    """One without the other is refused, and a length beside a bound."""
+    with pytest.raises(MeetingsConfigurationError, match=named):
+        window_or_data_interval(*bounds, context, length)
+
+
+def test_bounds_need_no_partition():
+    """Both bounds are enough in a run of a partition, too."""
+    assert window_or_data_interval(1, 2, PARTITION) == (1, 2)
