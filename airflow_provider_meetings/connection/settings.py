@@ -10,8 +10,8 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from airflow_provider_meetings.connection.network import ascii_host, check_proxies, is_loopback
@@ -73,6 +73,16 @@ class Settings(ABC):
     @abstractmethod
     def secrets(self) -> tuple[str, ...]:
         """Every key, for the masker of the logs."""
+
+    def with_keys_of(self, other: Self) -> Self:
+        """Return these settings with another's keys."""
+        keys = {name: getattr(other, name) for name in ("api_key", "keys") if hasattr(other, name)}
+        return replace(self, **keys)
+
+    def renews(self, other: Self, scope: str) -> bool:
+        """Whether these are another's settings with a new key for a scope, and nothing else that is new."""
+        same = type(self) is type(other) and other.with_keys_of(self) == self
+        return same and self.credentials(scope) != other.credentials(scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

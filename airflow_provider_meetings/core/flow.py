@@ -27,6 +27,7 @@ __all__ = [
     "Now",
     "Page",
     "PageFlow",
+    "RenewKey",
     "Request",
     "Response",
     "SaveJournal",
@@ -109,6 +110,17 @@ class BeforeSend:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewKey:
+    """The vendor has refused the key of a read; the answer is whether there is another one now, to be sent with.
+
+    Attributes:
+        scope: What the key must be allowed to do.
+    """
+
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """Tell the time; the answer is in seconds since the epoch."""
 
@@ -144,7 +156,7 @@ class Page:
     items: list[dict[str, Any]]
 
 
-Command: TypeAlias = Request | Sleep | Gather | BeforeSend | Now | SaveJournal | Log
+Command: TypeAlias = Request | Sleep | Gather | BeforeSend | RenewKey | Now | SaveJournal | Log
 #: A conversation with one result.
 Flow: TypeAlias = Generator[Command, Any, T]
 #: A conversation that hands over meetings page by page.

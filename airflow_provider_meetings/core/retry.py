@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from airflow_provider_meetings.core.flow import BeforeSend, Command, Request, Response, Sleep
+from airflow_provider_meetings.core.flow import BeforeSend, Command, RenewKey, Request, Response, Sleep
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 
 __all__ = [
@@ -280,6 +280,13 @@ def by_status(response: Response) -> Reply:
     return Reply(response, response.status)
 
 
+def _renew_key(request: Request, reply: Reply) -> Generator[Command, Any, bool]:
+    """Ask for another key where one was refused; for reads alone, a write is never sent again without its rules."""
+    if reply.status != 401 or request.method != "GET":
+        return False
+    return bool((yield RenewKey(request.scope)))
+
+
 def send_with_retries(
     request: Request, retry_state: RetryState, parse: Callable[[Response], R]
 ) -> Generator[Command, Any, R]:
@@ -292,11 +299,13 @@ def send_with_retries(
 
     Returns:
         The answer: a good one, a final refusal, or the last transient one. Of a request that is not repeatable, the
-        first answer that leaves the outcome unknown.
+        first answer that leaves the outcome unknown. A read whose key is refused is sent once more where the connection
+        has another key by now, whatever the attempts say.
 
     Raises:
         MeetingsTransportError: There was no answer, and there are no attempts left or the request is not repeatable.
     """
+    renewed = False
     while True:
         retry_state.attempts += 1
         if request.creates:
@@ -318,6 +327,9 @@ def send_with_retries(
             sent_at = response.sent_at
             if not is_transient(reply.status) and not reply.in_progress:
                 retry_state.record_send(sent_at)
+                renewed = not renewed and (yield from _renew_key(request, reply))
+                if renewed:
+                    continue
                 return reply
             unknown = reply.leaves_unknown
             asked = ServerWait.from_response(response, reply.status)

@@ -63,7 +63,7 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
 
     def _vendor_of(self, settings: BuilderPrimeSettings) -> BuilderPrime:
         return BuilderPrime(
-            ErrorFactory("Builder Prime", settings.conn_id, settings.base_url, settings.secrets),
+            ErrorFactory("Builder Prime", settings.conn_id, settings.base_url, self._secrets),
             settings.retry_limits,
             key_fields={scope: settings.field_of(scope) for scope in settings.FIELD_OF_SCOPE},
             max_window=int(settings.max_window_days * DAY),

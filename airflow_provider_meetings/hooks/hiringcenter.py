@@ -38,7 +38,7 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
 
     def _vendor_of(self, settings: HiringCenterSettings) -> HiringCenter:
         return HiringCenter(
-            ErrorFactory("HiringCenter", settings.conn_id, settings.base_url, settings.secrets),
+            ErrorFactory("HiringCenter", settings.conn_id, settings.base_url, self._secrets),
             settings.retry_limits,
             rate_limits=settings.rate_limits,
             update_method=settings.update_method,

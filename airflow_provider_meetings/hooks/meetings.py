@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,10 +17,12 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.observability.airflow_stats import metrics_of, note_lineage
 from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.aio import AsyncTransport
+from airflow_provider_meetings.transport.limiter import RateLimitedGate, limiter_for
 from airflow_provider_meetings.transport.proxies import proxy_for
 from airflow_provider_meetings.transport.sync import Transport
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.records import RecordMapping
+from airflow_provider_meetings.vendors.responses import Secrets
 from airflow_provider_meetings.version_compat import aget_connection, mask_secret, with_secrets
 
 if TYPE_CHECKING:
@@ -103,8 +106,15 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         window = _window(window_start, window_end)
         settings = await self._asettings()
         listing = self._vendor.listing(window, self._vendor.check_filters(filters))
-        sockets = settings.max_parallel_requests
-        async with AsyncTransport(settings, self.log, sockets=sockets, metrics=self.metrics) as transport:
+        limiter = limiter_for(settings, self._vendor.rate_limits)  # shared with all that ask in this event loop
+        async with AsyncTransport(
+            settings,
+            self.log,
+            sockets=settings.max_parallel_requests,
+            gate=RateLimitedGate(limiter, asyncio.get_running_loop().time),
+            metrics=self.metrics,
+            renew=self._arenewed,
+        ) as transport:
             async for page in transport.pages(listing):
                 page.items.reverse()
                 while page.items:
@@ -270,6 +280,34 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         self.__dict__["_settings"] = await with_secrets(self._read, conn)
         return self._settings
 
+    def _renewed(self) -> S | None:
+        """Look the connection up once more, after its key was refused; None: it cannot be read."""
+        try:
+            return self._renew(self._read(self.get_connection(self.meetings_conn_id)))
+        except Exception as error:  # noqa: BLE001 - the refusal is the error then, whatever Airflow's services raise
+            self._not_renewed(error)
+            return None
+
+    async def _arenewed(self) -> S | None:
+        """Do the same without blocking the event loop."""
+        try:
+            return self._renew(await with_secrets(self._read, await aget_connection(self.meetings_conn_id)))
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._not_renewed(error)
+            return None
+
+    def _renew(self, settings: S) -> S:
+        if settings != self._settings:
+            self._secrets.add(*settings.secrets)  # a call that goes on does not repeat them, either
+        return settings
+
+    def _not_renewed(self, error: Exception) -> None:
+        self.log.info(
+            "The key of connection %r was refused, and it cannot be looked up again (%s).",
+            self.meetings_conn_id,
+            type(error).__name__,
+        )
+
     def _read(self, conn: Any) -> S:
         if conn.conn_type and conn.conn_type != self.conn_type:
             # Its key is somebody else's, and would go to whatever its host names.
@@ -284,12 +322,22 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         return settings
 
     @lazy
+    def _secrets(self) -> Secrets:
+        return Secrets(*self._settings.secrets)
+
+    @lazy
     def _vendor(self) -> V:
         return self._vendor_of(self._settings)
 
     @lazy
     def _transport(self) -> Transport:
-        return Transport(self._settings, self.log, sockets=self._settings.max_parallel_requests, metrics=self.metrics)
+        return Transport(
+            self._settings,
+            self.log,
+            sockets=self._settings.max_parallel_requests,
+            metrics=self.metrics,
+            renew=self._renewed,
+        )
 
 
 def _window(start: Any, end: Any) -> Window:

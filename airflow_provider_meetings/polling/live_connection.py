@@ -8,7 +8,7 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from airflow_provider_meetings.connection.settings import Settings
@@ -16,11 +16,11 @@ from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.core.retry import backoff
 from airflow_provider_meetings.observability.airflow_stats import metrics_of
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE, is_connection_missing, is_permanent
-from airflow_provider_meetings.polling.limiter import RateLimitedGate
 from airflow_provider_meetings.transport.aio import AsyncTransport
-from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.transport.limiter import RateLimitedGate
+from airflow_provider_meetings.vendors import RateLimits, Vendor
 
-__all__ = ["PARALLEL", "ConnectionInfo", "LiveConnection"]
+__all__ = ["PARALLEL", "ConnectionInfo", "LiveConnection", "OpenConnection"]
 
 #: A connection that was looked up: its settings, the vendor's rules, and the sockets that it may open.
 ConnectionInfo: TypeAlias = tuple[Settings, Vendor, int]
@@ -35,22 +35,38 @@ PARALLEL = 4
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenConnection:
+    """A connection that was looked up, and the way to its vendor. One that changes is replaced by another.
+
+    Attributes:
+        settings: What the connection says.
+        vendor: The vendor's rules, with a poll's patience.
+        transport: The way to the vendor.
+        gate: What holds its requests back.
+        rate: The rate budget.
+    """
+
+    settings: Settings
+    vendor: Vendor
+    transport: Any
+    gate: RateLimitedGate
+    rate: RateLimiter
+
+
 class LiveConnection:
     """One connection within one event loop.
 
     Args:
         meetings_conn_id: The connection.
-        limiter: Returns the rate budget for the connection's settings and its vendor.
+        limiter: Returns the rate budget for the connection's settings and its vendor's limits.
         look_up: Looks the connection up.
         transport: Makes the transport.
         clock: Tells the time in seconds.
         random: Jitter, between 0 and 1.
 
     Attributes:
-        settings: What the connection says; None: it was not looked up yet.
-        vendor: The vendor's rules, with a poll's patience.
-        transport: The way to the vendor.
-        rate: The rate budget.
+        opened: The connection as it was looked up last; None: it was not, yet.
         generation: Goes up with each look-up.
         host_confirmed: Whether the vendor has answered at that address.
     """
@@ -58,7 +74,7 @@ class LiveConnection:
     def __init__(
         self,
         meetings_conn_id: str,
-        limiter: Callable[[Settings, Vendor], RateLimiter],
+        limiter: Callable[[Settings, RateLimits], RateLimiter],
         *,
         look_up: Callable[[str], Awaitable[ConnectionInfo]],
         transport: Callable[..., Any] = AsyncTransport,
@@ -66,10 +82,7 @@ class LiveConnection:
         random: Callable[[], float] = random.random,
     ) -> None:
         self.meetings_conn_id = meetings_conn_id
-        self.settings: Settings | None = None
-        self.vendor: Any = None
-        self.transport: Any = None
-        self.rate = RateLimiter()
+        self.opened: OpenConnection | None = None
         self.generation = 0
         self.host_confirmed = False
         self._limiter = limiter
@@ -80,8 +93,7 @@ class LiveConnection:
         self._lost = 0  # look-ups in a row that have failed
         self._missing_since = math.inf
         self._looked_up = -math.inf
-        self._gate: RateLimitedGate | None = None
-        self._retired: list[Any] = []  # somebody may still be reading over them
+        self._retired: list[OpenConnection] = []  # somebody may still be reading over them
         self._expired = -1  # the generation whose key was refused
         self._held_until = -math.inf  # for a connection that was not looked up yet
         self._renewing = asyncio.Lock()
@@ -99,9 +111,10 @@ class LiveConnection:
         """Send nothing for so many seconds: the vendor has asked for it."""
         if seconds <= 0:
             return
-        if self.transport is None:
+        if self.opened is None:
             self._held_until = max(self._held_until, self._clock() + seconds)
-        self.rate.hold(self._clock(), seconds)
+        else:
+            self.opened.rate.hold(self._clock(), seconds)
 
     async def renew(self) -> bool:
         """Look the connection up where that is due; return whether it has changed.
@@ -124,7 +137,7 @@ class LiveConnection:
         """Have another look later, after an error that waiting may mend; raise any other."""
         if is_permanent(error):
             self._missing_since = min(self._missing_since, self._clock())
-            forgiven = CONNECTION_GRACE if self.settings is not None else FIRST_LOOKS
+            forgiven = FIRST_LOOKS if self.opened is None else CONNECTION_GRACE
             if not is_connection_missing(error) or self._clock() - self._missing_since >= forgiven:
                 raise error
         self._lost += 1
@@ -139,23 +152,22 @@ class LiveConnection:
         self._looked_up = self._clock()
         self._lost, self._missing_since = 0, math.inf
         self.generation += 1
-        if settings == self.settings:
+        before = self.opened
+        if before is not None and before.settings == settings:
             return False
         # A poll has patience of its own: it is repeated anyway.
         retry_limits = replace(vendor.retry_limits, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
-        self.rate = self._limiter(settings, vendor)
-        self.hold(self._held_until - self._clock())
-        self._held_until = -math.inf
-        gate = RateLimitedGate(self.rate, self._clock)
+        rate = self._limiter(settings, vendor.rate_limits)
+        gate = RateLimitedGate(rate, self._clock)
         wide = max(PARALLEL, sockets)
         transport = self._make_transport(settings, _log, sockets=wide, gate=gate, metrics=metrics_of(settings))
         await transport.__aenter__()
-        if self._gate is not None:
-            self._gate.close()  # who is held back there need not wait for what the old account has to say
-            self._retired.append(self.transport)
-        self._gate, self.transport = gate, transport
-        rules: Any = vendor
-        self.settings, self.vendor = settings, replace(rules, retry_limits=retry_limits)
+        if before is not None:
+            before.gate.close()  # who is held back there need not wait for what the old account has to say
+            self._retired.append(before)
+        self.opened = OpenConnection(settings, replace(vendor, retry_limits=retry_limits), transport, gate, rate)
+        self.hold(self._held_until - self._clock())
+        self._held_until = -math.inf
         self.host_confirmed = False
         return True
 
@@ -184,10 +196,10 @@ class LiveConnection:
     async def close_retired(self) -> None:
         """Close the sockets of earlier settings: nobody is reading over them any more."""
         while self._retired:
-            await self._retired.pop().__aexit__(None, None, None)
+            await self._retired.pop().transport.__aexit__(None, None, None)
 
     async def close(self) -> None:
         """Close all sockets."""
         await self.close_retired()
-        if self.transport is not None:
-            await self.transport.__aexit__(None, None, None)
+        if self.opened is not None:
+            await self.opened.transport.__aexit__(None, None, None)

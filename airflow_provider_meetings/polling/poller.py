@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.core.flow import PageFlow
 from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.core.retry import backoff
 from airflow_provider_meetings.exceptions import (
@@ -30,11 +29,11 @@ from airflow_provider_meetings.exceptions import (
 )
 from airflow_provider_meetings.polling import ListQuery, PlannedQuery, Planner
 from airflow_provider_meetings.polling.criteria import Criteria, is_permanent, is_wrong_host
-from airflow_provider_meetings.polling.limiter import ConnectionReplaced, PageLimitReached, RequestCounter, meter
-from airflow_provider_meetings.polling.live_connection import PARALLEL, ConnectionInfo, LiveConnection
+from airflow_provider_meetings.polling.live_connection import PARALLEL, ConnectionInfo, LiveConnection, OpenConnection
 from airflow_provider_meetings.polling.subscriptions import Meetings, Subscriptions
 from airflow_provider_meetings.transport.aio import AsyncTransport
-from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.transport.limiter import ConnectionReplaced, PageLimitReached, RequestCounter
+from airflow_provider_meetings.vendors import RateLimits, Vendor
 
 __all__ = ["Poller"]
 
@@ -86,7 +85,7 @@ class Poller:
 
     Args:
         meetings_conn_id: The connection.
-        limiter: Returns the rate budget for the connection's settings and its vendor; it outlives the poller.
+        limiter: Returns the rate budget for the connection's settings and its vendor's limits; it outlives the poller.
         look_up: Looks the connection up.
         transport: Makes the transport.
         random: Jitter, between 0 and 1.
@@ -98,7 +97,7 @@ class Poller:
     def __init__(
         self,
         meetings_conn_id: str,
-        limiter: Callable[[Settings, Vendor], RateLimiter],
+        limiter: Callable[[Settings, RateLimits], RateLimiter],
         *,
         look_up: Callable[[str], Awaitable[ConnectionInfo]],
         transport: Callable[..., Any] = AsyncTransport,
@@ -166,7 +165,8 @@ class Poller:
         """
         reading = self._readings.get(str(meeting_id))
         if reading is None:
-            call = self._connection.transport.drive(self._connection.vendor.get(meeting_id))
+            opened = self._opened
+            call = opened.transport.drive(opened.vendor.get(meeting_id))
             reading = self._readings[str(meeting_id)] = asyncio.ensure_future(call)
             reading.add_done_callback(functools.partial(self._has_read, str(meeting_id)))
         return dict(await asyncio.shield(reading))
@@ -179,8 +179,13 @@ class Poller:
     @property
     def vendor(self) -> Vendor:
         """The vendor's rules, as of the last answer."""
-        vendor: Vendor = self._connection.vendor
-        return vendor
+        return self._opened.vendor
+
+    @property
+    def _opened(self) -> OpenConnection:
+        if self._connection.opened is None:
+            raise RuntimeError(f"connection {self.meetings_conn_id!r} was not looked up yet")
+        return self._connection.opened
 
     @property
     def ended(self) -> bool:
@@ -217,21 +222,23 @@ class Poller:
         """Poll if somebody is due, else wait until somebody is."""
         wake = self._subscriptions.wake
         wake.clear()
-        if (pause := await self._open()) == math.inf:
+        pause = await self._open()
+        opened = self._connection.opened
+        if pause == math.inf:
             await wake.wait()
             return
-        if pause:
+        if opened is None:
             await asyncio.sleep(pause)
             return
-        await self._subscriptions.admit(self._connection.vendor, self._soonest_for)
+        await self._subscriptions.admit(opened.vendor, self._soonest_for)
         now = self._clock()
         # While the vendor wants no requests, it is better to wait here, where others can come in, than at the gate.
-        wait = max(self._subscriptions.soonest - now, self._not_before - now, self._connection.rate.wait(now))
+        wait = max(self._subscriptions.soonest - now, self._not_before - now, opened.rate.wait(now))
         if wait > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), wait if wait < math.inf else None)
         else:
-            await self._poll()
+            await self._poll(opened)
 
     def _soonest_for(self, interval: float) -> float:
         # A poll that has just been costs nothing for who came too late; a costly one is not repeated for everybody.
@@ -265,11 +272,11 @@ class Poller:
             return math.inf
         if changed:
             self._on_connection_changed()
-        return 0.0 if self._connection.settings is not None else max(0.0, self._connection.fresh_for)
+        return 0.0 if self._connection.opened is not None else max(0.0, self._connection.fresh_for)
 
     def _on_connection_changed(self) -> None:
         """Begin anew with a connection that has changed."""
-        vendor = self._connection.vendor
+        vendor = self._opened.vendor
         if self._planner is not None:
             _log.info("Connection %r has changed, asking anew", self.meetings_conn_id)
         if self._planner is None or not self._planner.vendor.lists_like(vendor):
@@ -281,9 +288,13 @@ class Poller:
 
     # -- a poll
 
-    async def _poll(self) -> None:
-        planner, transport, now = self._planner, self._connection.transport, self._clock()
-        assert planner is not None  # noqa: S101 - looked up before
+    def _planner_for(self, vendor: Vendor) -> Planner:
+        if self._planner is None or not self._planner.vendor.lists_like(vendor):
+            self._planner = Planner(vendor)
+        return self._planner
+
+    async def _poll(self, opened: OpenConnection) -> None:
+        planner, now = self._planner_for(opened.vendor), self._clock()
         due = self._subscriptions.due()
         shortest = min(subscription.interval for subscription in due)
         self._last_poll = now
@@ -299,7 +310,7 @@ class Poller:
                     group.create_task(self._work(rnd))
         self._last_cost = rnd.requests
         await self._connection.close_retired()
-        if rnd.over and self._connection.transport is transport:  # else it went wrong on a way that is left now
+        if rnd.over and self._connection.opened is opened:  # else it went wrong on a way that is left now
             self._failures += 1
             wait = shortest + backoff(self._failures, self._random)
             self._not_before = self._clock() + wait
@@ -336,22 +347,20 @@ class Poller:
 
     async def _fetch(self, rnd: _Round, planned: PlannedQuery) -> None:
         """Read one list, and answer those who are waiting for it."""
-        planner, transport, generation = rnd.planner, self._connection.transport, self._connection.generation
+        planner, opened, generation = rnd.planner, self._opened, self._connection.generation
         if planner is not self._planner or not any(query in self._subscriptions.by_query for query in planned.serves):
             return
         count, started, meetings = RequestCounter(planned.limit), self._clock(), list[dict[str, Any]]()
         problem: MeetingsError | None = None
-        token = meter.set(count)
         try:
-            listing: PageFlow = self._connection.vendor.listing(planned.query.window, planned.query.filters)
-            async for page in transport.pages(listing):
+            listing = opened.vendor.listing(planned.query.window, planned.query.filters)
+            async for page in opened.transport.pages(listing, count):
                 meetings += page.items
         except MeetingsError as error:
             problem = error
         finally:
-            meter.reset(token)
             rnd.requests += count.count
-        if isinstance(problem, ConnectionReplaced) or self._connection.transport is not transport:
+        if isinstance(problem, ConnectionReplaced) or self._connection.opened is not opened:
             rnd.todo.appendleft(planned)
             return
         if isinstance(problem, PageLimitReached):
@@ -362,7 +371,7 @@ class Poller:
             await self._handle_error(rnd, planned, problem, generation)
         else:
             if self._failures:
-                self._connection.rate.drop_burst(self._clock())  # the vendor has just come back: no crowd at its door
+                opened.rate.drop_burst(self._clock())  # the vendor has just come back: no crowd at its door
             rnd.streak = self._failures = 0
             self._connection.confirm()
             await self._subscriptions.serve(planned, meetings, planner, requests=count.count, started=started)

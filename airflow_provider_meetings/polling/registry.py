@@ -6,17 +6,14 @@ It is there from the first who joins until the last has left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.hooks.resolve import ahook_for
 from airflow_provider_meetings.polling.live_connection import ConnectionInfo
 from airflow_provider_meetings.polling.poller import Poller
-from airflow_provider_meetings.vendors import Vendor
+from airflow_provider_meetings.transport.limiter import limiter_for
 
 __all__ = ["poller_for"]
 
@@ -26,15 +23,6 @@ class _LoopState:
     """What one event loop has."""
 
     pollers: dict[str, Poller] = field(default_factory=dict)
-    limiters: dict[tuple[Hashable, ...], RateLimiter] = field(default_factory=dict)
-
-    def limiter(self, settings: Settings, vendor: Vendor) -> RateLimiter:
-        """Return the budget of a connection's account: the vendors count by API key.
-
-        It stays when the poller goes: the vendor does not forget either.
-        """
-        account = (settings.base_url, hash(settings.secrets), vendor.rate_limits)
-        return self.limiters.setdefault(account, RateLimiter(vendor.rate_limits))
 
 
 _loop_states: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopState] = WeakKeyDictionary()
@@ -64,7 +52,7 @@ class _Membership:
             state = _loop_states[loop] = _LoopState()
         poller = state.pollers.get(self._conn_id)
         if poller is None or poller.ended:
-            poller = state.pollers[self._conn_id] = Poller(self._conn_id, state.limiter, look_up=_look_up)
+            poller = state.pollers[self._conn_id] = Poller(self._conn_id, limiter_for, look_up=_look_up)
         poller.members += 1
         self._state, self._poller = state, poller
         return poller

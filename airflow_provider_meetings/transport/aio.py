@@ -5,37 +5,28 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator
-from typing import Any, Protocol, Self, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Self, TypeVar
 
 import aiohttp
 from yarl import URL
 
 from airflow_provider_meetings.connection.settings import Settings
-from airflow_provider_meetings.core.flow import Flow, Gather, Page, PageFlow, Request, Response, Sleep
+from airflow_provider_meetings.core.flow import Flow, Gather, Page, PageFlow, RenewKey, Request, Response, Sleep
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.common import LARGEST_ANSWER, Exchange, base_headers, os_error_behind
+from airflow_provider_meetings.transport.limiter import RateLimitedGate, RequestCounter
 from airflow_provider_meetings.transport.proxies import proxy_for
 from airflow_provider_meetings.transport.tls import make_context
 from airflow_provider_meetings.transport.unpack import UnpackError, make_unpacker
 from airflow_provider_meetings.transport.wire import CONNECT_SHARE, MOST_HEADER_BYTES, MOST_HEADERS
 
-__all__ = ["AsyncTransport", "RequestLimiter"]
+__all__ = ["AsyncTransport"]
 
 T = TypeVar("T")
 
 _NO_METRICS = Metrics()
-
-
-class RequestLimiter(Protocol):
-    """What requests pass on their way: holds them back while the vendor wants no more, and listens to the answers."""
-
-    async def enter(self, request: Request) -> float:
-        """Return when the request may be sent: for how many seconds the rate limit has held it back."""
-
-    def observe(self, response: Response) -> None:
-        """Listen to an answer."""
 
 
 class AsyncTransport:
@@ -47,6 +38,7 @@ class AsyncTransport:
         sockets: How many connections may be open to the vendor.
         gate: What every request passes; None: nothing holds it back.
         metrics: Takes the numbers.
+        renew: Looks the connection up once more, where its key was refused; None: that is somebody else's business.
     """
 
     def __init__(
@@ -55,10 +47,13 @@ class AsyncTransport:
         log: Any,
         *,
         sockets: int = 1,
-        gate: RequestLimiter | None = None,
+        gate: RateLimitedGate | None = None,
         metrics: Metrics = _NO_METRICS,
+        renew: Callable[[], Awaitable[Settings | None]] | None = None,
     ) -> None:
         self._settings = settings
+        self._look_up_again = renew
+        self._renewing = asyncio.Lock()
         self._log = log
         self._gate = gate
         self._metrics = metrics
@@ -101,21 +96,27 @@ class AsyncTransport:
             await self._session.close()
             self._session = None
 
-    async def drive(self, call: Flow[T]) -> T:
-        """Drive a call to its result."""
+    async def drive(self, call: Flow[T], counter: RequestCounter | None = None) -> T:
+        """Drive a call to its result; see :meth:`pages`."""
         outcome: list[T] = []
-        async for _ in self._steps(call, outcome):
+        async for _ in self._steps(call, outcome, counter):
             pass
         return outcome[0]
 
-    def pages(self, listing: PageFlow) -> AsyncIterator[Page]:
-        """Drive a list, page by page; who takes a page empties it, so that no more than one is held."""
-        return self._steps(listing, [])
+    def pages(self, listing: PageFlow, counter: RequestCounter | None = None) -> AsyncIterator[Page]:
+        """Drive a list, page by page; who takes a page empties it, so that no more than one is held.
 
-    async def _steps(self, call: Any, outcome: list[Any]) -> AsyncIterator[Page]:
+        Args:
+            listing: The list.
+            counter: Counts its requests, and ends it where they are too many.
+        """
+        return self._steps(listing, [], counter)
+
+    async def _steps(self, call: Any, outcome: list[Any], counter: RequestCounter | None = None) -> AsyncIterator[Page]:
         answer: Any = None
         failure: MeetingsError | None = None
         limited = False
+        used = self._settings
         while True:
             try:
                 step = call.send(answer) if failure is None else call.throw(failure)
@@ -125,7 +126,8 @@ class AsyncTransport:
             answer = failure = None
             try:
                 if isinstance(step, Request):
-                    answer = await self._perform(step)
+                    used = self._settings
+                    answer = await self._perform(step, counter)
                     limited = answer.status == 429
                 elif isinstance(step, Page):
                     yield step
@@ -134,29 +136,44 @@ class AsyncTransport:
                     await asyncio.sleep(step.seconds)
                     if limited:
                         self._metrics.rate_limited(step.seconds)
+                elif isinstance(step, RenewKey):
+                    answer = await self._renew(used, step.scope)
                 elif isinstance(step, Gather):
-                    answer = await self._parallel(step)
+                    answer = await self._parallel(step, counter)
             except MeetingsError as error:
                 failure = error
 
-    async def _parallel(self, step: Gather) -> list[Any]:
+    async def _renew(self, used: Settings, scope: str) -> bool:
+        """Go on with a new key, where the connection has one by now; anything else that is new is for another call."""
+        async with self._renewing:
+            if self._settings is used:
+                found = None if self._look_up_again is None else await self._look_up_again()
+                if found is None or not found.renews(used, scope):
+                    return False
+                self._log.info("The key of connection %r has changed, going on with the new one", used.conn_id)
+                self._settings = found
+            return self._settings.renews(used, scope)
+
+    async def _parallel(self, step: Gather, counter: RequestCounter | None) -> list[Any]:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._caught(call)) for call in step.calls]
+            tasks = [group.create_task(self._caught(call, counter)) for call in step.calls]
         results = [task.result() for task in tasks]
         for result in results:
             if isinstance(result, MeetingsError):
                 raise result
         return results
 
-    async def _caught(self, call: Flow[Any]) -> Any:
+    async def _caught(self, call: Flow[Any], counter: RequestCounter | None) -> Any:
         # A TaskGroup would wrap the error into a group.
         try:
-            return await self.drive(call)
+            return await self.drive(call, counter)
         except MeetingsError as error:
             return error
 
-    async def _perform(self, request: Request) -> Response:
+    async def _perform(self, request: Request, counter: RequestCounter | None) -> Response:
         assert self._session is not None, "use `async with`"  # noqa: S101
+        if counter is not None:
+            counter.add(request)
         if self._gate is not None and (held := await self._gate.enter(request)):
             self._metrics.rate_limited(held)
         exchange = Exchange(request, self._settings, self._log, self._metrics, time.time)

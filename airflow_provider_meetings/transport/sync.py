@@ -22,6 +22,7 @@ from airflow_provider_meetings.core.flow import (
     Now,
     Page,
     PageFlow,
+    RenewKey,
     Request,
     Response,
     SaveJournal,
@@ -52,10 +53,20 @@ class Transport:
         log: Where each request leaves its line.
         sockets: How many connections may be kept open to the vendor.
         metrics: Takes the numbers.
+        renew: Looks the connection up once more, where its key was refused; None where that cannot be done.
     """
 
-    def __init__(self, settings: Settings, log: Any, *, sockets: int = 1, metrics: Metrics = _NO_METRICS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Any,
+        *,
+        sockets: int = 1,
+        metrics: Metrics = _NO_METRICS,
+        renew: Callable[[], Settings | None] = lambda: None,
+    ) -> None:
         self._settings = settings
+        self._look_up_again = renew
         self._log = log
         self._sockets = sockets
         self._metrics = metrics
@@ -95,6 +106,7 @@ class Transport:
     def forget(self) -> None:
         """Begin anew in a child process; the session does so itself."""
         self._saving = threading.Lock()  # one journal, maybe many threads
+        self._renewing = threading.Lock()
 
     def close(self) -> None:
         """Close the sockets."""
@@ -105,6 +117,7 @@ class Transport:
         failure: MeetingsError | None = None
         limited = False
         remaining_wait = self._settings.max_wait
+        used = self._settings
         while True:
             try:
                 step = call.send(answer) if failure is None else call.throw(failure)
@@ -114,6 +127,7 @@ class Transport:
             try:
                 if isinstance(step, Request):
                     remaining_wait -= self._wait_turn(remaining_wait)
+                    used = self._settings
                     answer = self._perform(step)
                     limited = answer.status == 429
                 elif isinstance(step, Page):
@@ -124,6 +138,8 @@ class Transport:
                     remaining_wait -= step.seconds
                     if limited:
                         self._metrics.rate_limited(step.seconds)
+                elif isinstance(step, RenewKey):
+                    answer = self._renew(used, step.scope)
                 elif isinstance(step, Gather):
                     answer = self._parallel(step, save)
                 else:
@@ -139,6 +155,18 @@ class Transport:
             time.sleep(wait)
             self._metrics.rate_limited(wait)
         return wait
+
+    def _renew(self, used: Settings, scope: str) -> bool:
+        """Go on with a new key, where the connection has one by now; anything else that is new is for another call."""
+        with self._renewing:
+            if self._settings is used:
+                found = self._look_up_again()
+                if found is None or not found.renews(used, scope):
+                    return False
+                self._log.info("The key of connection %r has changed, going on with the new one", used.conn_id)
+                self._settings = found
+                self.session.renew(found)
+            return self._settings.renews(used, scope)
 
     def _execute_command(self, step: Command, save: Callable[[dict[str, Any]], None] | None) -> Any:
         """Do what is asked besides talking to the vendor."""

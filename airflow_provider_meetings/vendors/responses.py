@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 
-__all__ = ["Envelope", "ErrorFactory", "VendorError", "decode", "encode", "is_gone"]
+__all__ = ["Envelope", "ErrorFactory", "Secrets", "VendorError", "decode", "encode", "is_gone"]
 
 # Vendors' messages go to the log; a page of HTML does not.
 _LONGEST_MESSAGE = 500
@@ -66,6 +66,23 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300
 
 
+class Secrets:
+    """What no message repeats; a key that is renewed comes in addition."""
+
+    def __init__(self, *values: str) -> None:
+        self._values = list(values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __repr__(self) -> str:
+        return "<secrets>"
+
+    def add(self, *values: str) -> None:
+        """Repeat these neither."""
+        self._values += values
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorFactory:
     """Turns a refused request into an error that says what to do.
@@ -80,7 +97,7 @@ class ErrorFactory:
     vendor: str
     conn_id: str
     base_url: str
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: Iterable[str] = field(default=(), repr=False)
 
     def error(
         self, request: Request, envelope: Envelope, *, key_field: str = "password", names_record: bool = True

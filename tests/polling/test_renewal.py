@@ -1,7 +1,6 @@
 """A connection that changes while many wait on it is noticed within a minute, whatever goes on meanwhile."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -11,7 +10,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.hooks.meetings import unknown_connection
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE
 from airflow_provider_meetings.polling.live_connection import FIRST_LOOKS, REFRESH
-from airflow_provider_meetings.polling.registry import _LoopState
+from airflow_provider_meetings.transport.limiter import limiter_for
 from tests.support.polling import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
 
 
@@ -266,14 +265,12 @@ def test_airflow_that_does_not_answer_is_no_change():
     assert (4, 2) == (lost, look_ups)
 
 
-def test_an_account_has_one_budget():
+async def test_an_account_has_one_budget():
     """Connections with the same key share a budget, as the vendor counts by key; another key has its own."""
 
     def limiter(conn_id, key):
         settings = HiringCenterSettings(conn_id=conn_id, base_url="https://h", api_key=key)
-        return state.limiter(settings, SimpleNamespace(rate_limits=settings.rate_limits))
-
-    state = _LoopState()
+        return limiter_for(settings, settings.rate_limits)
 
     assert limiter("one", "k") is limiter("other", "k")
     assert limiter("one", "k") is not limiter("one", "l")

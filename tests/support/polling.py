@@ -186,7 +186,7 @@ class _Transport:
     async def __aexit__(self, *_):
         self._vendor.open_sessions -= 1
 
-    async def pages(self, listing):
+    async def pages(self, listing, counter=None):
         """Drive a list, page by page."""
         reply = failure = None
         while True:
@@ -201,22 +201,24 @@ class _Transport:
                 elif isinstance(step, Sleep):
                     await asyncio.sleep(step.seconds)
                 elif isinstance(step, Gather):
-                    reply = [await self._drive(call) for call in step.calls]
+                    reply = [await self._drive(call, counter) for call in step.calls]
                 elif isinstance(step, Request):
-                    reply = await self._perform(step)
+                    reply = await self._perform(step, counter)
             except MeetingsError as error:
                 failure = error
 
-    async def _drive(self, call):
+    async def _drive(self, call, counter=None):
         try:
             step = call.send(None)
             while True:
-                step = call.send(await self._perform(step))
+                step = call.send(await self._perform(step, counter) if isinstance(step, Request) else None)
         except StopIteration as done:
             return done.value
 
-    async def _perform(self, request):
+    async def _perform(self, request, counter=None):
         vendor = self._vendor
+        if counter is not None:
+            counter.add(request)
         await self._gate.enter(request)
         now = asyncio.get_running_loop().time()
         vendor.asked.append((now, dict(request.params)))
@@ -248,7 +250,7 @@ async def polling(vendor, *, limits=(), dice=lambda: 0.5):
     limits = limits or ((vendor.per_minute, 60.0), (vendor.per_hour, 3600.0))
     budgets = {}  # one for each key, as the vendors count
 
-    def budget(settings, _vendor):
+    def budget(settings, _limits):
         return budgets.setdefault(settings.secrets, RateLimiter(limits, random=dice))
 
     poller = Poller("meetings", budget, look_up=vendor.look_up, transport=vendor.transport, random=dice)

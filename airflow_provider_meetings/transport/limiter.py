@@ -1,18 +1,19 @@
-"""The gate that a poller's requests pass: as the rate budget allows, and counted."""
+"""The gate that requests pass in an event loop: as the rate limit of the connection's account allows, and counted."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
+from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Request, Response
 from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.exceptions import MeetingsError
 
-__all__ = ["ConnectionReplaced", "PageLimitReached", "RateLimitedGate", "RequestCounter", "meter"]
+__all__ = ["ConnectionReplaced", "PageLimitReached", "RateLimitedGate", "RequestCounter", "limiter_for"]
 
 
 class PageLimitReached(MeetingsError):  # noqa: N818 - it never leaves the poller
@@ -25,7 +26,7 @@ class ConnectionReplaced(MeetingsError):  # noqa: N818 - likewise
 
 @dataclass(slots=True)
 class RequestCounter:
-    """Counts the requests of one errand.
+    """Counts the requests of one list.
 
     Attributes:
         limit: More requests than this are refused; None: there is no limit.
@@ -35,13 +36,37 @@ class RequestCounter:
     limit: int | None = None
     count: int = 0
 
+    def add(self, request: Request) -> None:
+        """Count one more.
 
-#: The meter of the errand that is being run.
-meter: contextvars.ContextVar[RequestCounter | None] = contextvars.ContextVar("meetings_meter", default=None)
+        Raises:
+            PageLimitReached: The list has had its requests.
+        """
+        if self.limit is not None and self.count >= self.limit:
+            raise PageLimitReached(f"{request.path} has more pages than it is worth")
+        self.count += 1
+
+
+# Of each event loop, the budgets of the accounts that are asked there.
+_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, RateLimiter]] = WeakKeyDictionary()
+
+
+def limiter_for(settings: Settings, rate_limits: tuple[tuple[int, float], ...]) -> RateLimiter:
+    """Return the budget of a connection's account in the running event loop: the vendors count by API key.
+
+    It stays when those who used it are gone: the vendor does not forget either.
+
+    Args:
+        settings: The connection's.
+        rate_limits: What the vendor allows: requests, and within how many seconds.
+    """
+    budgets = _limiters.setdefault(asyncio.get_running_loop(), {})
+    account = (settings.base_url, hash(settings.secrets), rate_limits)
+    return budgets.setdefault(account, RateLimiter(rate_limits))
 
 
 class RateLimitedGate:
-    """Lets requests through one after the other, as the budget allows, and counts them.
+    """Lets requests through one after the other, as the budget allows.
 
     Args:
         limiter: The connection's.
@@ -62,14 +87,8 @@ class RateLimitedGate:
         """Return when the request may be sent: for how many seconds the budget has held it back, not those before it.
 
         Raises:
-            PageLimitReached: The errand has had its requests.
             ConnectionReplaced: The gate was closed.
         """
-        current = meter.get()
-        if current is not None and current.limit is not None and current.count >= current.limit:
-            raise PageLimitReached(f"{request.path} has more pages than it is worth")
-        if current is not None:
-            current.count += 1
         held = 0.0
         async with self._turn:  # first come, first served
             while not self._closed.is_set() and (wait := self._limiter.take(self._clock())):
