@@ -12,7 +12,7 @@ VERSIONS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-clocks test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-browser: $(STAMP) ## Look at forms, tasks and the Meetings pages in a real 
 
 test-matrix: $(STAMP) ## Install and try the wheel on every Airflow (VERSIONS="2.11 3.2" on some), and renew docs/compatibility.md
 	$(BIN)/python -m tests.compatibility $(VERSIONS)
+
+test-clocks: $(STAMP) ## Run the quick suites with the clock a month and a year ahead, and at changes of clocks and years
+	$(BIN)/python -m tests.clocks
 
 test-mutations: $(STAMP) ## Take the clauses of exactly-once away one by one, and see a test fail each time
 	$(BIN)/python -m tests.exactly_once.mutations
