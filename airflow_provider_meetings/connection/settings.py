@@ -151,6 +151,7 @@ class BuilderPrimeSettings(Settings):
         "meetings.read": "read_api_key",
         "meetingtypes.read": "read_api_key",
         "meetingresults.read": "read_api_key",
+        "employees.read": "read_api_key",
         "meetings.create": "create_api_key",
         "meetings.edit": "edit_api_key",
         "meetings.delete": "delete_api_key",

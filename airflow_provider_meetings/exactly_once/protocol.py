@@ -184,7 +184,7 @@ class _Attempt:
         if last.id is None:
             return True  # a create of it is not settled
         try:
-            yield from self._vendor.get(last.id)
+            yield from self._live(last.id)
         except MeetingNotFoundError:
             return False
         return True
@@ -258,10 +258,17 @@ class _Attempt:
     def _read(self, meeting_id: Any) -> Flow[dict[str, Any]]:
         """Read it; twice where it is not there, since one that was made just now need not be seen everywhere yet."""
         try:
-            return (yield from self._vendor.get(meeting_id))
+            return (yield from self._live(meeting_id))
         except MeetingNotFoundError:
             yield Sleep(_SECOND_LOOK, f"meeting {meeting_id} was not found; looking for it once more")
-            return (yield from self._vendor.get(meeting_id))
+            return (yield from self._live(meeting_id))
+
+    def _live(self, meeting_id: Any) -> Flow[dict[str, Any]]:
+        """Read a meeting; one that is cancelled is one that is gone."""
+        meeting = yield from self._vendor.get(meeting_id)
+        if self._vendor.is_cancelled(meeting):
+            raise MeetingNotFoundError(f"Meeting {meeting_id} is cancelled.")
+        return meeting
 
     def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Flow[BookingResult]:
         body = self._item.body
@@ -393,7 +400,7 @@ class _Attempt:
         if self._item.since is None or self._vendor.needs_presence_check:
             return True
         try:
-            current = yield from self._vendor.get(meeting["id"])
+            current = yield from self._live(meeting["id"])
         except MeetingNotFoundError:
             return False
         return self._vendor.matches(self._item.body, current)

@@ -58,6 +58,22 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
         """
         return self._transport.drive(self._vendor.result(meeting_result_id))
 
+    def list_employees(self) -> list[dict[str, Any]]:
+        """List the account's employees, such as ``{"id": 50, "firstName": "Betty", "isActiveUser": true, …}``.
+
+        The scope is ``employees.read``. An employee's ``timezone`` is a text such as ``America/New York``: with a
+        space, and so no IANA name.
+        """
+        return self._transport.drive(self._vendor.employees())
+
+    def get_employee(self, employee_id: Any) -> dict[str, Any]:
+        """Get one employee; see :meth:`list_employees`.
+
+        Raises:
+            MeetingNotFoundError: There is no such employee.
+        """
+        return self._transport.drive(self._vendor.employee(employee_id))
+
     def _settings_of(self, conn: Any) -> BuilderPrimeSettings:
         return BuilderPrimeSettings.from_connection(conn)
 

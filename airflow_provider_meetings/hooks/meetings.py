@@ -227,6 +227,11 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         return self._vendor
 
     @property
+    def cancelled_field(self) -> str | None:
+        """Where the vendor's meetings say that they are cancelled; None: it has no cancelled meetings."""
+        return self._vendor.cancelled_field
+
+    @property
     def max_wait(self) -> float:
         """Seconds that a worker may sleep for the vendor within one call, by the connection."""
         return self._settings.max_wait

@@ -41,6 +41,7 @@ class Criteria:
         filters: The vendor's own query parameters.
         match: Values that a meeting must have, by field: one value or a list of them. Numbers equal their digits.
         min_count: How many meetings are enough.
+        include_cancelled: Whether a meeting that the vendor marks as cancelled counts.
     """
 
     window_start: int | None = None
@@ -48,9 +49,18 @@ class Criteria:
     filters: Mapping[str, Any] = field(default_factory=dict)
     match: Mapping[str, Any] = field(default_factory=dict)
     min_count: int = 1
+    include_cancelled: bool = True
 
     @classmethod
-    def parse(cls, window_start: Any, window_end: Any, filters: Any, match: Any, min_count: Any) -> Criteria:
+    def parse(  # noqa: PLR0917 - the sensor's own arguments, in its order
+        cls,
+        window_start: Any,
+        window_end: Any,
+        filters: Any,
+        match: Any,
+        min_count: Any,
+        include_cancelled: Any = True,
+    ) -> Criteria:
         """Check what a DAG author, or a template, has given.
 
         Raises:
@@ -72,6 +82,9 @@ class Criteria:
         text = str(min_count).strip()
         if isinstance(min_count, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
             problems["min_count"] = f"must be a whole number of at least 1, not {min_count!r}"
+        cancelled = str(include_cancelled).strip().lower()
+        if cancelled not in {"true", "false"}:
+            problems["include_cancelled"] = f"must be true or false, not {include_cancelled!r}"
         filters = _from_text({} if filters is None else filters)
         if not isinstance(filters, Mapping):
             problems["filters"] = "must be a dict of the vendor's filters, or its JSON: did a template come out empty?"
@@ -80,7 +93,18 @@ class Criteria:
 
             raise invalid_arguments("The sensor cannot ask, nothing was sent", problems)
         plain = {name: list(wanted) if isinstance(wanted, tuple | set) else wanted for name, wanted in match.items()}
-        return cls(window.start, window.end, dict(filters), plain, int(text))
+        return cls(window.start, window.end, dict(filters), plain, int(text), cancelled == "true")
+
+    def live(self, meetings: Iterable[Mapping[str, Any]], cancelled_field: str | None) -> Iterable[Mapping[str, Any]]:
+        """Leave out what is cancelled, unless that counts.
+
+        Args:
+            meetings: The meetings.
+            cancelled_field: Where the vendor's meetings say that they are cancelled; None: nowhere.
+        """
+        if self.include_cancelled or cancelled_field is None:
+            return meetings
+        return (meeting for meeting in meetings if meeting.get(cancelled_field) is not True)
 
     def satisfied_by(self, meetings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
         """Return the meetings that match, all of them; None: they are not enough.

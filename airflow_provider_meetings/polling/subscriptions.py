@@ -159,7 +159,7 @@ class Subscriptions:
         subscription = self.by_query.get(query)
         if subscription is None:
             subscription = self.by_query[query] = Subscription(query, soon)
-        key = repr((sorted(criteria.match.items(), key=str), criteria.min_count))
+        key = repr((sorted(criteria.match.items(), key=str), criteria.min_count, criteria.include_cancelled))
         group = subscription.groups.get(key)
         if group is not None:
             # This very question was answered with no, and is so for as long as that answer may be old.
@@ -234,7 +234,7 @@ class Subscriptions:
                     planner.never_merge(subscription.query)
                     subscription.due = started
                     break
-                found = group.criteria.satisfied_by(candidates)
+                found = group.criteria.satisfied_by(group.criteria.live(candidates, planner.vendor.cancelled_field))
                 if found is not None:
                     del subscription.groups[key]
                     for waiter in list(group.waiters):

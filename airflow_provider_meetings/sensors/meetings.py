@@ -65,6 +65,7 @@ class MeetingsSensor(BaseSensorOperator):
         match: Values that a meeting must have, ``{field: value or list of values}``, checked here, for what the vendor
             cannot filter by.
         min_count: How many meetings are enough.
+        include_cancelled: Whether a meeting that the vendor marks as cancelled (Builder Prime) counts.
         deferrable: Wait in the triggerer, without a worker slot; Airflow's ``[operators] default_deferrable`` when
             left out. ``poke_interval`` is how old an answer may be there; ``exponential_backoff`` is for the others.
         start_from_trigger: Whether a deferrable sensor may start in the triggerer. What starts there does not wait
@@ -84,6 +85,7 @@ class MeetingsSensor(BaseSensorOperator):
         "filters",
         "match",
         "min_count",
+        "include_cancelled",
         "meetings_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "match": "json"}
@@ -102,6 +104,7 @@ class MeetingsSensor(BaseSensorOperator):
         filters: Mapping[str, Any] | str | None = None,
         match: Mapping[str, Any] | None = None,
         min_count: int | str = 1,
+        include_cancelled: bool | str = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = True,
         **kwargs: Any,
@@ -114,6 +117,7 @@ class MeetingsSensor(BaseSensorOperator):
         self.filters = filters
         self.match = match
         self.min_count = min_count
+        self.include_cancelled = include_cancelled
         self.deferrable = deferrable
         self._reached = False
         self._missing_since = math.inf
@@ -189,7 +193,7 @@ class MeetingsSensor(BaseSensorOperator):
             hook = self._hook()
             self._missing_since = math.inf
             listed = hook.list_meetings(criteria.window_start, criteria.window_end, filters=dict(criteria.filters))
-            found = criteria.satisfied_by(listed)
+            found = criteria.satisfied_by(criteria.live(listed, hook.cancelled_field))
         except MeetingsError as error:
             if self._is_final(error, context):
                 report_failure(self, context, error, writes=False)
@@ -307,4 +311,4 @@ class MeetingsSensor(BaseSensorOperator):
         from airflow_provider_meetings.polling.criteria import Criteria  # noqa: PLC0415 - not at parse time
 
         start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
-        return Criteria.parse(start, end, self.filters, self.match, self.min_count)
+        return Criteria.parse(start, end, self.filters, self.match, self.min_count, self.include_cancelled)

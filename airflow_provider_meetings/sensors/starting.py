@@ -68,7 +68,14 @@ def _criteria(sensor: Any) -> Any:
     # Airflow asks while the sensor is being made, too.
     if not getattr(sensor, "may_start_from_trigger", False) or not sensor.deferrable or not sensor.timeout > 0:
         return None
-    given = (sensor.window_start, sensor.window_end, sensor.filters, sensor.match, sensor.min_count)
+    given = (
+        sensor.window_start,
+        sensor.window_end,
+        sensor.filters,
+        sensor.match,
+        sensor.min_count,
+        sensor.include_cancelled,
+    )
     if (
         None in given[:2]
         or sensor.window_length is not None

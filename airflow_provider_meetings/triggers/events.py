@@ -57,7 +57,8 @@ class MeetingsEventTrigger(BaseEventTrigger):
     ``kind``, ``reason``
         - ``created``: it was made since the last look. Where the vendor does not tell when a meeting was made, any that
           newly is there.
-        - ``changed``: a field of it is another one.
+        - ``changed``: a field of it is another one. ``changed``, ``cancelled`` or ``restored``: it was cancelled, or is
+          live again (Builder Prime), whatever else has changed with it.
         - ``moved_in``, ``edit``: somebody moved it into the window, or changed what the filters look at.
         - ``moved_in``, ``time``: the window has moved on with time and has come to it; nobody has changed it.
         - ``moved_in``, ``initial``: it was there at the first look, with ``initial="emit"``.

@@ -34,6 +34,7 @@ class MeetingsTrigger(BaseTrigger):
         filters: The vendor's own query parameters.
         match: Values that a meeting must have, by field.
         min_count: How many meetings are enough.
+        include_cancelled: Whether a meeting that the vendor marks as cancelled counts.
         poke_interval: Seconds that an answer may be old.
         deadline: When the wait is over, in seconds since the epoch, also for a triggerer that was restarted; None: the
             deferral's own timeout alone ends it.
@@ -51,6 +52,7 @@ class MeetingsTrigger(BaseTrigger):
         filters: Mapping[str, Any] | None = None,
         match: Mapping[str, Any] | None = None,
         min_count: int = 1,
+        include_cancelled: bool = False,
         poke_interval: float = 60.0,
         deadline: float | None = None,
         initial_delay: float = 0.0,
@@ -64,7 +66,9 @@ class MeetingsTrigger(BaseTrigger):
         self.initial_delay = initial_delay
         self.held_until = held_until
         self.verify_host = verify_host
-        self.criteria = Criteria(window_start, window_end, dict(filters or {}), dict(match or {}), min_count)
+        self.criteria = Criteria(
+            window_start, window_end, dict(filters or {}), dict(match or {}), min_count, include_cancelled
+        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class's path and the arguments that make it anew; no secret is among them."""

@@ -78,5 +78,6 @@ class BuilderPrime(BuilderPrimeReader, KeylessVendor):
     comparable_fields = _COMPARABLE
     record_mapping = _RECORD_MAPPING
     created_field = "createdDate"
+    cancelled_field = "isMeetingCancelled"
     counterpart_field = "clientOpportunityId"
     counterpart_is_mutable = True

@@ -176,6 +176,14 @@ class BuilderPrimeReader(Vendor):
         path = "/meeting-results/v1"
         return (yield from self._one(path, check_id(result_id, "meeting_result_id"), "meetingresults.read"))
 
+    def employees(self) -> Flow[list[dict[str, Any]]]:
+        """List the account's employees."""
+        return (yield from self._all("/employees/v1", "employees.read"))
+
+    def employee(self, employee_id: Any) -> Flow[dict[str, Any]]:
+        """Retrieve one employee."""
+        return (yield from self._one("/employees/v1", check_id(employee_id, "employee_id"), "employees.read"))
+
     def _all(self, path: str, scope: str) -> Flow[list[dict[str, Any]]]:
         found: dict[str, dict[str, Any]] = {}
         number, whole = 0, RetryState(self.retry_limits)

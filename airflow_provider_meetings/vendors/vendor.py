@@ -301,7 +301,8 @@ class Vendor(ABC):
         """
         instant = search_window(to_epoch_ms(body[self.date_field]))
         found, response = yield from self.list_instant(instant, body, retry_state or RetryState(self.retry_limits))
-        return [meeting for meeting in found if self.matches(body, meeting)], response
+        live = [meeting for meeting in found if not self.is_cancelled(meeting)]  # a cancelled one is one that is gone
+        return [meeting for meeting in live if self.matches(body, meeting)], response
 
     def call(
         self,

@@ -214,7 +214,10 @@ def iter_diff_listed(snapshot: Snapshot, look: Observation) -> Iterator[Change]:
             yield _left(snapshot, look, key, after, date)
         else:
             entry = KnownMeeting(old.rev + 1, listed.fields)
-            event = _event(snapshot, look, key, kind="changed", before=before, after=after, rev=entry.rev)
+            reason = _cancellation(look.vendor, old.fields, listed.fields)
+            event = _event(
+                snapshot, look, key, kind="changed", reason=reason, before=before, after=after, rev=entry.rev
+            )
             yield Change(key, entry, event)
 
 
@@ -243,6 +246,12 @@ def should_be_listed(look: Observation, meeting: Mapping[str, Any], filters: Map
     return look.vendor.date(meeting) in look.window and all(
         name not in fields or str(meeting.get(fields[name])) == str(value) for name, value in filters.items()
     )
+
+
+def _cancellation(vendor: Vendor, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """Why a meeting has changed, where it was cancelled or is live again; None: neither."""
+    was, is_now = vendor.is_cancelled(before), vendor.is_cancelled(after)
+    return None if was == is_now else "cancelled" if is_now else "restored"
 
 
 def _departure(snapshot: Snapshot, look: Observation, key: str, meeting: Mapping[str, Any] | None) -> Change:

@@ -692,6 +692,39 @@ def test_a_meeting_that_was_deleted_is_made_again_once(kind, crm, ti, how):
     assert ti.attempt(kind.body()).outcome == "unchanged"
 
 
+@pytest.fixture
+def cancelling(monkeypatch):
+    """Builder Prime with meetings that are cancelled and stay in the list."""
+    crm = BP.crm()
+    shape = crm.shape
+    monkeypatch.setattr(
+        crm, "shape", lambda row: shape(row) | {"isMeetingCancelled": bool(row["touched"].get("cancelled"))}
+    )
+    return crm
+
+
+def test_a_cancelled_meeting_is_one_that_is_gone(cancelling):
+    """Somebody cancels the task's meeting: the next try makes it again, once."""
+    ti = TaskInstance(cancelling, "task")
+    ti.attempt(BP.body())
+    (row,) = cancelling.owned("task")
+    row["touched"]["cancelled"], row["owner"] = True, "human"
+    ti.clear()
+    assert ti.attempt(BP.body()).outcome == "created"
+    check(cancelling, "task", BP.body())
+    assert ti.attempt(BP.body()).outcome == "unchanged"
+
+
+@pytest.mark.parametrize("fault", [None, "lost"])
+def test_a_cancelled_look_alike_is_not_adopted(cancelling, fault):
+    """A create is lost, and its equal is there, cancelled: it is nobody's."""
+    ti = TaskInstance(cancelling, "task")
+    dead(ti, BP.body(), BP, fault)
+    cancelling.insert(BP.body(), "human")["touched"]["cancelled"] = True
+    assert patiently(ti, BP.body()).outcome == ("created" if fault else "adopted")
+    check(cancelling, "task", BP.body())
+
+
 def test_an_edit_by_hand_is_taken_back(kind, crm, ti):
     """What a try asks for is what is there afterwards, whatever somebody did to it."""
     ti.attempt(kind.body(variant=3))

@@ -61,6 +61,8 @@ def test_types_and_results(server):
     hook = server.hook(BUILDERPRIME)
     reference = server.control("GET", "/reference")
     assert [row["id"] for row in reference["types"]] == [item["id"] for item in hook.list_meeting_types()]
+    employees = hook.list_employees()
+    assert employees[0] == hook.get_employee(employees[0]["id"])
     assert [row["id"] for row in reference["results"]] == [item["id"] for item in hook.list_meeting_results()]
     assert hook.get_meeting_type("1011")["name"] == "Sales Meeting"
     assert hook.get_meeting_result(1001)["name"] == "Sale"

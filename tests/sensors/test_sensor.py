@@ -151,6 +151,15 @@ def test_the_same_value(server, kind, connect, mode):
 
 
 @MODES
+@pytest.mark.parametrize(("include_cancelled", "count"), [(False, 1), (True, 2), ("True", 2)])
+def test_a_cancelled_meeting_does_not_satisfy_it(server, connect, mode, include_cancelled, count):
+    """Unless it is asked for; the vendor leaves cancelled meetings in its list."""
+    connect(BUILDERPRIME)
+    server.insert(BUILDERPRIME, BUILDERPRIME.row(NOON) | {"isMeetingCancelled": True}, BUILDERPRIME.row(NOON + 1))
+    assert len(wait(sensor_of(mode, include_cancelled=include_cancelled))) == count
+
+
+@MODES
 def test_it_waits_for_what_comes(server, kind, connect, mode):
     """Two empty answers, then an outage, then the meeting."""
     connect(kind, max_attempts=1)
@@ -289,7 +298,7 @@ def test_templates(server, connect, mode):
 
 def test_template_fields():
     """All arguments that the interface names are templated."""
-    fields = {"window_start", "window_end", "filters", "match", "min_count", "meetings_conn_id"}
+    fields = {"window_start", "window_end", "filters", "match", "min_count", "include_cancelled", "meetings_conn_id"}
     assert set(MeetingsSensor.template_fields) == fields
 
 

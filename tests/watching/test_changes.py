@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from airflow_provider_meetings.vendors.responses import ErrorFactory
 from airflow_provider_meetings.watching.changes import (
@@ -291,3 +292,21 @@ def test_listed_twice():
 
     assert START + 9 == Observation.from_meetings([new, old], **known).listed["a"].date
     assert START + 9 == Observation.from_meetings([old, new], **known).listed["a"].date
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [(False, True, "cancelled"), (True, False, "restored"), (None, True, "cancelled"), (True, True, None)],
+)
+def test_a_meeting_that_is_cancelled_or_live_again_says_so(before, after, reason):
+    """Also where other fields have changed with it."""
+    vendor = BuilderPrime(ErrorFactory("Builder Prime", "bp", "https://bp.test/api"), max_window=1, parallel=1)
+    known = {"vendor": vendor, "scope": "s", "connection": "c", "window": Window(START, END)}
+    meeting = {"id": 1, "startDateTime": START}
+    first = Observation.from_meetings([meeting | {"isMeetingCancelled": before}], **known, taken_at=FIRST)
+    now = meeting | {"isMeetingCancelled": after, "title": "x"}
+    second = Observation.from_meetings([now], **known, taken_at=SECOND)
+
+    (change,) = diff_listed(first.snapshot(), second)
+
+    assert ("changed", reason) == (change.event["kind"], change.event["reason"])
