@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("listing", "imports", "memory", "files", "volume", "booking", "waiting", "pages")
+BENCHMARKS = ("listing", "imports", "memory", "files", "changes", "volume", "booking", "waiting", "pages")
 
 
 def main() -> int:
