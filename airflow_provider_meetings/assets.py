@@ -5,8 +5,10 @@ Airflow imports this module wherever a DAG file makes an asset, of whatever kind
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -24,6 +26,10 @@ _EXAMPLE = f"an address of meetings is {SCHEME}://<connection id>, or {SCHEME}:/
 #: How many of an asset's last events are looked through for the original of a repeat. The trigger fires no more than
 #: fifty before it knows that they are stored, so a repeat is never much farther away from its original.
 _HISTORY = 500
+#: The key in an asset's state store under which runs leave what they have received: Airflow does not tell a trigger.
+RECEIPTS = "meetings/received"
+#: Ids that are kept of each DAG: the latest.
+_KEPT = 100
 
 
 def meetings_uri(meetings_conn_id: str, view: str | None = None) -> str:
@@ -131,6 +137,7 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
             for event_id, payload in _told(event)
             if not payload.get("repeat")  # it takes others along into this run; its original has a run, this or another
         ]
+        _acknowledge(asset, own[0], [event_id for event in triggering[asset] for event_id, _ in _told(event)])
         if not told:
             continue
         old: set[str] = set()
@@ -142,6 +149,36 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
             if event_id not in old:
                 found.setdefault(event_id, (moment, payload))
     return [payload for _, payload in sorted(found.values(), key=lambda one: one[0])]
+
+
+def _acknowledge(asset: Any, dag_id: Any, event_ids: list[str]) -> None:
+    """Tell the watch of an asset which events have become a run, so that it repeats no others."""
+    from airflow_provider_meetings.version_compat import asset_state_store  # noqa: PLC0415 - light, see above
+
+    store = asset_state_store(asset.name, asset.uri)
+    if store is None or dag_id is None or not str(asset.uri).startswith(f"{SCHEME}://"):
+        return
+    with contextlib.suppress(Exception):  # a receipt that is lost costs a repeat, and no run
+        receipts = with_receipt(store.get(RECEIPTS), dag_id, event_ids, time.time())
+        if receipts is not None:
+            store.set(RECEIPTS, receipts)
+
+
+def with_receipt(receipts: Any, dag_id: str, event_ids: Iterable[str], now: float) -> dict[str, Any] | None:
+    """Add what a run has received; None: it is noted already.
+
+    Args:
+        receipts: What the store has: by DAG, the ids of the last events and when that was.
+        dag_id: The run's DAG.
+        event_ids: The ids of the run's events, oldest first.
+        now: Seconds since the epoch.
+    """
+    known: Mapping[str, Any] = receipts if isinstance(receipts, dict) else {}
+    old = known[dag_id]["ids"] if dag_id in known else []
+    new = [event_id for event_id in dict.fromkeys(event_ids) if event_id not in old]
+    if dag_id in known and not new:
+        return None
+    return {**known, dag_id: {"ids": [*old, *new][-_KEPT:], "at": now}}
 
 
 def _is_earlier(event: Any, event_id: str, told: list[tuple[Any, str, dict[str, Any]]]) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "RETRY_POLICY",
     "aget_connection",
     "asset_history",
+    "asset_state_store",
     "asset_stores",
     "event_trigger_class",
     "first_reschedule",
@@ -189,6 +190,15 @@ def asset_stores(trigger: Any) -> list[Any]:
     # One trigger may watch several assets, and only the accessors know which they are.
     by_name = getattr(accessors, "_by_name", {}) | getattr(accessors, "_by_uri", {})
     return [by_name[name] for name in sorted(by_name)] or [accessors]
+
+
+def asset_state_store(name: str, uri: str) -> Any:
+    """Return an asset's state store (3.3+), in a task; None before."""
+    try:
+        from airflow.sdk.execution_time.context import AssetStateStoreAccessor  # noqa: PLC0415
+    except ImportError:
+        return None
+    return AssetStateStoreAccessor(name=name) if name else AssetStateStoreAccessor(uri=uri)
 
 
 def asset_history(name: str, uri: str, before: Any, limit: int) -> list[Any]:

@@ -51,8 +51,8 @@ class MeetingsEventTrigger(BaseEventTrigger):
 
     ``event_id``
         Tells this event from every other. An event may arrive twice, with the same id and the same payload: after a
-        triggerer was killed, and the last one of several at once, some seconds later, because Airflow may leave events
-        that come close after another without a run until there is one more; that one has ``"repeat": true`` besides.
+        triggerer was killed, and the last one again until each DAG has received it, because Airflow may leave events
+        that come after another without a run until there is one more; that one has ``"repeat": true`` besides.
         :func:`~airflow_provider_meetings.assets.meeting_events` drops repeats.
     ``kind``, ``reason``
         - ``created``: it was made since the last look. Where the vendor does not tell when a meeting was made, any that

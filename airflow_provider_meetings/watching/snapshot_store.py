@@ -22,6 +22,7 @@ import zlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from airflow_provider_meetings.assets import RECEIPTS
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.watching.changes import Change, KnownMeeting, Snapshot
 
@@ -59,11 +60,13 @@ class SnapshotStore:
     Attributes:
         snapshot: What is known, the changes that are being told included; None: nothing yet.
         pending: The events that are being told.
+        last: The last event that was told, as long as it may have to be told again.
     """
 
     def __init__(self, stores: Sequence[StateStore] = (), key: str = "") -> None:
         self.snapshot: Snapshot | None = None
         self.pending: list[dict[str, Any]] = []
+        self.last: dict[str, Any] | None = None
         self._stores = stores
         self._key = key
         self._seq = 0
@@ -102,6 +105,7 @@ class SnapshotStore:
         for number in range(self._shards):
             shard = await asyncio.to_thread(_unpack, await store.aget(self._shard(number)))
             entries |= {key: KnownMeeting(*entry) for key, entry in shard.items()}
+        self.last = manifest.get("last")
         window = Window(*manifest["window"])
         self.snapshot = Snapshot(
             window, manifest["taken_at"], manifest["epoch"], manifest["floor"], manifest["settled"], entries
@@ -162,6 +166,20 @@ class SnapshotStore:
         """Store when the last look was, and at what."""
         await self._write_manifest()
 
+    async def received(self, *, since: float) -> dict[str, list[str]]:
+        """Return the ids of the events that each DAG has received last; those of a DAG that is long silent left out.
+
+        Args:
+            since: A DAG that has received nothing since then, in seconds since the epoch, does not count.
+        """
+        found: dict[str, list[str]] = {}
+        for store in self._stores:
+            receipts = await store.aget(RECEIPTS)
+            for dag_id, receipt in (receipts if isinstance(receipts, dict) else {}).items():
+                if receipt["at"] >= since:
+                    found[dag_id] = [*found.get(dag_id, []), *receipt["ids"]]
+        return found
+
     def is_stale(self, seconds: float) -> bool:
         """Whether the last look that is stored is older than the last one by more than so many seconds."""
         return self.snapshot is not None and self.snapshot.taken_at - self._checkpoint_at > seconds * 1000
@@ -209,6 +227,7 @@ class SnapshotStore:
             "taken_at": snapshot.taken_at,
             "window": [snapshot.window.start, snapshot.window.end],
             "pending": pending,
+            "last": self.last,
         }
         for store in self._stores:
             await store.aset(self._key, manifest)

@@ -47,12 +47,19 @@ BATCH_EVENTS = 50
 BATCH_CHARS = 100_000
 #: Seconds after which a look that brought nothing new is stored as well.
 CHECKPOINT_INTERVAL = 300.0
-#: Seconds of quiet after several events, after which the last of them is fired once more. Airflow gives a run the
+#: Seconds after which the last event is fired once more; each further time after twice as long. Airflow gives a run the
 #: events up to the moment at which the first of them was queued, and leaves those that came before it made the run
-#: lying until there is another one: this one takes them along, and says of itself that it is a repeat.
+#: lying until there is another one: a repeat is that one, and says of itself that it is a repeat.
 NUDGE = 15.0
-#: Events that are so many seconds apart may still be such: as long as a busy scheduler may take to make a run.
-CLOSE = 15.0
+#: The longest pause between two repeats.
+LONGEST_NUDGE = 3600.0
+#: Seconds after which an event is not repeated any more although not every DAG has received it.
+NUDGE_FOR = 86_400.0
+#: The same where no DAG tells what it has received: nobody says then when it is enough.
+NUDGE_FOR_UNKNOWN = 3600.0
+#: There, only events that may have been left lying are repeated: several at once, or one within this many seconds of
+#: another; a run that takes long, of a DAG that has one at a time, leaves lying what comes meanwhile.
+CLOSE = 3600.0
 #: Seconds between tries after an error that waiting does not mend: somebody has to.
 LONGEST_WAIT = 300.0
 
@@ -94,6 +101,17 @@ class WatchSpec:
         return Window(round((now - self.past) * 1000), round((now + self.ahead) * 1000))
 
 
+@dataclass(slots=True)
+class _Reminder:
+    """The last event that was fired, until every DAG has it."""
+
+    event: Event
+    fired_at: float
+    crowded: bool
+    due: float
+    pause: float = NUDGE
+
+
 class Watcher:
     """Looks at a window, and tells what has changed.
 
@@ -129,6 +147,7 @@ class Watcher:
         self._missed: dict[str, int] = {}
         self._troubles = 0
         self._fired_at = -math.inf
+        self._reminder: _Reminder | None = None
 
     async def batches(self) -> AsyncGenerator[list[Event], None]:
         """Yield the events of one step after the other, for ever; who asks for the next says that these are safe.
@@ -158,8 +177,10 @@ class Watcher:
     async def _watch(self) -> AsyncGenerator[list[Event], None]:
         store, connection = self._store, self._spec.connection
         await store.load()
+        if store.last is not None and self._reminder is None:
+            self._reminder = _Reminder(store.last, self._clock(), crowded=True, due=self._clock() + NUDGE)
         if store.pending:
-            async for events in self._fire(self._wanted(store.pending), is_last=True):
+            async for events in self._fire(self._wanted(store.pending)):
                 yield events
             await store.commit()
         if store.snapshot is not None:
@@ -180,27 +201,50 @@ class Watcher:
                     yield events
                 await self._finish(look)
                 self._troubles = 0
-                await asyncio.sleep(max(0.0, self._tick(self._clock()) + self._interval - self._clock()))
+                async for events in self._idle(self._tick(self._clock()) + self._interval):
+                    yield events
 
     async def _tell(self, poller: Poller, look: Observation) -> AsyncGenerator[list[Event], None]:
         """Store, and yield, what has changed."""
         store = self._store
-        async for changes, is_last in _with_end(self._changes(poller, look)):
+        async for changes in self._changes(poller, look):
             await store.stage(changes)
-            async for events in self._fire(self._wanted(store.pending), is_last=is_last):
+            async for events in self._fire(self._wanted(store.pending)):
                 yield events
             await store.commit()
 
-    async def _fire(self, events: list[Event], *, is_last: bool) -> AsyncGenerator[list[Event], None]:
+    async def _fire(self, events: list[Event]) -> AsyncGenerator[list[Event], None]:
         if events:
-            now = self._clock()
-            crowded = len(events) > 1 or now - self._fired_at < CLOSE
+            crowded = len(events) > 1 or self._clock() - self._fired_at < CLOSE
             yield events
-            self._fired_at = self._clock()
-            if is_last and crowded:
-                await asyncio.sleep(NUDGE)
-                yield [events[-1] | {"repeat": True}]
+            now = self._fired_at = self._clock()
+            crowded = crowded or (self._reminder is not None and self._reminder.crowded)
+            self._reminder = _Reminder(events[-1], now, crowded, now + NUDGE)
+            self._store.last = events[-1]
+
+    async def _idle(self, until: float) -> AsyncGenerator[list[Event], None]:
+        """Let the time pass until the next look; repeat the last event meanwhile, where a DAG has not received it."""
+        while (reminder := self._reminder) is not None and reminder.due < until:
+            await asyncio.sleep(max(0.0, reminder.due - self._clock()))
+            if await self._is_missed(reminder):
+                yield [reminder.event | {"repeat": True}]
                 self._fired_at = self._clock()
+            reminder.pause = min(LONGEST_NUDGE, 2 * reminder.pause)
+            reminder.due = self._clock() + reminder.pause
+        await asyncio.sleep(max(0.0, until - self._clock()))
+
+    async def _is_missed(self, reminder: _Reminder) -> bool:
+        """Whether the event may have been left without a run."""
+        received = await self._store.received(since=reminder.fired_at - NUDGE_FOR)
+        missed = any(reminder.event["event_id"] not in ids for ids in received.values())
+        patience = NUDGE_FOR if received else NUDGE_FOR_UNKNOWN
+        if received and not missed:
+            over = True
+        else:
+            over = self._clock() - reminder.fired_at > patience or not (received or reminder.crowded)
+        if over:
+            self._reminder = self._store.last = None
+        return not over
 
     def _wanted(self, events: list[Event]) -> list[Event]:
         return [event for event in events if self._kinds is None or event["kind"] in self._kinds]
@@ -278,18 +322,6 @@ class Watcher:
 
 def _readable(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-
-
-async def _with_end(batches: AsyncGenerator[list[Change], None]) -> AsyncGenerator[tuple[list[Change], bool], None]:
-    """Yield each step, and whether it is the last."""
-    held: list[Change] | None = None
-    async with aclosing(batches):
-        async for step in batches:
-            if held is not None:
-                yield held, False
-            held = step
-        if held is not None:
-            yield held, True
 
 
 def _parts(changes: list[Change]) -> Iterator[list[Change]]:

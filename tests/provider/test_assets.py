@@ -186,3 +186,40 @@ def test_what_is_none_of_ours(log):
     assert log.read("dag/1") == []
     assert log.read("dag/by_hand") == []
     assert meeting_events({}) == []
+
+
+def test_a_run_tells_the_watch_what_it_has_received(monkeypatch):
+    """Each event of the run is noted in the asset's state store under its DAG, repeats and events of others too."""
+    values = {}
+    store = SimpleNamespace(get=values.get, set=values.__setitem__)
+    monkeypatch.setattr(version_compat, "asset_state_store", lambda name, uri: store)  # noqa: ARG005 - Airflow's way
+    monkeypatch.setattr(version_compat, "asset_history", lambda *_: [])
+    asset = meetings_asset("crm")
+    payloads = [{"event_id": "a", "kind": "created"}, {"event_id": "b", "kind": "gone", "repeat": True}]
+    events = [
+        SimpleNamespace(timestamp=number, extra={"payload": payload}, created_dagruns=[])
+        for number, payload in enumerate([*payloads, {"somebody": "else's"}])
+    ]
+    context = {
+        "dag_run": SimpleNamespace(dag_id="dag", run_id="run"),
+        "triggering_asset_events": {asset: events},
+    }
+    assert payloads[:1] == meeting_events(context)
+    assert ["a", "b"] == values["meetings/received"]["dag"]["ids"]
+
+
+def test_a_store_that_is_away_costs_no_run(monkeypatch):
+    """A receipt that cannot be written is no error of the task."""
+
+    def away(*_):
+        raise RuntimeError("not now")
+
+    monkeypatch.setattr(version_compat, "asset_state_store", lambda *_: SimpleNamespace(get=away, set=away))
+    monkeypatch.setattr(version_compat, "asset_history", lambda *_: [])
+    payload = {"event_id": "a", "kind": "created"}
+    event = SimpleNamespace(timestamp=1, extra={"payload": payload}, created_dagruns=[])
+    context = {
+        "dag_run": SimpleNamespace(dag_id="dag", run_id="run"),
+        "triggering_asset_events": {meetings_asset("crm"): [event]},
+    }
+    assert [payload] == meeting_events(context)

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from airflow_provider_meetings.assets import RECEIPTS, with_receipt
 from airflow_provider_meetings.watching import snapshot_store as snapshots
 from airflow_provider_meetings.watching import watcher as watching
 from tests.support.polling import problem
@@ -308,8 +309,8 @@ def test_only_some_kinds():
     assert event["before"]["location"] == "Zoom"
 
 
-def test_a_burst_is_nudged():
-    """After several events at once the last is fired again, lest a run leaves some lying; a single one is not."""
+def test_a_burst_is_repeated():
+    """After several events at once the last is fired again and again, lest a run leaves some; a single one is not."""
 
     async def main():
         calendar = Calendar()
@@ -321,33 +322,102 @@ def test_a_burst_is_nudged():
             alone = len(triggerer.database)
             for _ in range(3):
                 calendar.book()
-            await asyncio.sleep(60)
+            await asyncio.sleep(10_000)
         return alone, triggerer.database
 
     alone, events = run(main())
 
     assert alone == 1
-    assert ["m1", "m2", "m3", "m4", "m4"] == [event["id"] for event in events]
-    assert events[-1] == events[-2] | {"repeat": True}
-    assert not any("repeat" in event for event in events[:-1])
+    assert ["m1", "m2", "m3", "m4"] == [event["id"] for event in events[:4]]
+    assert not any("repeat" in event for event in events[:4])
+    assert [events[3] | {"repeat": True}] * 7 == events[4:]  # for an hour, each pause twice as long as the last
 
 
-def test_an_event_soon_after_a_nudge_is_nudged():
-    """What a busy scheduler may not have made a run of yet can leave the next event lying, be it itself a repeat."""
+def test_a_repeat_never_holds_up_the_next_look():
+    """After two events the watch looks again when it is time, whatever has to be repeated meanwhile."""
 
     async def main():
         calendar = Calendar()
-        triggerer = Triggerer(calendar, [Store()])
+        triggerer = Triggerer(calendar, [Store()], interval=2, lag=0.5)
+        async with triggerer.running():
+            await asyncio.sleep(10)
+            calendar.book(), calendar.book()
+            await asyncio.sleep(5)
+            calendar.book()
+            await asyncio.sleep(5)
+            return [event["id"] for event in triggerer.database]
+
+    assert ["m1", "m2", "m3"] == run(main())
+
+
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
+    """A DAG that has one run at a time, however long each takes, gets what was left lying; then it is over."""
+
+    async def main():
+        calendar, store = Calendar(), Store()
+        store.values[RECEIPTS] = with_receipt(None, "slow", ["earlier"], calendar.now())
+        triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
-            for _ in range(2):
-                calendar.book()
-            await asyncio.sleep(watching.NUDGE + 12)
             calendar.book()
+            await asyncio.sleep(seconds)
+            before = len(triggerer.database)
+            (event_id,) = {event["event_id"] for event in triggerer.database}
+            store.values[RECEIPTS] = with_receipt(store.values[RECEIPTS], "slow", [event_id], calendar.now())
+            await asyncio.sleep(20_000)
+        return before, triggerer.database
+
+    before, events = run(main())
+
+    assert 2 <= before == len(events)
+    assert [events[0] | {"repeat": True}] * (before - 1) == events[1:]
+
+
+def test_a_triggerer_that_was_killed_goes_on_repeating():
+    """The event that a DAG has not received yet is known to the next triggerer."""
+
+    async def main():
+        calendar, store, database = Calendar(), Store(), []
+        store.values[RECEIPTS] = with_receipt(None, "slow", ["earlier"], calendar.now())
+        async with Triggerer(calendar, [store], database).running():
+            await asyncio.sleep(25)
+            calendar.book()
+            await asyncio.sleep(13)
+        async with Triggerer(calendar, [store], database).running():
             await asyncio.sleep(60)
+        return database
+
+    first, *repeats = run(main())
+
+    assert repeats
+    assert all(first | {"repeat": True} == event for event in repeats)
+
+
+def test_a_dag_that_is_gone_is_not_waited_for():
+    """A DAG that has received nothing for a day does not have the others run for its sake."""
+
+    async def main():
+        calendar, store = Calendar(), Store()
+        store.values[RECEIPTS] = with_receipt(None, "gone", ["earlier"], calendar.now() - 2 * 86_400)
+        triggerer = Triggerer(calendar, [store])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.book()
+            await asyncio.sleep(200)
         return triggerer.database
 
-    assert ["m1", "m2", "m2", "m3", "m3"] == [event["id"] for event in run(main())]
+    assert len(run(main())) == 1
+
+
+def test_receipts_are_bounded_and_written_once():
+    """A DAG's receipt keeps the latest hundred ids; what it has already is not written again."""
+    receipts = with_receipt({"other": {"ids": ["x"], "at": 1.0}}, "dag", map(str, range(150)), 2.0)
+
+    assert {"ids": ["x"], "at": 1.0} == receipts["other"]
+    assert {"ids": [str(number) for number in range(50, 150)], "at": 2.0} == receipts["dag"]
+    assert with_receipt(receipts, "dag", ["149"], 3.0) is None
+    assert {"ids": [], "at": 3.0} == with_receipt(receipts, "new", [], 3.0)["new"]
 
 
 @pytest.mark.parametrize("stores", [[], [Store()]], ids=["in memory", "in a store"])
