@@ -21,6 +21,7 @@ from airflow_provider_meetings.exceptions import (
 from airflow_provider_meetings.operators.meetings import ListMeetingsOperator
 from airflow_provider_meetings.sets.files import FileLocation, check_destination
 from tests.support.operators import CONN, INTERVAL, run
+from tests.support.run_changes import Calendar, search
 from tests.support.sandbox import NOON
 
 MEGABYTE = 2**20
@@ -342,3 +343,15 @@ def test_a_library_that_is_missing_is_named(server, kind, connect, monkeypatch):
     with pytest.raises(MeetingsConfigurationError, match="s3fs"):
         run(ListMeetingsOperator(task_id="list", destination="s3://lake/m.jsonl", **CONN), **INTERVAL)
     assert [] == server.journal()
+
+
+def test_changes_between_runs_in_a_bucket(s3):
+    """The snapshot is found again, old files are removed, and a bucket that is missing is no first run."""
+    calendar = Calendar()
+    calendar.book()
+    assert [1, 0, 0] == [len(search(calendar, "s3://lake/known", run)) for run in ("r1", "r2", "r3")]
+    names = sorted(s3.objects())
+    assert len(names) == 3
+    assert names[0] == "known/snapshot/manifest.json"
+    with pytest.raises(MeetingsConfigurationError, match="snapshot cannot be written to"):
+        search(calendar, "s3://nowhere/known", "r4")

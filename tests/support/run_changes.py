@@ -124,7 +124,7 @@ def search(calendar, folder, run="r1", *, window=WINDOW, destination=None, emit_
         calendar,
         *window,
         None,
-        url=f"file://{folder}/snapshot",
+        url=f"{folder}/snapshot" if "://" in str(folder) else f"file://{folder}/snapshot",
         run=None if run is None else ["dag", run, "task", -1],
         emit_first=emit_first,
         kinds=kinds,
