@@ -92,6 +92,7 @@ async def load(module: str, attribute: str) -> None:
     """
     if hasattr(sys.modules.get(module), attribute):
         return
+    _settle()
     loading = _door().loading
     if module not in loading:  # one thread for all who come meanwhile
         loading[module] = asyncio.ensure_future(asyncio.to_thread(_import, module))

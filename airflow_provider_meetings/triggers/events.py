@@ -135,6 +135,11 @@ class MeetingsEventTrigger(BaseEventTrigger):
         self.fired = 0
 
     def _check(self) -> None:
+        texts = {"meetings_conn_id": self.meetings_conn_id, "filters": self.filters, "match": self.match}
+        if rendered := [name for name, value in texts.items() if "{{" in str(value) or "{%" in str(value)]:
+            raise MeetingsConfigurationError(
+                f"Airflow renders no templates in a trigger's arguments; give plain values: {', '.join(rendered)}."
+            )
         moves = self.past is not None or self.ahead is not None
         fixed = self.window_start is not None or self.window_end is not None
         if moves == fixed:

@@ -79,9 +79,9 @@ class MeetingsTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with all others who wait on this connection, until the answer is yes or waiting cannot help."""
         event: dict[str, Any]
+        await load("airflow_provider_meetings.polling.registry", "poller_for")
         if (turn := turn_to_start()) is not None:
             await turn
-        await load("airflow_provider_meetings.polling.registry", "poller_for")
         from airflow_provider_meetings.polling.registry import poller_for  # noqa: PLC0415 - loaded before
 
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())

@@ -249,3 +249,18 @@ def test_every_watched_asset_has_the_state():
     trigger.asset_state_store = AssetStateStoreAccessors(inlets=[Asset(name="b"), Asset(name="a")])
 
     assert ["a", "b"] == [store._name for store in asset_stores(trigger)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("meetings_conn_id", "{{ var.value.conn }}"),
+        ("filters", {"ownerId": "{{ params.owner }}"}),
+        ("match", {"location": ["Zoom", "{% if true %}x{% endif %}"]}),
+    ],
+)
+def test_a_template_is_refused_by_name(name, value):
+    """Airflow never renders a trigger's arguments, so that one would wait for a text with braces for ever."""
+    arguments = {"meetings_conn_id": "crm", "ahead": 3600, name: value}
+    with pytest.raises(MeetingsConfigurationError, match=name):
+        MeetingsEventTrigger(**arguments)
