@@ -106,6 +106,20 @@ def _zones() -> frozenset[str]:
     return frozenset(pendulum.timezones()) - {"Factory", "localtime", "posixrules"}
 
 
+#: What abbreviations stand for; the nearest spelling would be hours away.
+_ABBREVIATIONS = {
+    "Z": "UTC",
+    "PST": "America/Los_Angeles",
+    "PDT": "America/Los_Angeles",
+    "MDT": "America/Denver",
+    "CST": "America/Chicago",
+    "CDT": "America/Chicago",
+    "EDT": "America/New_York",
+    "CEST": "Europe/Berlin",
+    "BST": "Europe/London",
+}
+
+
 def check_time_zone(name: Any) -> str:
     """Return the name if it is an IANA time zone's, exactly as spelled there.
 
@@ -117,6 +131,8 @@ def check_time_zone(name: Any) -> str:
     if not isinstance(name, str) or not name.strip():
         raise ValueError("must be an IANA time zone name, such as America/New_York")
     by_lower = {zone.lower(): zone for zone in _zones()}
+    if (meant := _ABBREVIATIONS.get(name.strip().upper())) is not None:
+        raise ValueError(f"{name!r} is not an IANA time zone name, did you mean {meant}?")
     near = difflib.get_close_matches(name.strip().lower().replace(" ", "_"), by_lower, n=1)
     hint = f", did you mean {by_lower[near[0]]}?" if near else ", such as America/New_York"
     raise ValueError(f"{name!r} is not an IANA time zone name{hint}")

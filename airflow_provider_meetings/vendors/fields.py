@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import operator
 import re
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +27,7 @@ _FIRST_PLAUSIBLE_MEETING = 100_000_000_000
 
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
-_NOTHING = {"none", "null", "nan", "undefined"}
+_NOTHING = {"none", "null", "nan", "nat", "<na>", "undefined"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,8 @@ def _check_extra(extra: Any, body: Mapping[str, Any]) -> dict[str, str]:
         return {}
     if not isinstance(extra, Mapping) or not all(isinstance(name, str) for name in extra):
         return {EXTRA_FIELDS: "must be a dict"}
+    if not _has_text_keys(extra):
+        return {EXTRA_FIELDS: "has a key inside that is not text"}
     twice = sorted(set(extra) & set(body))
     if twice:
         return {EXTRA_FIELDS: f"repeats fields that are given already: {', '.join(twice)}"}
@@ -180,6 +184,12 @@ def _check_extra(extra: Any, body: Mapping[str, Any]) -> dict[str, str]:
     except (TypeError, ValueError) as error:
         return {EXTRA_FIELDS: f"is not plain JSON: {error}"}
     return {}
+
+
+def _has_text_keys(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _has_text_keys(part) for name, part in value.items())
+    return all(map(_has_text_keys, value)) if isinstance(value, list | tuple) else True
 
 
 def _check_order(body: Mapping[str, Any]) -> dict[str, str]:
@@ -211,13 +221,26 @@ def _plain_text(value: Any) -> str:
 
 
 def _identifier(value: Any) -> str:
-    text = _plain_text(value).strip()
+    text = _plain_text(str(value) if isinstance(value, uuid.UUID) else value).strip()
     if text.lower() in _NOTHING:
         raise ValueError(f"is {value!r}: did a template come out as nothing?")
     return text
 
 
+def _plain_integer(value: Any) -> Any:
+    """Return numpy's and pandas' integers, and whole floats, as int; anything else as it is."""
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    try:
+        return operator.index(value)
+    except TypeError:
+        return value
+
+
 def _whole_number(value: Any) -> int:
+    value = _plain_integer(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -313,7 +336,9 @@ def check_id(value: Any, name: str = "meeting_id") -> str:
         MeetingsConfigurationError: It is empty, blank, nothing (``"None"``), or would change the path. On Builder
             Prime a POST with an empty id makes a new meeting, and a GET lists them all.
     """
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    value = _plain_integer(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    text = str(value) if whole or isinstance(value, uuid.UUID) else value
     problem = ""
     if not isinstance(text, str):
         problem = f"must be an id, not {type(value).__name__}"

@@ -298,8 +298,8 @@ def test_templates(server, connect, mode):
 
 def test_template_fields():
     """All arguments that the interface names are templated."""
-    fields = {"window_start", "window_end", "filters", "match", "min_count", "include_cancelled", "meetings_conn_id"}
-    assert set(MeetingsSensor.template_fields) == fields
+    fields = {"window_start", "window_end", "window_length", "filters", "match", "min_count", "include_cancelled"}
+    assert set(MeetingsSensor.template_fields) == fields | {"meetings_conn_id"}
 
 
 # -- deferring and resuming

@@ -1,11 +1,13 @@
 """Both vendors' tables of fields, the filters, ids and keys: what is taken, what is refused, and how it is said."""
 
 import json
+import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_meetings.core.times import check_time_zone
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.fields import KINDS, check_filters, check_id, check_key, reference
@@ -144,7 +146,7 @@ def test_an_id_that_came_out_as_nothing_is_refused(field, value):
     assert [field] == problems(HC.for_create, INTERVIEW | {field: value})
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "1.0", 1.0, True, -1, [], {}, "None", "\uff11\uff12", "9" * 5000])
+@pytest.mark.parametrize("value", ["x", "-1", "1.0", 1.5, True, -1, [], {}, "None", "\uff11\uff12", "9" * 5000])
 @pytest.mark.parametrize("field", ["clientOpportunityId", "meetingTypeId", "meetingResultId"])
 def test_a_number_is_a_whole_number_or_its_digits(field, value):
     """Templates render digits; anything else is refused by name."""
@@ -359,3 +361,43 @@ def test_the_tables_speak_of_kinds_that_exist(fields):
     assert {field.kind for field in fields.table} <= {*KINDS, "moment"}
     assert [field.name for field in fields.table] == [row["field"] for row in reference(fields.table)]
     assert len(fields.table) == len({field.name for field in fields.table})
+
+
+class _NumpyInteger:
+    """An integer that is no int, as numpy and pandas have them."""
+
+    def __index__(self):
+        return 7
+
+
+@pytest.mark.parametrize("value", [7, "7", 7.0, _NumpyInteger()])
+def test_whole_numbers_of_any_kind_are_numbers_and_ids(value):
+    """What data engineers have in hand."""
+    assert check_id(value) == "7"
+    assert KINDS["number"](value) == 7
+
+
+def test_a_uuid_is_an_id():
+    """In its usual spelling."""
+    value = uuid.UUID(int=7)
+    assert check_id(value) == KINDS["id"](value) == "00000000-0000-0000-0000-000000000007"
+
+
+@pytest.mark.parametrize("value", ["NaT", "<NA>", "nan", 7.5])
+def test_what_pandas_has_for_nothing_is_refused(value):
+    """A missing value is no id."""
+    with pytest.raises(MeetingsConfigurationError, match="meeting_id"):
+        check_id(value)
+
+
+@pytest.mark.parametrize(("name", "zone"), [("Z", "UTC"), ("PST", "America/Los_Angeles"), ("edt", "America/New_York")])
+def test_an_abbreviation_gets_the_zone_that_it_stands_for(name, zone):
+    """The nearest spelling would be hours away."""
+    with pytest.raises(ValueError, match=f"did you mean {zone}"):
+        check_time_zone(name)
+
+
+def test_keys_inside_extra_fields_are_text():
+    """JSON has no others, and would turn them into text without a word."""
+    with pytest.raises(MeetingsConfigurationError, match="not text"):
+        HC.for_update({"extra_fields": {"a": [{1: 2}]}})
