@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNot
 from airflow_provider_meetings import exceptions
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError
+from airflow_provider_meetings.polling.wanted import check_wanted, same_value
 
 __all__ = [
     "CONNECTION_GRACE",
@@ -39,7 +40,8 @@ class Criteria:
         window_start: Unix milliseconds, or None.
         window_end: Unix milliseconds, or None.
         filters: The vendor's own query parameters.
-        match: Values that a meeting must have, by field: one value or a list of them. Numbers equal their digits.
+        match: Values that a meeting must have, by field: one value or a list of them. Numbers equal their digits,
+            truth values their names, and Unix milliseconds the same moment as ISO text.
         min_count: How many meetings are enough.
         include_cancelled: Whether a meeting that the vendor marks as cancelled counts.
     """
@@ -67,6 +69,7 @@ class Criteria:
             MeetingsConfigurationError: Something is wrong with it; every problem is named.
         """
         problems: dict[str, str] = {}
+        plain: dict[str, Any] = {}
         window = Window()
         try:
             window = Window.parse(window_start, window_end)
@@ -77,8 +80,10 @@ class Criteria:
             problems["match"] = "must be a dict of fields and values"
         else:
             for name, wanted in match.items():
-                if isinstance(wanted, list | tuple | set) and not wanted:
-                    problems[f"match.{name}"] = "is an empty list, which no meeting matches"
+                try:
+                    plain[name] = check_wanted(name, wanted)
+                except ValueError as error:
+                    problems[f"match.{name}"] = str(error)
         text = str(min_count).strip()
         if isinstance(min_count, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
             problems["min_count"] = f"must be a whole number of at least 1, not {min_count!r}"
@@ -92,7 +97,6 @@ class Criteria:
             from airflow_provider_meetings.vendors.fields import invalid_arguments  # noqa: PLC0415 - not where a DAG is parsed
 
             raise invalid_arguments("The sensor cannot ask, nothing was sent", problems)
-        plain = {name: list(wanted) if isinstance(wanted, tuple | set) else wanted for name, wanted in match.items()}
         return cls(window.start, window.end, dict(filters), plain, int(text), cancelled == "true")
 
     def live(self, meetings: Iterable[Mapping[str, Any]], cancelled_field: str | None) -> Iterable[Mapping[str, Any]]:
@@ -118,7 +122,7 @@ class Criteria:
     def _matches(self, meeting: Mapping[str, Any]) -> bool:
         return all(
             name in meeting
-            and any(_same(meeting[name], value) for value in (wanted if isinstance(wanted, list) else [wanted]))
+            and any(same_value(meeting[name], value) for value in (wanted if isinstance(wanted, list) else [wanted]))
             for name, wanted in self.match.items()
         )
 
@@ -137,13 +141,6 @@ def _from_text(given: Any) -> Any:
         return json.loads(given) if isinstance(given, str) else given
     except ValueError:
         return given
-
-
-def _same(stored: Any, wanted: Any) -> bool:
-    if stored is None or wanted is None or isinstance(stored, bool) or isinstance(wanted, bool):
-        return stored is wanted
-    # Templates render numbers as text.
-    return bool(stored == wanted) or str(stored) == str(wanted)
 
 
 def is_permanent(error: BaseException) -> bool:

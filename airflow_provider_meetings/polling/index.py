@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_meetings.polling.query import ListQuery
+from airflow_provider_meetings.polling.wanted import text_as_bool, text_as_moment
 from airflow_provider_meetings.vendors import Vendor
 
 __all__ = ["ListingIndex"]
@@ -131,4 +132,7 @@ def _keys_wanted(wanted: Any) -> set[str] | None:
         if not (value is None or isinstance(value, str | int | float)):
             return None
         keys |= _keys(value)
+        if isinstance(value, str):
+            keys |= {f"\0{truth}" for truth in [text_as_bool(value)] if truth is not None}
+            keys |= {str(moment) for moment in [text_as_moment(value)] if moment is not None}
     return keys

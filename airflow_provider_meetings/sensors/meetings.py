@@ -311,4 +311,7 @@ class MeetingsSensor(BaseSensorOperator):
         from airflow_provider_meetings.polling.criteria import Criteria  # noqa: PLC0415 - not at parse time
 
         start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
-        return Criteria.parse(start, end, self.filters, self.match, self.min_count, self.include_cancelled)
+        criteria = Criteria.parse(start, end, self.filters, self.match, self.min_count, self.include_cancelled)
+        # A generator can be read once, and a mapped task's output is fetched anew each time it is.
+        self.match = criteria.match
+        return criteria

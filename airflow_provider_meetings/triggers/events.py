@@ -12,6 +12,7 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.polling.criteria import Criteria
+from airflow_provider_meetings.polling.wanted import canonical
 from airflow_provider_meetings.triggers.arrivals import load
 from airflow_provider_meetings.version_compat import asset_stores, event_trigger_class
 from airflow_provider_meetings.watching.changes import KINDS
@@ -127,6 +128,7 @@ class MeetingsEventTrigger(BaseEventTrigger):
         self.window_start, self.window_end = criteria.window_start, criteria.window_end
         self.past, self.ahead = _span("past", past), _span("ahead", ahead)
         self.filters, self.match = _sorted(criteria.filters), _sorted(criteria.match)
+        self.match = {name: canonical(wanted) for name, wanted in self.match.items()}
         self.poke_interval = _span("poke_interval", poke_interval) or 0.0
         self.initial = initial
         self.kinds = sorted(set(kinds)) if kinds is not None else None

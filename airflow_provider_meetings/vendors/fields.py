@@ -27,6 +27,8 @@ _FIRST_PLAUSIBLE_MEETING = 100_000_000_000
 
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
+# What a template that is rendered as a native object makes of text that looks like Python.
+_NATIVE = (bool, float, complex, list, tuple, dict, set)
 _NOTHING = {"none", "null", "nan", "nat", "<na>", "undefined"}
 
 
@@ -211,8 +213,12 @@ def _moment(value: Any, zone: Any) -> int:
 
 
 def _plain_text(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # render_template_as_native_obj turns digits into a number, which still says which
     if not isinstance(value, str):
-        raise ValueError(f"must be text, not {type(value).__name__}")
+        kind = type(value).__name__
+        hint = f": did render_template_as_native_obj turn text into a {kind}?" if isinstance(value, _NATIVE) else ""
+        raise ValueError(f"must be text, not {kind}{hint}")
     if not value.isascii():
         _ = value.encode()  # half a surrogate pair has no bytes; its UnicodeEncodeError is a ValueError
     if value.strip() == "None":

@@ -27,6 +27,7 @@ from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsE
 from airflow_provider_meetings.polling.criteria import Criteria, is_permanent
 from airflow_provider_meetings.polling.poller import Poller
 from airflow_provider_meetings.polling.registry import poller_for
+from airflow_provider_meetings.polling.wanted import canonical
 from airflow_provider_meetings.watching.changes import (
     TOLERATED_MISSES,
     Change,
@@ -90,8 +91,9 @@ class WatchSpec:
 
     @property
     def scope(self) -> str:
-        """A digest of all of it: equal ones have one."""
-        parts = [self.connection, self.window_start, self.window_end, self.past, self.ahead, self.filters, self.match]
+        """A digest of all of it: equal ones have one, whatever order the lists in ``match`` have."""
+        match = {name: canonical(wanted) for name, wanted in self.match.items()}
+        parts = [self.connection, self.window_start, self.window_end, self.past, self.ahead, self.filters, match]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     def window(self, now: float) -> Window:

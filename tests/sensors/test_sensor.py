@@ -500,3 +500,50 @@ def test_many_triggers_share_a_loop(server, kind, connect):
 def test_what_is_permanent_is_an_error_of_ours():
     """Every error that ends a wait is one that the event can carry."""
     assert issubclass(MeetingsAuthError, MeetingsError)
+
+
+class Lazy(list):
+    """Stands for a mapped task's output: read when it is iterated, and not to be pickled."""
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle 'module' object")
+
+
+MATCHES = {
+    "a lazy sequence": lambda: Lazy(["Room 1", "Room 3"]),
+    "a generator": lambda: (f"Room {number}" for number in (1, 3)),
+    "a frozenset": lambda: frozenset({"Room 1", "Room 3"}),
+    "keys": {"Room 1": 0, "Room 3": 0}.keys,
+    "the text of a list": lambda: '["Room 1", "Room 3"]',
+}
+
+
+@MODES
+@pytest.mark.parametrize("make", MATCHES.values(), ids=MATCHES)
+def test_a_list_of_any_kind_matches(server, kind, connect, mode, make):
+    """Also one that can be read only once, and at a later look than the first."""
+    connect(kind)
+    rule = {"match": {"vendor": kind.name}, "status": 503, "times": 1}
+    server.fault("status", **rule)
+    server.insert(kind, *(kind.row(NOON + number, location=f"Room {number}") for number in range(4)))
+    found = wait(sensor_of(mode, min_count=2, match={"location": make()}))
+    assert {"Room 1", "Room 3"} == {meeting["location"] for meeting in found}
+
+
+@MODES
+@pytest.mark.parametrize("form", [lambda moment: moment, dt.datetime.isoformat], ids=["datetime", "text"])
+def test_a_date_matches_as_a_moment(server, kind, connect, mode, form):
+    """In any form in which a window's bound may be given."""
+    connect(kind)
+    field = "meetingDate" if kind is HIRINGCENTER else "startDateTime"
+    server.insert(kind, *(kind.row(NOON + number * 60_000) for number in range(3)))
+    found = wait(sensor_of(mode, match={field: form(START + dt.timedelta(minutes=1))}))
+    assert [NOON + 60_000] == [meeting[field] for meeting in found]
+
+
+@MODES
+def test_a_whole_meeting_to_match_is_refused(kind, connect, mode):
+    """No field equals it, so that the sensor would wait for ever."""
+    connect(kind)
+    with pytest.raises(MeetingsConfigurationError, match=r"match\.id"):
+        wait(sensor_of(mode, match={"id": {"id": "7"}}))

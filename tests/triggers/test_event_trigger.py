@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
 
@@ -264,3 +267,26 @@ def test_a_template_is_refused_by_name(name, value):
     arguments = {"meetings_conn_id": "crm", "ahead": 3600, name: value}
     with pytest.raises(MeetingsConfigurationError, match=name):
         MeetingsEventTrigger(**arguments)
+
+
+_SCOPE = """
+from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
+from airflow_provider_meetings.watching.watcher import WatchSpec
+trigger = MeetingsEventTrigger(meetings_conn_id="c", ahead=60, match={"location": %s})
+print(trigger.serialize(), WatchSpec("c", match=trigger.match).scope)
+"""
+_ROOMS = ("{*'abcdefg'}", "frozenset('gfedcba')", "[*'gfedabc']", "dict.fromkeys('bacdefg').keys()")
+
+
+def test_a_set_is_the_same_watch_after_a_restart():
+    """A set's order differs in each process; the arguments and the scope do not, nor for a reordered list."""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", _SCOPE % rooms],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            check=True, capture_output=True, text=True,
+        ).stdout.splitlines()[-1]
+        for seed, rooms in enumerate(_ROOMS)
+    }  # fmt: skip
+
+    assert len(said) == 1

@@ -84,8 +84,8 @@ def test_all_problems_are_told_at_once_by_field():
         "meetingDate": "soon",
         "timeZone": "Mars",
         "meetingType": "",
-        "ownerId": 5,
-        "notes": 7,
+        "ownerId": 5.5,
+        "notes": [7],
         "colour": "red",
     }
     assert {*meeting} == set(problems(HC.for_create, meeting))
@@ -159,12 +159,12 @@ def test_digits_are_taken_for_numbers(value):
     assert {"meetingTypeId": int(value)} == BP.for_update({"meetingTypeId": value})
 
 
-@pytest.mark.parametrize("value", [5, 1.5, True, [], {}, b"x"])
+@pytest.mark.parametrize("value", [1.5, 5.0, True, [], {}, b"x"])
 @pytest.mark.parametrize(
     ("check", "field"), [(HC.for_update, "notes"), (HC.for_update, "meetingType"), (BP.for_update, "title")]
 )
 def test_text_is_text(check, field, value):
-    """A number in place of a text is a mistake."""
+    """What is no text, nor a whole number that a native template made of digits, is a mistake."""
     assert [field] == problems(check, {field: value})
 
 
@@ -401,3 +401,12 @@ def test_keys_inside_extra_fields_are_text():
     """JSON has no others, and would turn them into text without a word."""
     with pytest.raises(MeetingsConfigurationError, match="not text"):
         HC.for_update({"extra_fields": {"a": [{1: 2}]}})
+
+
+@pytest.mark.parametrize(("table", "field"), [(HC, "location"), (HC, "notes"), (BP, "location"), (BP, "title")])
+def test_digits_that_a_native_template_made_a_number(table, field):
+    """A whole number in a text field is its digits; what may have been another text is refused by what made it so."""
+    assert {field: "15551234567"} == table.for_update({field: 15551234567})
+    for value in (1.5, 2.0, True, [1], {"a": 1}):
+        with pytest.raises(MeetingsConfigurationError, match="render_template_as_native_obj"):
+            table.for_update({field: value})

@@ -1,0 +1,156 @@
+"""The values that a meeting must have: what a DAG author or a template gives, as plain JSON, and how it compares."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import json
+import operator
+import re
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from airflow_provider_meetings.core.times import to_epoch_ms
+
+__all__ = ["canonical", "check_wanted", "same_value", "text_as_bool", "text_as_moment"]
+
+# Both vendors store these as Unix milliseconds; a value for them that is no moment matches nothing.
+_MOMENT_FIELDS = frozenset({"meetingDate", "startDateTime", "endDateTime", "createdAt", "updatedAt", "createdDate"})
+_BRACKETS = {"[": "]", "{": "}", "(": ")"}
+# What a template that is not rendered as a native object makes of a lazy value.
+_LAZY_TEXT = re.compile(r"<generator object |<?Lazy\w*Sequence\b|<map object |dict_(keys|values|items)\(")
+_DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
+_BOOLEANS = {"true": True, "false": False}
+
+
+def check_wanted(name: str, wanted: Any) -> Any:
+    """Return what a field must be as plain JSON: one value, or a list of them.
+
+    Lists of any kind become lists, sets in an order of their own; aware moments become Unix milliseconds.
+
+    Args:
+        name: The field.
+        wanted: A value, any iterable of values, or the text of a list as a template renders it.
+
+    Raises:
+        ValueError: No meeting can match it; the text says why.
+    """
+    if isinstance(wanted, str):
+        wanted = _list_from_text(wanted)
+    if isinstance(wanted, Mapping):
+        raise ValueError(
+            "is a dict, such as a whole meeting, which no field equals: give one field of it, such as "
+            "`book.output['id']`"
+        )
+    if not _is_list(wanted):
+        return _plain(name, wanted)
+    values = [_plain(name, value) for value in wanted]
+    if not values:
+        raise ValueError("is an empty list, which no meeting matches")
+    return canonical(values) if isinstance(wanted, AbstractSet) else values
+
+
+def canonical(wanted: Any) -> Any:
+    """Return a list of wanted values in the one order that equal lists have, each value once; a value as it is."""
+    if not isinstance(wanted, list):
+        return wanted
+    return [json.loads(text) for text in sorted({json.dumps(value, default=str) for value in wanted})]
+
+
+def same_value(stored: Any, wanted: Any) -> bool:
+    """Whether a stored value is the wanted one, be that written as digits, as true or false, or as ISO text."""
+    if isinstance(stored, bool) and isinstance(wanted, str):
+        return stored is text_as_bool(wanted)
+    if stored is None or wanted is None or isinstance(stored, bool) or isinstance(wanted, bool):
+        return stored is wanted
+    # Templates render numbers as text.
+    if stored == wanted or str(stored) == str(wanted):
+        return True
+    return isinstance(wanted, str) and isinstance(stored, int) and stored == text_as_moment(wanted)
+
+
+def text_as_bool(text: str) -> bool | None:
+    """Return the truth value that a template rendered as text; None: it is another text."""
+    return _BOOLEANS.get(text.strip().lower())
+
+
+@lru_cache(maxsize=10_000)
+def text_as_moment(text: str) -> int | None:
+    """Return the Unix milliseconds of ISO text with an offset; None: it is another text. Digits stay digits."""
+    if _DIGITS.fullmatch(text.strip()):
+        return None
+    try:
+        return to_epoch_ms(text)
+    except ValueError:
+        return None
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Enum)
+
+
+def _list_from_text(text: str) -> Any:
+    """Decode the text of a list or a dict, as JSON or as Python writes it; any other text stays as it is."""
+    inner = text.strip()
+    if _LAZY_TEXT.match(inner):
+        raise ValueError(
+            f"is the text {inner[:60]!r}, which a template made of a list: add `| list | tojson`, or give the task's "
+            "`.output`"
+        )
+    if _BRACKETS.get(inner[:1]) != inner[-1:] or len(inner) > 10_000_000:  # noqa: PLR2004 - no list of values
+        return text
+    decoded: Any = None
+    try:
+        decoded = json.loads(inner)
+    except ValueError:
+        try:
+            decoded = ast.literal_eval(inner)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return text
+    return decoded if isinstance(decoded, Collection) and not isinstance(decoded, str | bytes) else text
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return one value as plain JSON has it."""
+    value = _simple(value)
+    if isinstance(value, dt.date) or (name in _MOMENT_FIELDS and isinstance(value, str | bool)):
+        return _moment(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        raise ValueError("has a dict in its list, such as a whole meeting: give a list of one field of them")
+    if _is_list(value):
+        raise ValueError("has a list in its list: give one list of values")
+    raise ValueError(f"must be a value or a list of values, not {type(value).__name__}")
+
+
+def _moment(value: Any) -> Any:
+    try:
+        moment = to_epoch_ms(value)
+    except TypeError:  # pandas' NaT is a datetime without an offset of its own
+        raise ValueError(f"is {value}, which is not a moment: did a template come out as nothing?") from None
+    # Text stays as it is written: it compares as a moment, and as text.
+    return value if isinstance(value, str) else moment
+
+
+def _simple(value: Any) -> Any:
+    """Return what wraps a plain value (an enum, numpy's scalars, a UUID, a Decimal) as that value."""
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or type(value) in {str, bool, int, float}:
+        return value
+    if isinstance(value, str | uuid.UUID):
+        return str(value)
+    if isinstance(value, float | Decimal):
+        return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else float(value)
+    if type(value).__name__ in {"bool_", "bool"} and type(value).__module__ == "numpy":
+        return bool(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return value
