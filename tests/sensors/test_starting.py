@@ -50,6 +50,7 @@ def test_plain_arguments_start_in_the_triggerer():
         "filters": {"ownerId": "o"},
         "match": {"notes": ["a", "b"]},
         "min_count": 2,
+        "include_cancelled": False,
     } == json.loads(json.dumps(kwargs))
 
 
@@ -87,6 +88,8 @@ NEEDS_A_WORKER = {
     "an empty window": {"window_end": NOON},
     "a bad count": {"min_count": 0},
     "nothing to match": {"match": {"notes": []}},
+    "a whole meeting to match": {"match": {"id": {"id": "7"}}},
+    "no moment to match": {"match": {"meetingDate": "2026-02-02T11:00:00"}},
     "bad filters": {"filters": "ownerId=o"},
     "no connection": {"meetings_conn_id": ""},
     "no time": {"timeout": 0},

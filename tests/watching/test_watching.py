@@ -7,6 +7,7 @@ import random
 import pytest
 
 from airflow_provider_meetings.assets import RECEIPTS, with_receipt
+from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from airflow_provider_meetings.watching import snapshot_store as snapshots
 from airflow_provider_meetings.watching import watcher as watching
 from tests.support.polling import problem
@@ -203,11 +204,18 @@ def test_a_list_that_missed_a_meeting():
     assert [meeting] == reads
 
 
+def matching(locations):
+    """Return what an event trigger makes of a match."""
+    return MeetingsEventTrigger(meetings_conn_id="c", ahead=60, match={"location": locations}).match
+
+
 @pytest.mark.parametrize(
     ("watched", "changes"),
     [
         ({"filters": {"ownerId": "o0"}}, {"ownerId": "o1"}),
         ({"match": {"location": ["Zoom", "Teams"]}}, {"location": "the office"}),
+        ({"match": matching({"Zoom", "Teams"})}, {"location": "the office"}),
+        ({"match": matching('["Zoom", "Teams"]')}, {"location": "the office"}),
     ],
 )
 def test_out_of_the_filters(watched, changes):
