@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import json
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -502,8 +503,17 @@ def test_what_is_permanent_is_an_error_of_ours():
     assert issubclass(MeetingsAuthError, MeetingsError)
 
 
-class Lazy(list):
-    """Stands for a mapped task's output: read when it is iterated, and not to be pickled."""
+class Lazy(Sequence):
+    """A mapped task's output as Airflow hands it over: a sequence that is no list and cannot be pickled."""
+
+    def __init__(self, values):
+        self._values = values
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, place):
+        return self._values[place]
 
     def __reduce__(self):
         raise TypeError("cannot pickle 'module' object")
