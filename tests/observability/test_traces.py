@@ -144,6 +144,17 @@ def test_hooks_say_what_they_touched(server, kind, collector):
     assert {hook} == {one.context for side in _sides(collector) for one in side}
 
 
+def test_a_file_is_an_output(server, kind, connect, collector, tmp_path):
+    """Of the task that writes it, once it is complete, beside the meetings as its input."""
+    connect(kind)
+    server.insert(kind, kind.row(NOON))
+    url = f"file://{tmp_path}/meetings.jsonl"
+    run(ListMeetingsOperator(task_id="list", destination=url, **WINDOW, **CONN))
+    inputs, outputs = _sides(collector)
+    assert ["meetings://meetings/"] == [one.asset.uri for one in inputs]
+    assert [url] == [one.asset.uri for one in outputs]
+
+
 def _sides(collector):
     return collector.collected_assets.inputs, collector.collected_assets.outputs
 
