@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import duckdb
 import pendulum
 import pytest
 
@@ -75,6 +76,20 @@ def test_the_tour_leaves_nothing_behind(examples):
         acts = [row["acted"] for row in examples.journal(vendor=vendor) if row["meetingId"] == meeting_id]
 
         assert [act for act in acts if act] == ["created", "updated", "deleted"]
+
+
+def test_the_tour_writes_a_file_of_each_format(examples):
+    """Each has the columns that both vendors share, and one row: the day's meeting."""
+    folder = examples.folder / "files" / "tour"
+    names = ("builderprime.csv", "builderprime.parquet", "hiringcenter.csv.gz", "hiringcenter.jsonl")
+    assert sorted(names) == sorted(path.name for path in folder.iterdir())
+    for name in names:
+        read = "read_json" if name.endswith("jsonl") else "read_parquet" if name.endswith("parquet") else "read_csv"
+        rows = duckdb.sql(f"SELECT vendor, id FROM {read}('{folder / name}')").fetchall()  # noqa: S608
+        vendor = name.partition(".")[0]
+        assert [(vendor, str(examples.xcom("meetings_tour", f"{vendor}.create")["id"]))] == [
+            (found, str(meeting_id)) for found, meeting_id in rows
+        ]
 
 
 def _now(system):
