@@ -232,6 +232,7 @@ def test_template_fields():
             "filters",
             "destination",
             "record_schema",
+            "window_length",
             "meetings_conn_id",
         },
     }
