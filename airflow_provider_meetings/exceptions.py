@@ -13,6 +13,7 @@
     ├── MeetingsServerError          5xx, 408
     ├── MeetingsTransportError       no answer: connect, read, TLS, timeout; .maybe_sent
     │   └── MeetingsInDoubtError     a create may still arrive; .retry_after
+    ├── MeetingsRejectedError        a person has rejected the plan               permanent
     └── MeetingsProtocolError        an answer that breaks the contract
 
 What is permanent is an ``AirflowFailException`` too, so that Airflow does not spend the task's retries on it.
@@ -22,6 +23,7 @@ No error ever carries a key: not in its text, not in its attributes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -37,6 +39,7 @@ __all__ = [
     "MeetingsPermissionError",
     "MeetingsProtocolError",
     "MeetingsRateLimitError",
+    "MeetingsRejectedError",
     "MeetingsServerError",
     "MeetingsTransportError",
 ]
@@ -89,7 +92,13 @@ def _rebuild(cls: type[MeetingsError], message: str, state: dict[str, Any]) -> M
 
 
 class MeetingsConfigurationError(MeetingsError, AirflowFailException):
-    """The connection or an argument is wrong. Nothing was sent."""
+    """The connection or an argument is wrong. Nothing was sent.
+
+    Attributes:
+        problems: What is wrong with a meeting or its changes, by field; empty where something else is wrong.
+    """
+
+    problems: Mapping[str, str] = MappingProxyType({})
 
 
 class MeetingsAuthError(MeetingsError, AirflowFailException):
@@ -116,6 +125,10 @@ class MeetingConflictError(MeetingsError, AirflowFailException):
 
 class MeetingValidationError(MeetingsError, AirflowFailException):
     """400 or 422: the vendor refused what was sent."""
+
+
+class MeetingsRejectedError(MeetingsError, AirflowFailException):
+    """A person has looked at the plan and rejected it. Nothing was written. The message says who it was."""
 
 
 class MeetingsRateLimitError(MeetingsError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +20,14 @@ __all__ = [
     "asset_history",
     "asset_state_store",
     "asset_stores",
+    "can_ask",
     "event_trigger_class",
     "first_reschedule",
     "is_deferral_timeout",
     "mask_secret",
+    "max_stored_bytes",
     "never_expire",
+    "park_for_answer",
     "push_to_database",
     "scheduler_starts_triggers",
     "shows_pages",
@@ -122,6 +125,19 @@ def never_expire() -> timedelta | None:
     return NEVER_EXPIRE
 
 
+def max_stored_bytes() -> int:
+    """Return how long a value of the task state store (3.3+) may be, as JSON."""
+    from airflow.providers.common.compat.sdk import conf  # noqa: PLC0415
+
+    limit = conf.getint("state_store", "max_value_storage_bytes", fallback=_DEFAULT_STORED_BYTES)
+    return limit if limit > 0 else _UNLIMITED_BYTES
+
+
+# Airflow's default; and what is enough where there is no limit.
+_DEFAULT_STORED_BYTES = 65_535
+_UNLIMITED_BYTES = 1_000_000
+
+
 def timer(seconds: float) -> BaseTrigger:
     """Return a trigger that fires after that many seconds. It moved to the standard provider in Airflow 3."""
     try:
@@ -131,6 +147,50 @@ def timer(seconds: float) -> BaseTrigger:
             TimeDeltaTrigger,
         )
     return TimeDeltaTrigger(timedelta(seconds=seconds))
+
+
+def can_ask() -> bool:
+    """Whether a task can ask a person: required actions came with 3.1."""
+    try:
+        import_module("airflow.sdk.execution_time.hitl")
+        import_module("airflow.providers.standard.triggers.hitl")
+    except ImportError:
+        return False
+    return True
+
+
+def _awaiting_input() -> Any:
+    """Return what parks a task in a state of its own (3.3+); None: there is none."""
+    return getattr(import_module("airflow.sdk.exceptions"), "TaskAwaitingInput", None)
+
+
+def park_for_answer(
+    operator: Any,
+    ti_id: Any,
+    *,
+    subject: str,
+    body: str,
+    options: list[str],
+    method_name: str,
+    kwargs: dict[str, Any],
+) -> NoReturn:
+    """Show a form as a required action, and free the worker until it is answered.
+
+    From 3.3 on the task has a state of its own for that; before, a trigger of the standard provider looks for answers.
+    """
+    from airflow.sdk.execution_time.hitl import upsert_hitl_detail  # noqa: PLC0415
+
+    upsert_hitl_detail(
+        ti_id=ti_id, options=options, subject=subject, body=body, defaults=None, multiple=False, params={}
+    )
+    waiting = _awaiting_input()
+    if waiting is not None:
+        raise waiting(method_name=method_name, kwargs=kwargs, timeout=None)
+    from airflow.providers.standard.triggers.hitl import HITLTrigger  # noqa: PLC0415
+
+    trigger = HITLTrigger(ti_id=ti_id, options=options, params={}, multiple=False, timeout_datetime=None)
+    operator.defer(trigger=trigger, method_name=method_name, kwargs=kwargs)
+    raise AssertionError("defer does not return")
 
 
 def stores_links() -> bool:

@@ -17,7 +17,7 @@ import pendulum
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
-__all__ = ["DAY", "Window", "check_time_zone", "to_epoch_ms", "to_utc_text", "window_or_data_interval"]
+__all__ = ["DAY", "Window", "check_time_zone", "local_text", "to_epoch_ms", "to_utc_text", "window_or_data_interval"]
 
 #: One day in milliseconds.
 DAY = 86_400_000
@@ -98,6 +98,17 @@ def _localise(naive: dt.datetime, name: str) -> dt.datetime:
     raise ValueError(
         f"{naive.isoformat()} {problem} in {name}, the clocks change: say which moment is meant, {candidates}"
     )
+
+
+def local_text(milliseconds: int, time_zone: str) -> str:
+    """Return a moment for people, in a time zone: ``2027-01-11 10:00 America/New_York``.
+
+    Raises:
+        ValueError: There is no such time zone, or no such moment.
+    """
+    zone = pendulum.timezone(check_time_zone(time_zone))
+    moment = (_EPOCH + dt.timedelta(milliseconds=_in_range(milliseconds))).astimezone(zone)
+    return f"{moment:%Y-%m-%d %H:%M} {time_zone}"
 
 
 @cache

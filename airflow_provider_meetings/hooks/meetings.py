@@ -190,14 +190,23 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         call = self._vendor.delete(meeting_id, idempotency_key=idempotency_key, missing_ok=missing_ok)
         return self._written(self._transport.drive(call))
 
-    def drive(self, make_call: Callable[[V], Flow[T]], save: Callable[[dict[str, Any]], None] | None = None) -> T:
+    def drive(
+        self,
+        make_call: Callable[[V], Flow[T]],
+        save: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        writes: bool = True,
+    ) -> T:
         """Have the vendor's rules carried out over this hook's connection; for the journal.
 
         Args:
             make_call: Makes the call.
             save: What writes the journal.
+            writes: Whether the call changes meetings, for the lineage.
         """
-        return self._written(self._transport.drive(make_call(self._vendor), save))
+        result = self._transport.drive(make_call(self._vendor), save)
+        note_lineage(self, "output" if writes else "input")
+        return result
 
     def _written(self, result: T) -> T:
         note_lineage(self, "output")
@@ -230,6 +239,11 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     def cancelled_field(self) -> str | None:
         """Where the vendor's meetings say that they are cancelled; None: it has no cancelled meetings."""
         return self._vendor.cancelled_field
+
+    @property
+    def max_parallel_requests(self) -> int:
+        """How many requests may be under way at once."""
+        return self._settings.max_parallel_requests
 
     @property
     def max_wait(self) -> float:

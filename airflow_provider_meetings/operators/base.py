@@ -71,12 +71,16 @@ class MeetingsOperator(BaseOperator):
             self.defer(
                 trigger=timer(seconds),
                 method_name="execute_after_wait",
-                kwargs={"waits": waits + 1},
+                kwargs={"waits": waits + 1, **self._keep_over_wait()},
             )
 
     @abstractmethod
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> Any:
         """Do what the operator is for; the result is the return value."""
+
+    def _keep_over_wait(self) -> dict[str, Any]:
+        """Return what ``execute_after_wait`` of this operator gets besides the number of waits; plain JSON."""
+        return {}
 
     def _asked_for(self) -> Mapping[str, Any] | None:
         """Return what is known of the meeting that the task is about, for people who look at a failure."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_meetings.operators.changes import ListMeetingChangesOperator
 from airflow_provider_meetings.operators.reading import GetMeetingOperator, ListMeetingsOperator
+from airflow_provider_meetings.operators.syncing import SyncMeetingsOperator
 from airflow_provider_meetings.operators.writing import (
     CreateMeetingOperator,
     DeleteMeetingOperator,
@@ -16,5 +17,6 @@ __all__ = [
     "GetMeetingOperator",
     "ListMeetingChangesOperator",
     "ListMeetingsOperator",
+    "SyncMeetingsOperator",
     "UpdateMeetingOperator",
 ]

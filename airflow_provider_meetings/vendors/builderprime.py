@@ -75,6 +75,7 @@ class BuilderPrime(BuilderPrimeReader, KeylessVendor):
     filters: ClassVar[Mapping[str, str]] = {"opportunity-id": "number", "employee-id": "number"}
     #: A listed meeting tells its opportunity. Whether the other filter looks at `employeeId` alone is not known.
     comparable_filters: ClassVar[Mapping[str, str]] = {"opportunity-id": "opportunityId"}
+    declared_filters: ClassVar[Mapping[str, str]] = {"employee-id": "employee.id"}
     comparable_fields = _COMPARABLE
     record_mapping = _RECORD_MAPPING
     created_field = "createdDate"

@@ -302,7 +302,9 @@ KINDS: dict[str, Callable[[Any], Any]] = {
 def invalid_arguments(headline: str, problems: Mapping[str, str]) -> MeetingsConfigurationError:
     """Make the error that names every problem, by field."""
     listed = "".join(f"\n  - {name}: {problem}" for name, problem in problems.items())
-    return MeetingsConfigurationError(f"{headline}:{listed}")
+    error = MeetingsConfigurationError(f"{headline}:{listed}")
+    error.problems = dict(problems)
+    return error
 
 
 def check_filters(vendor: str, kinds: Mapping[str, str], filters: Any) -> tuple[tuple[str, str], ...]:

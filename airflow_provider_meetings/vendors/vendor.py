@@ -67,6 +67,9 @@ class Vendor(ABC):
     filters: ClassVar[Mapping[str, str]]
     #: The filters that can be checked on a listed meeting, and the field that tells.
     comparable_filters: ClassVar[Mapping[str, str]]
+    #: Where a meeting that is sent has what a filter looks at, if that is not what a listed meeting tells;
+    #: ``employee.id``: a part of a field.
+    declared_filters: ClassVar[Mapping[str, str]] = {}
     #: Which fields that are sent come back, under which names, and how the two compare.
     comparable_fields: ClassVar[ComparableFields]
     #: Where a listed meeting says what the common record has.

@@ -148,7 +148,7 @@ class Crm:
     def perform(self, request: Request, fault: Any) -> Response:
         """Carry a request to the server and its answer back, or not."""
         sent_at = self.now
-        if isinstance(fault, Late) and request.method == "POST":
+        if isinstance(fault, Late) and request.method != "GET":
             return self._late(request, fault, sent_at)
         if fault in {"unsent", "lost", "timeout"}:
             self.advance(self.retry_limits.timeout if fault == "timeout" else BREAK)
@@ -187,9 +187,11 @@ class Crm:
         raise self._lost(request, sent_at)
 
     def _change_late(self, request: Request) -> None:
-        row = self.rows.get(request.path.removeprefix(self.collection).strip("/"))
-        if row is not None:
-            self.change(row, json.loads(request.body or b"{}"))
+        meeting_id = request.path.removeprefix(self.collection).strip("/")
+        if request.method == "DELETE":
+            self.rows.pop(meeting_id, None)
+        elif meeting_id in self.rows:
+            self.change(self.rows[meeting_id], json.loads(request.body or b"{}"))
 
     def _answer(self, sent_at: float, status: int, body: bytes, **headers: str) -> Response:
         self.advance(ANSWER / 2)
@@ -257,7 +259,7 @@ class HiringCenterCrm(Crm):
         """What comes back."""
         return {"location": None, "notes": None, **row["body"], "id": row["id"], "createdAt": row["created"]}
 
-    def serve(self, request: Request, *, refused: bool) -> tuple[int, Any]:  # noqa: PLR0911 - one return an answer
+    def serve(self, request: Request, *, refused: bool) -> tuple[int, Any]:  # noqa: C901, PLR0911 - one return an answer
         """Answer as the page says."""
         missing = 404, {"error": "Not found", "message": "There is no such meeting."}
         if request.method == "GET" and request.path == self.collection:
@@ -280,8 +282,12 @@ class HiringCenterCrm(Crm):
                 return missing
             if refusal:
                 return refusal
-            self.change(row, body)
-            answer = 200, {"success": True, "item": self.shape(row)}
+            if request.method == "DELETE":
+                del self.rows[meeting_id]
+                answer = 200, {"success": True, "message": "Deleted."}
+            else:
+                self.change(row, body)
+                answer = 200, {"success": True, "item": self.shape(row)}
         else:
             if refusal := refusal or self.refuse(body):
                 return refusal
@@ -340,7 +346,7 @@ class BuilderPrimeCrm(Crm):
             "employeeLastName": last,
         }
 
-    def serve(self, request: Request, *, refused: bool) -> tuple[int, Any]:
+    def serve(self, request: Request, *, refused: bool) -> tuple[int, Any]:  # noqa: PLR0911 - one return an answer
         """Answer as the page says."""
         missing = 404, json.loads(self.complaint("NOT_FOUND"))
         if request.method == "GET" and request.path == self.collection:
@@ -354,6 +360,9 @@ class BuilderPrimeCrm(Crm):
             return missing
         if request.method == "GET":
             return 200, {"success": True, "data": self.shape(row)}
+        if request.method == "DELETE":
+            del self.rows[meeting_id]
+            return 200, {"success": True}
         body = json.loads(request.body or b"{}")
         if refused:
             return 400, json.loads(self.complaint("INVALID"))

@@ -1,0 +1,270 @@
+"""One try of a set, from its arguments to its result: check, settle, plan, ask, apply, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError, MeetingsRejectedError
+from airflow_provider_meetings.sets.approval import Approval, ApprovalStore, drift_error
+from airflow_provider_meetings.sets.files import FileLocation, check_destination
+from airflow_provider_meetings.sets.matching import MatchKey
+from airflow_provider_meetings.sets.options import SetOptions
+from airflow_provider_meetings.sets.outcome import Applied
+from airflow_provider_meetings.sets.plan import Plan
+from airflow_provider_meetings.sets.preparing import Declaration
+from airflow_provider_meetings.sets.rows import check_rows
+from airflow_provider_meetings.sets.source import load_rows
+from airflow_provider_meetings.sets.state import SetState
+from airflow_provider_meetings.sets.table import PlanTable
+from airflow_provider_meetings.sets.task import SetTask
+
+if TYPE_CHECKING:
+    from airflow_provider_meetings.hooks.meetings import MeetingsHook
+
+__all__ = ["MAX_CHANGES", "MAX_IDS", "People", "Resumed", "SetRun"]
+
+#: So many ids of each kind stand in the result, and so many changes.
+MAX_IDS = 100
+MAX_CHANGES = 100
+# How often a plan is made anew in one try, since meetings that it speaks of are gone.
+_MAX_ROUNDS = 3
+# A window that takes more requests than this to list is a slip of the pen.
+_MAX_SLICES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a try that goes on knows of its beginning.
+
+    Attributes:
+        waited: It has waited, without a worker, for what an earlier try may have sent.
+        answered: A person was asked in this try.
+        approval: The plan that the person was asked about, with the person's name where it was approved.
+        rejected_by: Who has rejected it; empty: nobody.
+    """
+
+    waited: bool = False
+    answered: bool = False
+    approval: Approval | None = None
+    rejected_by: str = ""
+
+
+class People(Protocol):
+    """How a run speaks with people, which is Airflow's business."""
+
+    def check_can_ask(self, argument: str) -> None:
+        """Refuse what asks a person where nobody can be asked."""
+
+    def ask(self, subject: str, body: str, approval: Approval) -> NoReturn:
+        """Ask a person, and free the worker meanwhile."""
+
+    def note_approval(self, approval: Approval) -> None:
+        """Leave behind who has approved which plan."""
+
+    def report(self, applied: Applied, plan: Plan) -> None:
+        """Leave behind what was done to which meetings."""
+
+
+@dataclass
+class SetRun:
+    """One try.
+
+    Attributes:
+        hook: The connection's.
+        context: Airflow's.
+        log: The task's.
+        people: How it speaks with people.
+        given: The operator's arguments, by name.
+        window: The bounds of the scope, as they were given.
+        resumed: What a try that goes on knows of its beginning.
+    """
+
+    hook: MeetingsHook[Any, Any]
+    context: Any
+    log: Any
+    people: People
+    given: Mapping[str, Any]
+    window: tuple[Any, Any]
+    resumed: Resumed = field(default_factory=Resumed)
+
+    def execute(self) -> dict[str, Any]:
+        """Do the work; return the result.
+
+        Raises:
+            MeetingsError: It could not be done, or not all of it.
+        """
+        self._options = SetOptions.parse(self.given)
+        if self._options.mode == "apply" and self._options.approval != "never":
+            self.people.check_can_ask(f"approval={self._options.approval!r}")
+        asked = self._declaration()
+        self._approvals = ApprovalStore(self.context.get("task_state_store"))
+        self._check_not_rejected()
+        applies = self._options.mode == "apply"
+        task = SetTask(self.hook, asked, self.context, writes=applies, waited=self.resumed.waited)
+        task.settle()
+        plan = task.plan()
+        self._show(plan)
+        if self._destination is not None:
+            self._destination.write_json_lines(change.as_json() for change in plan.changes)
+            self.log.info("Wrote the plan, %d change(s), to %s", len(plan.changes), self._destination.url)
+        self._options.check_plan(plan)
+        if not applies:
+            ids = {f"{action}d": [one.id for one in plan.of(action)] for action in ("update", "delete")}
+            changes = [one.as_json() for one in plan.changes[:MAX_CHANGES]]
+            return self._result(plan, plan.counts, {"created": [], **ids}) | {"changes": changes}
+        approval = self._approved(plan) if self._options.needs_approval(plan) else None
+        applied = self._apply(task, plan, approval)
+        self._approvals.forget()
+        unchanged = len(plan.unchanged) - len(applied.settled)
+        return self._result(plan, applied.counts | {"unchanged": unchanged}, applied.ids)
+
+    # -- before anything is sent
+
+    def _declaration(self) -> Declaration:
+        vendor = self.hook.vendor
+        window = self._window(vendor)
+        filters = vendor.check_filters(self.given["filters"])
+        rows = load_rows(self.given["meetings"])
+        matcher, checked = check_rows(vendor, rows, self.given["match_on"], window=window, filters=filters)
+        self._options.check_rows(len(rows))
+        destination, state = self.given["plan_destination"], self.given["state"]
+        self._destination = None if destination is None else check_destination(destination, "plan_destination")
+        self._state = None
+        remembered: dict[MatchKey, str] = {}
+        if state is not None:
+            location = (
+                check_destination(state, "state")
+                if self._options.mode == "apply"
+                else FileLocation.parse(state, "state")
+            )
+            self._state = SetState(location, self.hook.meetings_conn_id, matcher.names)
+            remembered, problem = self._state.load()
+            if problem:
+                self.log.warning("The state file %s is ignored: %s", location.url, problem)
+        return Declaration(matcher, checked, window, filters, self._options.delete_missing, remembered)
+
+    def _window(self, vendor: Any) -> Window:
+        try:
+            window = Window.parse(*self.window)
+        except ValueError as error:
+            raise MeetingsConfigurationError(f"The window cannot be used, nothing was sent: {error}") from None
+        longest = vendor.longest_window
+        if longest and window.start is not None and window.end is not None:
+            slices = -(-(window.end - window.start) // longest)
+            if slices > _MAX_SLICES:
+                raise MeetingsConfigurationError(
+                    f"The window {window} takes {slices} requests to list, since {vendor.name} lists "
+                    f"{longest / 86_400_000:g} days at most in one: it is wider than a set may be. Nothing was sent."
+                )
+        return window
+
+    # -- the plan
+
+    def _show(self, plan: Plan) -> None:
+        table = self._table(plan)
+        self.log.info("Plan %s: %s", plan.digest[:12], table.counts)
+        if plan.changes:
+            self.log.info("%s", table.as_text())
+
+    def _table(self, plan: Plan) -> PlanTable:
+        return PlanTable(plan, self.hook.vendor, self.hook.web_url)
+
+    # -- asking
+
+    def _check_not_rejected(self) -> None:
+        if self.resumed.rejected_by:
+            self._approvals.forget()
+            digest = self.resumed.approval.digest[:12] if self.resumed.approval else ""
+            raise MeetingsRejectedError(
+                f"{self.resumed.rejected_by} has rejected plan {digest}: nothing was written. Clear the task to make a "
+                "new plan and ask again."
+            )
+
+    def _approved(self, plan: Plan) -> Approval:
+        """Return the approval under which a plan is carried out; asks for one where there is none.
+
+        Raises:
+            MeetingsError: The plan is another one by now than the one that was approved in this try.
+        """
+        known = self._approvals.load()
+        if self.resumed.answered and self.resumed.approval is not None:
+            own = self.resumed.approval
+            known = known if known is not None and known.begun and known.digest == own.digest else own
+        if known is not None and known.covers(plan):
+            self.log.info("Plan %s was approved by %s.", known.digest[:12], known.by)
+            begun = replace(known, begun=True)
+            self._approvals.save(begun)
+            self.people.note_approval(begun)
+            return begun
+        if known is not None and self.resumed.answered:
+            self._approvals.forget()
+            raise drift_error(known, plan)
+        return self._ask(plan)
+
+    def _ask(self, plan: Plan) -> NoReturn:
+        approval = Approval.of_plan(plan)
+        self._approvals.save(approval)
+        table = self._table(plan)
+        self.log.info("Asking a person to approve plan %s.", plan.digest[:12])
+        self.people.ask(
+            f"Approve: {table.counts}",
+            f"Connection `{self.hook.meetings_conn_id}`, plan `{plan.digest[:12]}`: {table.counts}.\n\n"
+            f"{table.as_markdown()}\n",
+            approval,
+        )
+
+    # -- the work
+
+    def _apply(self, task: SetTask, plan: Plan, approval: Approval | None) -> Applied:
+        whole, current = Applied(len(plan.changes), settled=_settled(task, plan)), plan
+        for number in range(_MAX_ROUNDS):
+            applied = task.apply(current)
+            outdated = applied.of("outdated")
+            last = not outdated or approval is not None or number + 1 == _MAX_ROUNDS
+            whole.written += [one for one in applied.written if last or one.verdict != "outdated"]
+            if last:
+                break
+            self.log.info("%d meeting(s) are gone since they were listed: the plan is made anew.", len(outdated))
+            current = task.plan()
+            self._show(current)
+            self._options.check_plan(current)
+        self.people.report(whole, plan)
+        self._remember(whole, current)
+        error = whole.error()
+        if error is not None and approval is not None and whole.of("outdated"):
+            # The next try makes another plan, which it asks about.
+            raise MeetingsError(error.message) from error
+        if error is not None:
+            raise error
+        return whole
+
+    def _remember(self, applied: Applied, plan: Plan) -> None:
+        if self._state is None:
+            return
+        known = {row.key: meeting["id"] for row, meeting in plan.unchanged}
+        for one in applied.written:
+            row, meeting = one.change.row, one.meeting
+            if row is not None and one.verdict == "done" and meeting is not None:
+                known[row.key] = meeting["id"]
+            elif row is not None and one.change.id is not None:
+                known[row.key] = one.change.id
+        try:
+            self._state.save(known.items())
+        except Exception as error:  # noqa: BLE001 - the meetings are as they should be; the next run goes without a hint
+            self.log.warning("The state file %s is not written: %s", self._state.location.url, error)
+
+    def _result(self, plan: Plan, counts: Mapping[str, int], ids: Mapping[str, list[Any]]) -> dict[str, Any]:
+        return {
+            "mode": self._options.mode,
+            **counts,
+            "ids": {kind: found[:MAX_IDS] for kind, found in ids.items()},
+            "plan_digest": plan.digest,
+        }
+
+
+def _settled(task: SetTask, plan: Plan) -> list[Mapping[str, Any]]:
+    """Return the meetings that are as they should be since an earlier try's creates have made them."""
+    return [meeting for _, meeting in plan.unchanged if str(meeting["id"]) in task.settled]

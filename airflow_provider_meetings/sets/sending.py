@@ -1,0 +1,79 @@
+"""Sending one write of a set: nothing leaves that the journal does not allow for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Now, Request, Response, SaveJournal
+from airflow_provider_meetings.exceptions import MeetingsError
+from airflow_provider_meetings.sets.journal import SetJournal, UnansweredCreate, UnansweredWrite
+
+__all__ = ["ROOM", "GuardedSend", "save"]
+
+T = TypeVar("T")
+
+#: Seconds that the sends of a batch may take from the moment at which the journal was written. A send that comes later
+#: (a repeat after a wait, a slow vendor) has the journal written once more.
+ROOM = 10.0
+
+
+def save(journal: SetJournal) -> Flow[None]:
+    """Write the journal, as it is when its turn comes."""
+    yield SaveJournal(journal.document)
+
+
+@dataclass(slots=True)
+class GuardedSend:
+    """Passes the commands of one write on, and keeps the journal ahead of each send.
+
+    Attributes:
+        journal: The journal, which other writes share.
+        entry: This write's entry in it.
+        in_flight: Seconds after a send in which a request that was not answered may still be acted on.
+        sends: How often it was sent.
+        response: The last answer.
+    """
+
+    journal: SetJournal
+    entry: UnansweredCreate | UnansweredWrite
+    in_flight: float
+    sends: int = 0
+    response: Response | None = None
+
+    def run(self, call: Flow[T]) -> Generator[Command, Any, T]:
+        """Run a call of the vendor's that writes."""
+        answer: Any = None
+        failure: MeetingsError | None = None
+        while True:
+            try:
+                command = call.send(answer) if failure is None else call.throw(failure)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            answer = failure = None
+            writes = isinstance(command, Request) and command.method != "GET"
+            if isinstance(command, BeforeSend):
+                continue  # the request follows
+            if writes:
+                self.sends += 1
+                yield from self.make_room()
+            try:
+                answer = yield command
+            except MeetingsError as error:
+                failure = error
+            else:
+                if writes:
+                    self.response = answer
+
+    def make_room(self) -> Flow[None]:
+        """Write the journal once more where a send now could be acted on later than it says."""
+        room = ROOM
+        while True:
+            now = yield Now()
+            if now + self.in_flight <= self.entry.until:
+                return
+            self.entry.until = now + room + self.in_flight
+            yield from save(self.journal)
+            room *= 2

@@ -1,0 +1,248 @@
+"""A person looks at the plan before it is carried out: asked, approved, rejected, drifted, killed."""
+
+import pytest
+
+from airflow_provider_meetings import version_compat
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError, MeetingsRejectedError
+from airflow_provider_meetings.operators import asking
+from airflow_provider_meetings.sets.approval import APPROVAL_KEY, Approval, ApprovalStore
+from airflow_provider_meetings.sets.plan import Change, Plan
+from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, NOON
+from tests.support.set_tasks import SetOnAirflow
+from tests.support.store import StateStore
+
+WINDOW = {"window_start": str(NOON - DAY), "window_end": str(NOON + DAY)}
+
+
+def party_field(kind):
+    """Where a row says whom its meeting is with."""
+    return "prospectId" if kind is HIRINGCENTER else "clientOpportunityId"
+
+
+@pytest.fixture
+def parties(server, kind):
+    """Whom meetings may be with."""
+    if kind is BUILDERPRIME:
+        return [one["id"] for one in server.reference()["opportunities"]]
+    return [f"{number:032x}" for number in range(1, 40)]
+
+
+@pytest.fixture
+def row(kind, parties):
+    """Make rows."""
+
+    def make(number, **changes):
+        basis = kind.meeting(**{party_field(kind): parties[number], kind.date: NOON + number * 60_000})
+        basis.pop("endDateTime", None)
+        return basis | changes
+
+    return make
+
+
+@pytest.fixture
+def task(connect, kind, row, monkeypatch):
+    """Make a task of three rows that asks for approval."""
+
+    def make(*, durable=True, connection=None, **arguments):
+        connect(kind, **({"max_parallel_requests": 1} | (connection or {})))
+        usual = {"meetings": [row(0), row(1), row(2)], "match_on": [party_field(kind)], "approval": "always"}
+        return SetOnAirflow(
+            monkeypatch, durable=durable, **(usual | WINDOW | {"meetings_conn_id": "meetings"} | arguments)
+        )
+
+    return make
+
+
+def writes(server):
+    """What was written, in order."""
+    return [entry["acted"] for entry in server.journal() if entry["acted"]]
+
+
+def test_the_form_shows_the_plan(server, task, kind):
+    """Nothing is written, no worker is held, and the form has counts, a table, links and two choices."""
+    sync = task(connection={"web_url_template": "https://app.test/m/{id}"})
+    (taken,) = server.insert(kind, kind.row(NOON + 5))
+    ended = sync.start(delete_missing=True)
+
+    assert ended.state == "awaiting_input"
+    assert writes(server) == []
+    assert sync.form.options == ["Approve", "Reject"]
+    assert sync.form.subject == "Approve: 3 to create, 0 to update, 1 to delete, 0 unchanged"
+    assert f"](https://app.test/m/{taken}) |" in sync.form.body
+    assert sync.form.body.count("| create |") == 3
+    assert sync.form.defaults is None
+
+
+def test_an_approved_plan_is_carried_out(server, task, kind, capfd):
+    """The plan of that digest is applied; who approved it stands in the log and in XCom; nothing is kept of it."""
+    sync = task()
+    ended = sync.answer(sync.start(), "Approve", by="Ann")
+
+    assert ended.state == "success"
+    assert sync.result["created"] == 3
+    assert sync.supervisor.xcoms["approval"] == {"digest": sync.result["plan_digest"], "by": "Ann"}
+    assert f"Plan {sync.result['plan_digest'][:12]} was approved by Ann." in capfd.readouterr().out
+    assert len(server.meetings(kind)) == 3
+    assert sync.supervisor.store[APPROVAL_KEY] == {}
+
+
+def test_a_rejected_plan_is_not(server, task):
+    """Nothing is written, no retries are spent, and the error says by whom."""
+    sync = task()
+    ended = sync.answer(sync.start(), "Reject", by="Bob")
+
+    assert (ended.state, type(ended.error)) == ("failed", MeetingsRejectedError)
+    assert str(ended.error).startswith("Bob has rejected plan ")
+    assert writes(server) == []
+    assert sync.start().state == "awaiting_input"  # after a clear, somebody is asked again
+
+
+def test_a_plan_that_changed_meanwhile_is_not_carried_out(server, task, kind, row):
+    """Somebody books meanwhile: the try ends with what changed, and the next one asks about the new plan."""
+    sync = task()
+    parked = sync.start()
+    own = (
+        {"prospectId": row(1)[party_field(kind)]}
+        if kind is HIRINGCENTER
+        else {"opportunityId": row(1)[party_field(kind)]}
+    )
+    (booked,) = server.insert(kind, kind.row(NOON + 7 * 60_000, **own))
+    ended = sync.answer(parked, "Approve", by="Ann")
+
+    assert ended.state == "up_for_retry"
+    assert type(ended.error) is MeetingsError
+    assert "have changed since Ann approved plan" in str(ended.error)
+    assert f"no longer: create {party_field(kind)}=" in str(ended.error)
+    assert f"new: update meeting {booked}" in str(ended.error)
+    assert writes(server) == []
+
+    parked = sync.start()
+    assert parked.state == "awaiting_input"
+    assert sync.answer(parked, "Approve").state == "success"
+    assert sync.result["updated"] == 1
+
+
+def test_deletes_only(server, task, kind):
+    """With "deletes" nobody is asked about creates and updates, and somebody about each delete."""
+    sync = task(approval="deletes")
+    assert sync.start(delete_missing=True).state == "success"
+    server.insert(kind, kind.row(NOON))
+    assert sync.start().state == "awaiting_input"
+
+
+@pytest.mark.parametrize("changes", [{"mode": "plan"}, {"meetings": []}], ids=["plan", "nothing to do"])
+def test_nobody_is_asked_about_nothing(server, task, changes):
+    """A dry run and an empty plan never ask."""
+    sync = task(**changes)
+
+    assert sync.start().state == "success"
+    assert writes(server) == []
+
+
+def test_killed_while_applying_the_next_try_goes_on(server, task, kind, row):
+    """What is left of an approved plan needs no second approval, however the first try ended."""
+    sync = task(meetings=[row(number) for number in range(8)])
+    server.fault("status", match={"method": "POST"}, status=403, html=False, skip=4, times=None)
+    ended = sync.answer(sync.start(), "Approve", by="Ann")
+    assert ended.state == "failed"
+    assert len(server.meetings(kind)) == 4
+
+    server.control("DELETE", "/faults")
+    assert sync.start().state == "success"
+    assert sync.result["created"] == 4
+    assert sync.supervisor.xcoms["approval"]["by"] == "Ann"
+
+
+def test_what_was_not_approved_is_asked_about(server, task, row):
+    """A change that the approved plan did not have is asked about, although the rest of it is going on."""
+    sync = task(meetings=[row(number) for number in range(8)])
+    server.fault("status", match={"method": "POST"}, status=403, html=False, skip=4, times=None)
+    sync.answer(sync.start(), "Approve")
+    server.control("DELETE", "/faults")
+
+    assert sync.start(meetings=[row(number) for number in range(9)]).state == "awaiting_input"
+
+
+def test_a_long_wait_goes_on_under_the_same_approval(server, task, kind, row):
+    """A vendor that wants a long wait in the middle: the try goes on afterwards, and does not ask again."""
+    sync = task(meetings=[row(number) for number in range(8)], connection={"max_wait": 1})
+    server.fault("ratelimit", match={"method": "POST"}, retry_after=300, skip=4, times=1)
+    deferred = sync.answer(sync.start(), "Approve")
+    assert deferred.state == "deferred"
+
+    assert sync.go_on(deferred).state == "success"
+    assert len(server.meetings(kind)) == 8
+
+
+def test_before_airflow_3_3_the_answer_is_looked_for_by_a_trigger(server, task, kind, row, monkeypatch):
+    """Airflow 3.1 and 3.2 have no state for it, and no store: the question travels with the deferral."""
+    monkeypatch.setattr(version_compat, "_awaiting_input", lambda: None)
+    sync = task(durable=False, meetings=[row(number) for number in range(8)], connection={"max_wait": 1})
+    parked = sync.start()
+    assert parked.state == "deferred"
+    assert parked.message.classpath.endswith(".HITLTrigger")
+
+    server.fault("ratelimit", match={"method": "POST"}, retry_after=300, skip=4, times=1)
+    deferred = sync.answer(parked, "Approve")
+    assert deferred.state == "deferred"
+    assert sync.go_on(deferred).state == "success"
+    assert len(server.meetings(kind)) == 8
+
+
+def test_before_airflow_3_1_nobody_can_be_asked(server, task, monkeypatch):
+    """An approval that cannot be asked for is refused before anything is sent."""
+    monkeypatch.setattr(asking, "can_ask", lambda: False)
+    ended = task().start()
+
+    assert type(ended.error) is MeetingsConfigurationError
+    assert "approval='always' needs Airflow 3.1" in str(ended.error)
+    assert server.journal() == []
+
+
+def test_this_airflow_can_ask():
+    """Where the tests run, there are required actions."""
+    assert version_compat.can_ask()
+
+
+def test_an_answer_that_names_nobody():
+    """Airflow does not always say who has answered."""
+    assert asking.PersonAnswer.of_event({"chosen_options": ["Approve"]}) == asking.PersonAnswer("Approve", "nobody")
+    assert asking.PersonAnswer.of_event(None) == asking.PersonAnswer(None, "nobody")
+
+
+def many(count):
+    """A plan of so many changes."""
+    return Plan(tuple(Change("create", {"prospectId": f"p{number}"}, after={"n": number}) for number in range(count)))
+
+
+def test_a_large_plan_is_kept_in_parts():
+    """Each value of the store stays below its limit, and the whole is read back."""
+    store, plan = StateStore(), many(5000)
+    approvals = ApprovalStore(store)
+    approvals.save(Approval.of_plan(plan).approved("Ann"))
+
+    assert max(map(len, store.values.values())) <= version_compat.max_stored_bytes()
+    assert approvals.load().covers(plan)
+    assert not approvals.load().covers(many(4999))
+    approvals.forget()
+    assert approvals.load() is None
+
+
+def test_an_approval_that_is_begun_covers_what_is_left_of_it():
+    """Part of an approved plan is approved once it is being carried out; anything else is not."""
+    approval = Approval.of_plan(many(10)).approved("Ann")
+    begun = Approval(approval.digest, approval.changes, "Ann", begun=True)
+
+    assert not approval.covers(many(9))
+    assert begun.covers(many(9))
+    assert not begun.covers(many(11))
+    assert not Approval.of_plan(many(10)).covers(many(10))
+
+
+def test_a_question_that_was_being_stored_when_the_process_died_is_none():
+    """A new question overwrites the parts of an old one first: half of each is no approval."""
+    store = StateStore()
+    ApprovalStore(store).save(Approval.of_plan(many(3)).approved("Ann"))
+    store.set(f"{APPROVAL_KEY}_0", {"digest": "another", "changes": {}})
+
+    assert ApprovalStore(store).load() is None

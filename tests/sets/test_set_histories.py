@@ -1,0 +1,203 @@
+"""Histories of a set's tries, faults, kills, changing tables and other people's edits, made up by hypothesis.
+
+Whenever a try ends in success, and at the end of each history after a last try that nothing disturbs:
+
+* each row has exactly one meeting in the scope, equal to what it declares, and no row ever has two at any moment;
+* with ``delete_missing``, nothing else is in the scope; without it, what no row asks for is as it was.
+
+The promise has the limits of single meetings (``tests/exactly_once/test_histories.py``), and the histories keep out of
+them: while a create is not settled, nobody edits or moves what it may have made, and nobody books an equal meeting.
+"""
+
+import dataclasses
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as imagined
+from hypothesis import strategies as st
+
+from airflow_provider_meetings.exceptions import MeetingConflictError, MeetingsConfigurationError, MeetingsError
+from tests.support.model import BP, FAULTS, HC, HOUR, IN_FLIGHT, KINDS, NOON, Late
+from tests.support.set_model import FAIR, FAR_AWAY, Calendar, SetLuck
+
+_TIMES = int(os.environ.get("HYPOTHESIS_TIMES", "0"))
+_SHARE = float(os.environ.get("MODEL_SHARE", "1"))
+
+
+def histories(number):
+    """So many histories, the same each time; HYPOTHESIS_TIMES as many random ones where that is set."""
+    return settings(
+        max_examples=max(1, int(number * _SHARE)) * max(1, _TIMES),
+        derandomize=not _TIMES,
+        print_blob=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
+
+LATE = st.floats(0.3, IN_FLIGHT, exclude_max=True).map(Late)
+PARTIES = st.integers(1, 6)
+VARIANTS = st.integers(0, 5)
+
+
+def lucks():
+    """What tries meet with: mostly little, sometimes all at once."""
+    fault = st.none() | st.sampled_from(FAULTS) | LATE
+    reading = st.none() | st.sampled_from(["lost", "500 before", "429", "garbage after", "unsent"])
+    return st.builds(
+        SetLuck,
+        kill=st.none() | st.integers(0, 35),
+        in_flight=st.lists(st.sampled_from(["lost", "acts"]) | LATE, max_size=4).map(tuple),
+        writes=st.lists(fault, max_size=6).map(tuple),
+        reads=st.lists(reading, max_size=3).map(tuple),
+        save=st.sampled_from([0.05, 0.05, 0.99, 14.0]),
+        seed=st.integers(0, 3),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Declare:
+    """The table becomes another one."""
+
+    table: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Try:
+    """A try of the task."""
+
+    luck: SetLuck
+
+
+@dataclasses.dataclass(frozen=True)
+class Meddle:
+    """Somebody else's doing to a party's meeting."""
+
+    what: str
+    party: int
+    variant: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Wait:
+    """Time that goes by."""
+
+    seconds: float
+
+
+def steps():
+    """One step of a history."""
+    tables = st.dictionaries(PARTIES, VARIANTS, max_size=6)
+    what = st.sampled_from(["edit", "shift", "away", "delete", "book"])
+    tries = st.builds(Try, lucks())
+    waits = st.sampled_from([0.0, 1.0, 20.0, 60.0, 3600.0, 86_390.0, 200_000.0])
+    return st.one_of(
+        tries,
+        tries,
+        tries,
+        st.builds(Declare, tables),
+        st.builds(Meddle, what, PARTIES, VARIANTS),
+        st.builds(Wait, waits),
+    )
+
+
+def attempt(calendar, luck=FAIR):
+    """Try it; returns what came of it, None where it failed or was killed. Giving up is no way out."""
+    try:
+        return calendar.ti.attempt(calendar.rows, luck, delete=calendar.delete)
+    except (MeetingConflictError, MeetingsConfigurationError):
+        raise
+    except MeetingsError as error:
+        calendar.crm.advance(getattr(error, "retry_after", None) or 0.0)
+        return None
+
+
+def until_done(calendar):
+    """Have Airflow retry it, undisturbed, until it succeeds."""
+    for _ in range(8):
+        result = attempt(calendar)
+        if result is not None:
+            return result
+        calendar.crm.advance(30.0)
+    raise AssertionError(f"it never succeeds: {calendar.ti.story[-8:]}")
+
+
+def meddle(calendar, step):
+    """Do what somebody else does, within the limits of the promise."""
+    journal = calendar.ti.journal
+    if journal["creates"] or any(write["until"] > calendar.crm.now for write in journal["writes"].values()):
+        return
+    found = calendar.of_party(step.party)
+    if step.what == "book":
+        if not found:
+            calendar.crm.insert(calendar.body(step.party, step.variant), "human")
+        return
+    for row in found:
+        if step.what == "delete":
+            del calendar.crm.rows[str(row["id"])]
+        elif step.what == "edit":
+            row["body"]["location"] = f"by hand {step.variant}"
+        elif step.what == "shift":
+            row["body"][calendar.crm.date] = NOON + step.variant * HOUR
+        else:
+            row["body"][calendar.crm.date] = FAR_AWAY + step.variant
+            row["owner"] = "human"
+
+
+def play(kind, history, **options):
+    """Play a history to its end."""
+    calendar = Calendar(kind, **options)
+    for step in history:
+        if isinstance(step, Wait):
+            calendar.crm.advance(step.seconds)
+        elif isinstance(step, Declare):
+            calendar.declared = dict(step.table)
+        elif isinstance(step, Meddle):
+            meddle(calendar, step)
+        elif attempt(calendar, step.luck) is not None:
+            calendar.check()
+    for settled in (IN_FLIGHT + 20.0, 90_000.0):
+        until_done(calendar)
+        calendar.check()
+        calendar.crm.advance(settled)
+        calendar.check()
+    plan, _ = until_done(calendar)
+    assert plan.changes == ()
+    assert not calendar.ti.journal["creates"]
+
+
+OPTIONS = st.fixed_dictionaries(
+    {"delete": st.booleans(), "match": st.integers(1, 2), "parallel": st.sampled_from([1, 2, 4])}
+)
+
+
+@histories(1200)
+@imagined(
+    st.lists(steps(), min_size=1, max_size=8), OPTIONS, st.sampled_from([60.0, 60.0, 5.0]), st.sampled_from([0, 3700])
+)
+def test_builder_prime_has_one_meeting_a_row(history, options, max_wait, skew):
+    """Whatever happens to tries, requests and meetings, each row has one meeting on Builder Prime."""
+    play(BP, history, **options, max_wait=max_wait, skew=skew)
+
+
+@histories(1200)
+@imagined(st.lists(steps(), min_size=1, max_size=8), OPTIONS, st.sampled_from([86_400.0, 86_400.0, 300.0]))
+def test_hiringcenter_has_one_meeting_a_row(history, options, window):
+    """Whatever happens to tries, requests and meetings, each row has one meeting on HiringCenter."""
+    play(HC, history, **options, window=window)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fate", ["lost", "acts", Late(20.0)], ids=["lost", "acts", "late"])
+def test_each_step_may_be_the_last_one(kind, fate):
+    """A try that makes, changes and deletes meetings, killed before each of its steps in turn, leaves one a row."""
+    for kill in range(70):
+        history = [
+            Declare(dict.fromkeys(range(1, 7), 0)),
+            Try(SetLuck(kill=kill, in_flight=(fate,) * 4, seed=kill)),
+            Declare(dict.fromkeys(range(2, 8), 3)),
+            Try(SetLuck(kill=kill, in_flight=(fate,) * 4, seed=kill)),
+        ]
+        play(kind, history, delete=True)
