@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.exceptions import MeetingConflictError, MeetingsConfigurationError
 from airflow_provider_meetings.observability.outcome import MeetingOutcome, report_outcome
 from airflow_provider_meetings.operators.base import MeetingsOperator
 
 if TYPE_CHECKING:
+    from airflow_provider_meetings.exactly_once.journal import Decision
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
 
 __all__ = ["CreateMeetingOperator", "DeleteMeetingOperator", "UpdateMeetingOperator"]
@@ -27,21 +28,52 @@ class CreateMeetingOperator(MeetingsOperator):
         meeting: The vendor's fields, or a template that renders to a JSON object.
         idempotency_key: A business key of your own; what is longer than 512 characters or not printable ASCII is
             hashed. When left out it is made of the dag, the run, the task and, for a mapped task, the meeting.
+        on_doubt: What to do where it cannot be told which of several equal meetings a lost create has made: ``fail``,
+            or ``ask`` a person (Airflow 3.1+). The task then waits as a required action, without a worker, and goes on
+            in the same try with the meeting that was chosen, with another one, or not at all.
         meetings_conn_id: The connection; its type decides which vendor is spoken to.
     """
 
-    template_fields: Sequence[str] = ("meeting", "idempotency_key", "meetings_conn_id")
+    template_fields: Sequence[str] = ("meeting", "idempotency_key", "on_doubt", "meetings_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"meeting": "json"}
 
-    def __init__(self, *, meeting: Mapping[str, Any] | str, idempotency_key: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        meeting: Mapping[str, Any] | str,
+        idempotency_key: str | None = None,
+        on_doubt: str = "fail",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.meeting = meeting
         self.idempotency_key = idempotency_key
+        self.on_doubt = on_doubt
+        self._decision: Decision | None = None
+
+    def execute_after_choice(self, context: Any, event: Any = None, candidates: Sequence[str] | None = None) -> Any:
+        """Go on, in the same try, when a person has said which meeting is this task's own."""
+        from airflow_provider_meetings.operators.doubt import read_choice  # noqa: PLC0415 - not at parse time
+
+        self._decision = read_choice(event, candidates)
+        chosen = f"meeting {self._decision.adopt}" if self._decision.adopt else "another meeting"
+        self.log.info("%s chose %s.", self._decision.by, chosen)
+        context["ti"].xcom_push(key="decision", value={"adopt": self._decision.adopt, "by": self._decision.by})
+        return self._execute(context, waits=0)
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         from airflow_provider_meetings.exactly_once.task_state import book_once  # noqa: PLC0415 - not at parse time
 
-        booking = book_once(hook, self.meeting, self.idempotency_key, context)
+        self._check_on_doubt()
+        try:
+            booking = book_once(hook, self.meeting, self.idempotency_key, context, decision=self._decision)
+        except MeetingConflictError as doubt:
+            # Airflow keeps one form a try: who has answered it is not asked once more.
+            if self.on_doubt != "ask" or not doubt.candidates or self._decision is not None or "ti" not in context:
+                raise
+            from airflow_provider_meetings.operators.doubt import ask_which  # noqa: PLC0415 - not at parse time
+
+            ask_which(self, context, hook, doubt)
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
@@ -49,6 +81,16 @@ class CreateMeetingOperator(MeetingsOperator):
         told = MeetingOutcome(booking.outcome, booking.meeting, booking.before, after)
         report_outcome(self, context, booking.outcome, [told], hook=lambda: hook)
         return booking.meeting
+
+    def _check_on_doubt(self) -> None:
+        if self.on_doubt not in {"fail", "ask"}:
+            raise MeetingsConfigurationError(
+                f"on_doubt must be 'fail' or 'ask', not {self.on_doubt!r}. Nothing was sent."
+            )
+        if self.on_doubt == "ask":
+            from airflow_provider_meetings.operators.asking import check_can_ask  # noqa: PLC0415 - not at parse time
+
+            check_can_ask("on_doubt='ask'")
 
     def _asked_for(self) -> Mapping[str, Any] | None:
         return _as_mapping(self.meeting)

@@ -1,4 +1,4 @@
-"""A set's task as Airflow runs it, try after try: forms are asked and answered, and a store outlives the tries."""
+"""A task that may ask people, as Airflow runs it, try after try: forms are answered, and a store outlives the tries."""
 
 import datetime as dt
 import json
@@ -66,15 +66,19 @@ class Ended:
 
 
 class SetOnAirflow:
-    """A task instance of a set.
+    """A task instance of a set, or of another operator.
 
     Args:
         monkeypatch: Pytest's.
         durable: Whether Airflow has a task state store, as it has from 3.3 on.
+        operator: The operator's class.
         arguments: The operator's.
     """
 
-    def __init__(self, monkeypatch: Any, *, durable: bool = True, **arguments: Any) -> None:
+    def __init__(
+        self, monkeypatch: Any, *, durable: bool = True, operator: Any = SyncMeetingsOperator, **arguments: Any
+    ) -> None:
+        self._operator = operator
         self.supervisor = Supervisor({} if durable else None)
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", self.supervisor, raising=False)
         self.arguments = arguments
@@ -117,7 +121,7 @@ class SetOnAirflow:
 
     def _run(self, following: Any) -> Ended:
         with DAG("dag", schedule=None):
-            operator = SyncMeetingsOperator(task_id="sync", retries=2, **self.arguments)
+            operator = self._operator(task_id="sync", retries=2, **self.arguments)
         method, keywords = following or (None, None)
         run = DagRun.model_construct(
             dag_id="dag", run_id="run", logical_date=START, data_interval_start=START,

@@ -1,0 +1,96 @@
+"""Asking a person which of several equal meetings is a task's own, where that cannot be told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider_meetings.core.times import to_utc_text
+from airflow_provider_meetings.exactly_once.journal import Decision
+from airflow_provider_meetings.exceptions import MeetingConflictError
+from airflow_provider_meetings.operators.asking import PersonAnswer, ask_person
+from airflow_provider_meetings.vendors.records import COLUMNS
+
+if TYPE_CHECKING:
+    from airflow_provider_meetings.hooks.meetings import MeetingsHook
+
+__all__ = ["ask_which", "read_choice"]
+
+_ADOPT, _ANOTHER, _STOP = "Adopt ", "Book another", "Stop"
+# A form with more choices helps nobody; whoever has so many look-alikes has to look into the CRM.
+_MAX_CANDIDATES = 10
+_COLUMNS = ("starts_at", "title", "type", "counterpart_name", "owner_name", "location", "created_at")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#!$])")
+_LONGEST_CELL = 60
+
+
+def ask_which(operator: Any, context: Any, hook: MeetingsHook[Any, Any], doubt: MeetingConflictError) -> NoReturn:
+    """Park the task until a person has said which meeting it is.
+
+    Args:
+        operator: The operator; its ``execute_after_choice`` goes on.
+        context: Airflow's.
+        hook: The connection's.
+        doubt: The error that names the candidates.
+    """
+    candidates = doubt.candidates[:_MAX_CANDIDATES]
+    ids = [str(meeting.get("id")) for meeting in candidates]
+    ask_person(
+        operator,
+        context,
+        subject=f"{operator.task_id}: which meeting did this task create?",
+        body=_body(hook, candidates),
+        options=[*(_ADOPT + meeting_id for meeting_id in ids), _ANOTHER, _STOP],
+        method_name="execute_after_choice",
+        kwargs={"candidates": ids},
+    )
+
+
+def read_choice(event: Any, candidates: Sequence[str] | None) -> Decision:
+    """Return what the person has chosen.
+
+    Args:
+        event: What Airflow resumes the task with.
+        candidates: The ids of the meetings that the form showed.
+
+    Raises:
+        MeetingConflictError: The person has chosen to stop, or nobody has answered.
+    """
+    answer = PersonAnswer.of_event(event)
+    choice = answer.choice or ""
+    if choice == _ANOTHER:
+        return Decision(None, answer.by)
+    if choice.startswith(_ADOPT) and choice.removeprefix(_ADOPT) in (candidates or ()):
+        return Decision(choice.removeprefix(_ADOPT), answer.by)
+    raise MeetingConflictError(
+        f"It cannot be told which of the meetings {', '.join(candidates or ())} this task created, and {answer.by} "
+        "chose to stop. Look at them in the CRM, delete what is too many, and clear the task."
+    )
+
+
+def _body(hook: MeetingsHook[Any, Any], candidates: Sequence[Mapping[str, Any]]) -> str:
+    rows = [f"| id | {' | '.join(_COLUMNS)} |", f"|{' --- |' * (len(_COLUMNS) + 1)}"]
+    for meeting in candidates:
+        record = hook.record_mapping.common_record(meeting, hook.meetings_conn_id)
+        url, meeting_id = hook.web_url(meeting), _cell(meeting.get("id"))
+        shown = [_show(name, record[name]) for name in _COLUMNS]
+        cells = [f"[{meeting_id}]({url})" if url else meeting_id, *map(_cell, shown)]
+        rows.append(f"| {' | '.join(cells)} |")
+    question = "This task sent a create and got no response. These meetings equal it in all that can be compared:"
+    choices = (
+        f"*{_ADOPT.strip()}* takes that meeting for this task's own. *{_ANOTHER}* creates one more. "
+        f"*{_STOP}* fails the task."
+    )
+    return "\n".join([question, "", *rows, "", choices])
+
+
+def _show(column: str, value: Any) -> Any:
+    return to_utc_text(value) if COLUMNS[column] == "moment" and value is not None else value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = " ".join(str(value).split())
+    return _MARKDOWN.sub(r"\\\1", text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…")
