@@ -27,6 +27,8 @@ class SyncMeetingsOperator(MeetingsOperator):
         match_on: The names of the fields that tell which row is which meeting, such as ``["prospectId"]``.
         window_start: The first moment of the scope; the start of the run's data interval when left out.
         window_end: The first moment that is too late; the end of the run's data interval when left out.
+        window_length: How long the scope is, a ``timedelta`` or seconds, counted from the run's ``partition_date``: for
+            runs of a partition, which have no data interval (Airflow 3.2+).
         filters: The vendor's own query parameters; what they leave out is never touched.
         delete_missing: Meetings of the scope that have no row are deleted.
         mode: ``apply``, or ``plan``: nothing is written, and what would be done is returned.
@@ -49,6 +51,7 @@ class SyncMeetingsOperator(MeetingsOperator):
         "match_on",
         "window_start",
         "window_end",
+        "window_length",
         "filters",
         "delete_missing",
         "mode",
@@ -68,6 +71,7 @@ class SyncMeetingsOperator(MeetingsOperator):
         match_on: Sequence[str] | str,
         window_start: Any = None,
         window_end: Any = None,
+        window_length: Any = None,
         filters: Mapping[str, Any] | str | None = None,
         delete_missing: bool | str = False,
         mode: str = "apply",
@@ -83,6 +87,7 @@ class SyncMeetingsOperator(MeetingsOperator):
         self.match_on = match_on
         self.window_start = window_start
         self.window_end = window_end
+        self.window_length = window_length
         self.filters = filters
         self.delete_missing = delete_missing
         self.mode = mode
@@ -119,7 +124,7 @@ class SyncMeetingsOperator(MeetingsOperator):
         from airflow_provider_meetings.operators.set_people import SetPeople  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.sets.run import SetRun  # noqa: PLC0415 - likewise
 
-        window = window_or_data_interval(self.window_start, self.window_end, context)
+        window = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
         people = SetPeople(self, hook, context)
         given = {name: getattr(self, name) for name in self.template_fields}
         return SetRun(hook, context, self.log, people, given, window, people.resumed(self._resumed)).execute()

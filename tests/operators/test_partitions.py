@@ -7,7 +7,11 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.operators.meetings import ListMeetingChangesOperator, ListMeetingsOperator
+from airflow_provider_meetings.operators.meetings import (
+    ListMeetingChangesOperator,
+    ListMeetingsOperator,
+    SyncMeetingsOperator,
+)
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 from tests.support.operators import CONN, START, context_of, run
 from tests.support.sandbox import HOUR, NOON
@@ -34,6 +38,10 @@ def test_the_window_of_a_partition(server, kind, connect, tmp_path, length):
         task_id="changes", window_length=length, snapshot=f"file://{tmp_path}/snapshot", **CONN
     )
     assert expected == starts(kind, [event["after"] for event in run(changes, **values)])
+    sync = SyncMeetingsOperator(
+        task_id="sync", window_length=length, meetings=[], match_on=[kind.date], mode="plan", **CONN
+    )
+    assert 2 == run(sync, **values)["unchanged"]
     sensor = MeetingsSensor(task_id="wait", window_length=length, min_count=2, **CONN)
     sensor.render_template_fields(context_of("wait") | values)
     assert expected == starts(kind, sensor.poke(context_of("wait") | values).xcom_value)
