@@ -110,7 +110,9 @@ class HiringCenterSettings(Settings):
             form.problem("password", "is empty: it holds the API key")
         insecure = form.take("allow_insecure", _flag, default=False)
         values = {
-            "base_url": form.url(host if "://" in host else f"https://{host}", insecure=insecure),
+            "base_url": form.url(
+                host if "://" in host else f"https://{host}", insecure=insecure, endpoint="/v2/meetings"
+            ),
             "api_key": form.password,
             "update_method": form.take("update_method", _one_of("POST", "PUT", "PATCH"), "POST"),
             "idempotency_window": form.take("idempotency_window", _positive, 86_400.0),
@@ -170,7 +172,7 @@ class BuilderPrimeSettings(Settings):
         if not form.password and not any(keys.values()):
             form.problem("password", "is empty, and so are the narrower keys in extra: one of them holds the API key")
         values = {
-            "base_url": form.url(cls._address(form), insecure=insecure, suffix="/api"),
+            "base_url": form.url(cls._address(form), insecure=insecure, suffix="/api", endpoint="/api/meetings/v1"),
             "api_key": form.password,
             "keys": {name: key for name, key in keys.items() if key},
             "max_window_days": form.take("max_window_days", _days, 31.0),
@@ -276,7 +278,7 @@ class _ConnectionReader:
             "max_parallel_requests": self.take("max_parallel_requests", _count, 4),
         }
 
-    def url(self, url: str, *, insecure: bool, suffix: str = "") -> str:
+    def url(self, url: str, *, insecure: bool, endpoint: str, suffix: str = "") -> str:
         try:
             parts = urlsplit(url.strip())
             host = parts.hostname or ""
@@ -285,6 +287,8 @@ class _ConnectionReader:
             self.problem("host", "is not a URL")
             return url
         path = parts.path.rstrip("/")
+        if path.endswith(endpoint):
+            path = path.removesuffix(endpoint) + endpoint[: endpoint.index("/", 1)]  # pasted from the page
         if parts.scheme not in {"http", "https"} or not host:
             self.problem("host", "must be an https:// URL")
         elif parts.username is not None or parts.password is not None or parts.query or parts.fragment:

@@ -417,3 +417,18 @@ def test_the_prefix_of_another_type_is_refused():
     """An extra of another connection type is as unknown as any other name."""
     conn = TypedConnection(extra=json.dumps({"extra__builderprime__timeout": "20"}))
     assert "extra__builderprime__timeout" in "".join(refusal(HiringCenterSettings.from_connection, conn))
+
+
+@pytest.mark.parametrize(
+    ("read", "host", "base_url"),
+    [
+        (hc, "https://api.hiringcenterpro.com/v2/meetings", "https://api.hiringcenterpro.com/v2"),
+        (hc, "api.hiringcenterpro.com/v2/meetings/", "https://api.hiringcenterpro.com/v2"),
+        (hc, "https://gateway.example.com/meetings", "https://gateway.example.com/meetings"),
+        (bp, "https://acme.builderprime.com/api/meetings/v1", "https://acme.builderprime.com/api"),
+        (bp, "https://acme.builderprime.com/api/meetings/v1/", "https://acme.builderprime.com/api"),
+    ],
+)
+def test_an_endpoint_that_was_pasted_as_host_is_understood(read, host, base_url):
+    """The path of the vendor's meetings is taken off; a gateway may still be mounted where it likes."""
+    assert base_url == read(host=host).base_url
