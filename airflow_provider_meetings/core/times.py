@@ -28,6 +28,8 @@ _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _FIRST = -62_135_596_800_000
 _LAST = 253_402_300_799_999
 _DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
+# The years 2001 to 2100 in seconds. In milliseconds they are weeks of 1970, which nobody asks for.
+_SECONDS = range(978_307_200, 4_133_980_800)
 
 
 def to_epoch_ms(value: Any, *, time_zone: str | None = None, round_up: bool = False) -> int:
@@ -161,13 +163,18 @@ class Window:
         """Make a window of two moments, each in any form that :func:`to_epoch_ms` takes, or None.
 
         Raises:
-            ValueError: A bound is not a moment, or the window is empty or turned round. The text names the bound.
+            ValueError: A bound is not a moment, or looks like one in seconds, or the window is empty or turned round.
+                The text names the bound.
         """
         bounds = {}
         for name, value in (("window_start", start), ("window_end", end)):
             try:
                 # A meeting lies on a whole millisecond: with m >= start <=> m >= ceil(start), bounds round up.
                 bounds[name] = None if value is None else to_epoch_ms(value, round_up=True)
+                if bounds[name] in _SECONDS and not isinstance(value, dt.datetime):
+                    raise ValueError(
+                        f"{value!r} is a moment before 1973 when taken as milliseconds: are these seconds?"
+                    )
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
         window = cls(bounds["window_start"], bounds["window_end"])

@@ -549,3 +549,11 @@ def test_a_hook_can_be_used_again_after_an_error(server, kind, listed):
     with pytest.raises(MeetingsError):
         listed(hook, *WINDOW)
     assert listed(hook, *WINDOW) == []
+
+
+@pytest.mark.parametrize("start", [1_800_000_000, "1800000000"])
+def test_a_window_in_seconds_is_refused(server, kind, start):
+    """It would be a window of 1970, in which nothing is."""
+    with pytest.raises(MeetingsConfigurationError, match=r"window_start: .*are these seconds"):
+        list(server.hook(kind).list_meetings(start, 1_800_086_400))
+    assert server.journal() == []
