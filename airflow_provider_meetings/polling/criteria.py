@@ -10,6 +10,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
 from airflow_provider_meetings import exceptions
+from airflow_provider_meetings.core.plain import plain
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError
 from airflow_provider_meetings.polling.wanted import check_wanted, same_value
@@ -69,7 +70,7 @@ class Criteria:
             MeetingsConfigurationError: Something is wrong with it; every problem is named.
         """
         problems: dict[str, str] = {}
-        plain: dict[str, Any] = {}
+        checked: dict[str, Any] = {}
         window = Window()
         try:
             window = Window.parse(window_start, window_end)
@@ -81,7 +82,7 @@ class Criteria:
         else:
             for name, wanted in match.items():
                 try:
-                    plain[name] = check_wanted(name, wanted)
+                    checked[name] = check_wanted(name, wanted)
                 except ValueError as error:
                     problems[f"match.{name}"] = str(error)
         text = str(min_count).strip()
@@ -90,14 +91,14 @@ class Criteria:
         cancelled = str(include_cancelled).strip().lower()
         if cancelled not in {"true", "false"}:
             problems["include_cancelled"] = f"must be true or false, not {include_cancelled!r}"
-        filters = _from_text({} if filters is None else filters)
+        filters = plain(_from_text({} if filters is None else filters))
         if not isinstance(filters, Mapping):
             problems["filters"] = "must be a dict of the vendor's filters, or its JSON: did a template come out empty?"
         if problems:
             from airflow_provider_meetings.vendors.fields import invalid_arguments  # noqa: PLC0415 - not where a DAG is parsed
 
             raise invalid_arguments("The sensor cannot ask, nothing was sent", problems)
-        return cls(window.start, window.end, dict(filters), plain, int(text), cancelled == "true")
+        return cls(window.start, window.end, dict(filters), checked, int(text), cancelled == "true")
 
     def live(self, meetings: Iterable[Mapping[str, Any]], cancelled_field: str | None) -> Iterable[Mapping[str, Any]]:
         """Leave out what is cancelled, unless that counts.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_meetings.core.plain import plain
 from airflow_provider_meetings.core.times import check_time_zone, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
@@ -100,7 +101,7 @@ class FieldTable:
         return {name: value for name, value in body.items() if name not in fixed} | gone
 
     def _check(self, given: Any, *, what: str, creating: bool) -> dict[str, Any]:
-        given = _as_object(given, what)
+        given = plain(_as_object(given, what))
         extra = given.pop(EXTRA_FIELDS, None)
         allowed = {field.name: field for field in self.table if creating or field.updatable}
         problems: dict[str, str] = {}
@@ -322,7 +323,7 @@ def check_filters(vendor: str, kinds: Mapping[str, str], filters: Any) -> tuple[
         raise invalid_arguments(f"{vendor}: the list cannot be asked for", {"filters": "must be a dict"})
     problems: dict[str, str] = {}
     query: dict[str, str] = {}
-    for name, value in filters.items():
+    for name, value in plain(filters).items():
         if name not in kinds:
             problems[str(name)] = f"is not a filter of {vendor}; its filters are {', '.join(kinds)}"
             continue
@@ -344,7 +345,7 @@ def check_id(value: Any, name: str = "meeting_id") -> str:
         MeetingsConfigurationError: It is empty, blank, nothing (``"None"``), or would change the path. On Builder
             Prime a POST with an empty id makes a new meeting, and a GET lists them all.
     """
-    value = _plain_integer(value)
+    value = _plain_integer(plain(value))
     whole = isinstance(value, int) and not isinstance(value, bool)
     text = str(value) if whole or isinstance(value, uuid.UUID) else value
     problem = ""

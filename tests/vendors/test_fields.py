@@ -1,5 +1,6 @@
 """Both vendors' tables of fields, the filters, ids and keys: what is taken, what is refused, and how it is said."""
 
+import enum
 import json
 import uuid
 
@@ -410,3 +411,33 @@ def test_digits_that_a_native_template_made_a_number(table, field):
     for value in (1.5, 2.0, True, [1], {"a": 1}):
         with pytest.raises(MeetingsConfigurationError, match="render_template_as_native_obj"):
             table.for_update({field: value})
+
+
+class Kind(enum.StrEnum):
+    """What a DAG author may have for the types of a meeting."""
+
+    VIRTUAL = "virtual"
+
+
+class Mixed(str, enum.Enum):  # noqa: UP042 - the older spelling, whose str() is not its value
+    """The same as people wrote it before Python 3.11."""
+
+    VIRTUAL = "virtual"
+
+
+class Plain(enum.Enum):
+    """One that is no text by itself."""
+
+    VIRTUAL = "virtual"
+    BETTY = 50
+
+
+@pytest.mark.parametrize("kind", [Kind, Mixed, Plain])
+def test_a_member_of_an_enum_is_sent_as_its_value(kind):
+    """In a field and in a filter, and inside of a dict; a member's name goes nowhere."""
+    assert HC.for_create(INTERVIEW) == HC.for_create({**INTERVIEW, "meetingType": kind.VIRTUAL})
+    assert (("meetingType", "virtual"),) == check_filters("X", HiringCenter.filters, {"meetingType": kind.VIRTUAL})
+    assert check_id(kind.VIRTUAL) == "virtual"
+    employee = BP.for_create({**VISIT, "employee": {"id": Plain.BETTY}})["employee"]
+    assert (employee, type(employee["id"])) == ({"id": 50}, int)
+    assert (("employee-id", "50"),) == check_filters("X", BuilderPrime.filters, {"employee-id": Plain.BETTY})
