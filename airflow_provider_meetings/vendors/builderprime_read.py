@@ -159,13 +159,20 @@ class BuilderPrimeReader(Vendor):
             items = yield from self._by_number(instant, (), retry_state)
         return items, response
 
+    def path_id(self, value: Any, name: str = "meeting_id") -> str:
+        """Return an id as Builder Prime returns it: ``007`` is 7, which an answer is compared with."""
+        text = check_id(value, name)
+        return (text.lstrip("0") or "0") if text.isdigit() else text
+
     def types(self) -> Flow[list[dict[str, Any]]]:
         """Listing Meeting Types."""
         return (yield from self._all("/meeting-types/v1", "meetingtypes.read"))
 
     def type(self, type_id: Any) -> Flow[dict[str, Any]]:
         """Retrieving a Single Meeting Type."""
-        return (yield from self._one("/meeting-types/v1", check_id(type_id, "meeting_type_id"), "meetingtypes.read"))
+        return (
+            yield from self._one("/meeting-types/v1", self.path_id(type_id, "meeting_type_id"), "meetingtypes.read")
+        )
 
     def results(self) -> Flow[list[dict[str, Any]]]:
         """Listing Meeting Results."""
@@ -174,7 +181,7 @@ class BuilderPrimeReader(Vendor):
     def result(self, result_id: Any) -> Flow[dict[str, Any]]:
         """Retrieving a Single Meeting Result."""
         path = "/meeting-results/v1"
-        return (yield from self._one(path, check_id(result_id, "meeting_result_id"), "meetingresults.read"))
+        return (yield from self._one(path, self.path_id(result_id, "meeting_result_id"), "meetingresults.read"))
 
     def employees(self) -> Flow[list[dict[str, Any]]]:
         """List the account's employees."""
@@ -182,7 +189,7 @@ class BuilderPrimeReader(Vendor):
 
     def employee(self, employee_id: Any) -> Flow[dict[str, Any]]:
         """Retrieve one employee."""
-        return (yield from self._one("/employees/v1", check_id(employee_id, "employee_id"), "employees.read"))
+        return (yield from self._one("/employees/v1", self.path_id(employee_id, "employee_id"), "employees.read"))
 
     def _all(self, path: str, scope: str) -> Flow[list[dict[str, Any]]]:
         found: dict[str, dict[str, Any]] = {}

@@ -156,6 +156,10 @@ class Vendor(ABC):
         """Make the request of an update."""
         return Request("POST", path, body=body, idempotency_key=key, scope="meetings.edit")
 
+    def path_id(self, value: Any, name: str = "meeting_id") -> str:
+        """Return an id as the vendor spells it, for a path; see :func:`.fields.check_id`."""
+        return check_id(value, name)
+
     def key_for(self, given: str | None) -> str | None:
         """Return the idempotency key of a write; None: the vendor has none."""
         check_key(given)
@@ -259,7 +263,7 @@ class Vendor(ABC):
         Raises:
             MeetingNotFoundError: There is no such meeting.
         """
-        meeting_id = check_id(meeting_id)
+        meeting_id = self.path_id(meeting_id)
         request = Request("GET", f"{self.collection}/{meeting_id}", scope="meetings.read")
         return (yield from self.one_record(request, RetryState(self.retry_limits), record_id=meeting_id))
 
@@ -267,7 +271,7 @@ class Vendor(ABC):
         self, meeting_id: Any, body: Mapping[str, Any], *, idempotency_key: str | None = None
     ) -> Flow[dict[str, Any]]:
         """Change a meeting; doing it twice changes nothing more."""
-        key, meeting_id = self.key_for(idempotency_key), check_id(meeting_id)
+        key, meeting_id = self.key_for(idempotency_key), self.path_id(meeting_id)
         request = self.update_request(f"{self.collection}/{meeting_id}", encode(body), key)
         retry_state = RetryState(self.retry_limits)
         return (yield from self.one_record(request, retry_state, record_id=meeting_id, given_key=idempotency_key))
@@ -278,7 +282,7 @@ class Vendor(ABC):
         Raises:
             MeetingNotFoundError: It was gone before, and ``missing_ok`` is false.
         """
-        key, path = self.key_for(idempotency_key), f"{self.collection}/{check_id(meeting_id)}"
+        key, path = self.key_for(idempotency_key), f"{self.collection}/{self.path_id(meeting_id)}"
         retry_state = RetryState(self.retry_limits)
         request = Request("DELETE", path, idempotency_key=key, scope="meetings.delete")
         try:
