@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from airflow_provider_meetings.connection import legacy_forms
 from airflow_provider_meetings.connection.settings import BuilderPrimeSettings
 from airflow_provider_meetings.core.flow import Flow
+from airflow_provider_meetings.core.lazy import lazy
 from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.responses import ErrorFactory
+from airflow_provider_meetings.vendors.type_names import TYPE_ID, TYPE_NAME, as_named, with_type_id
 
 __all__ = ["BuilderPrimeHook"]
 
@@ -73,6 +76,33 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
             MeetingNotFoundError: There is no such employee.
         """
         return self._transport.drive(self._vendor.employee(employee_id))
+
+    def resolve_names(self, given: Any) -> Any:
+        """Return a meeting, or changes, with ``meetingTypeId`` in place of ``meetingTypeName``.
+
+        The account's types are asked for once per hook (scope ``meetingtypes.read``), and only for a name.
+
+        Raises:
+            MeetingsConfigurationError: The name is not known, or contradicts the id beside it. Nothing was written.
+            MeetingsPermissionError: The key may not read the meeting types.
+        """
+        named = as_named(given)
+        if named is None:
+            return given
+        if named[TYPE_NAME] is None:
+            return {TYPE_ID: None} | {name: value for name, value in named.items() if name != TYPE_NAME}
+        return with_type_id(named, self._types)
+
+    @lazy
+    def _types(self) -> list[dict[str, Any]]:
+        return self.list_meeting_types()
+
+    def _checked(self, given: Any, check: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        named = as_named(given)
+        if named is not None:
+            # What is wrong with the other fields is told before the types are asked for.
+            check({TYPE_ID: 0} | {name: value for name, value in named.items() if name != TYPE_NAME})
+        return super()._checked(given, check)
 
     def _settings_of(self, conn: Any) -> BuilderPrimeSettings:
         return BuilderPrimeSettings.from_connection(conn)

@@ -133,12 +133,14 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     # -- writing
 
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
-        """Return the body that :meth:`create_meeting` would send; nothing is sent.
+        """Return the body that :meth:`create_meeting` would send; nothing is written.
+
+        Only a name that stands for an id (Builder Prime's ``meetingTypeName``) has to be looked up.
 
         Raises:
             MeetingsConfigurationError: Something is wrong with the meeting; every problem is named, by field.
         """
-        return self._vendor.check_meeting(meeting)
+        return self._checked(meeting, self._vendor.check_meeting)
 
     def create_meeting(self, meeting: Mapping[str, Any] | str, *, idempotency_key: str | None = None) -> dict[str, Any]:
         """Make a meeting, once, however often it has to be sent.
@@ -153,7 +155,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             The meeting as the vendor returned it, its ``id`` included.
         """
         vendor = self._vendor
-        call = vendor.create(vendor.check_meeting(meeting), idempotency_key=idempotency_key)
+        call = vendor.create(self.check_meeting(meeting), idempotency_key=idempotency_key)
         return self._written(self._transport.drive(call))
 
     def update_meeting(
@@ -170,7 +172,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             The meeting as the vendor returned it.
         """
         vendor = self._vendor
-        body = vendor.check_changes(changes)
+        body = self._checked(changes, vendor.check_changes)
         return self._written(self._transport.drive(vendor.update(meeting_id, body, idempotency_key=idempotency_key)))
 
     def delete_meeting(self, meeting_id: Any, *, idempotency_key: str | None = None, missing_ok: bool = True) -> bool:
@@ -189,6 +191,18 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         """
         call = self._vendor.delete(meeting_id, idempotency_key=idempotency_key, missing_ok=missing_ok)
         return self._written(self._transport.drive(call))
+
+    def resolve_names(self, given: Any) -> Any:
+        """Return a meeting, or changes, with ids in place of the names that stand for them; nothing is written.
+
+        Raises:
+            MeetingsConfigurationError: A name is not known, or contradicts the id beside it.
+        """
+        return given
+
+    def _checked(self, given: Any, check: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Return the body of a create or an update."""
+        return check(self.resolve_names(given))
 
     def drive(
         self,

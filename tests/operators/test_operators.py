@@ -407,3 +407,37 @@ def test_an_unknown_connection_is_named(monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_NOWHERE", raising=False)
     with pytest.raises(MeetingsConfigurationError, match="'nowhere'"):
         run(GetMeetingOperator(task_id="get", meeting_id="1", meetings_conn_id="nowhere"))
+
+
+def test_a_window_in_seconds_is_refused(server, kind, connect):
+    """The same question as a field in seconds gets."""
+    connect(kind)
+    window = {"window_start": NOON, "window_end": "1800000000"}
+    with pytest.raises(MeetingsConfigurationError, match=r"window_end: .*are these seconds"):
+        run(ListMeetingsOperator(task_id="list", **window, **CONN))
+    assert server.journal() == []
+
+
+def test_a_type_by_name_makes_one_meeting_however_often_it_is_tried(server, connect):
+    """The next try, and one that says the id instead, own the same meeting: the name is no part of its identity."""
+    connect(BUILDERPRIME)
+    store = StateStore()
+    meeting = {name: value for name, value in BUILDERPRIME.meeting().items() if name != "meetingTypeId"}
+    made = [
+        run(
+            CreateMeetingOperator(task_id="create", meeting={**meeting, **kind}, **CONN),
+            context_of("create", store=store),
+        )
+        for kind in (
+            {"meetingTypeName": "Sales Meeting"},
+            {"meetingTypeName": "Sales Meeting"},
+            {"meetingTypeId": 1011},
+        )
+    ]
+    assert {one["id"] for one in made} == {row["id"] for row in server.meetings(BUILDERPRIME)}
+    assert len(server.meetings(BUILDERPRIME)) == 1
+    changes = {"meetingTypeName": "Sales Meeting"}
+    assert (
+        run(UpdateMeetingOperator(task_id="u", meeting_id=made[0]["id"], changes=changes, **CONN))["id"]
+        == made[0]["id"]
+    )
