@@ -39,9 +39,16 @@ def test_the_window_of_a_partition(server, kind, connect, tmp_path, length):
     )
     assert expected == starts(kind, [event["after"] for event in run(changes, **values)])
     sync = SyncMeetingsOperator(
-        task_id="sync", window_length=length, meetings=[], match_on=[kind.date], mode="plan", **CONN
+        task_id="sync",
+        window_length=length,
+        meetings=[],
+        match_on=[kind.date],
+        delete_missing=True,
+        max_deletes=9,
+        mode="plan",
+        **CONN,
     )
-    assert 2 == run(sync, **values)["unchanged"]
+    assert 2 == run(sync, **values)["deleted"]
     sensor = MeetingsSensor(task_id="wait", window_length=length, min_count=2, **CONN)
     sensor.render_template_fields(context_of("wait") | values)
     assert expected == starts(kind, sensor.poke(context_of("wait") | values).xcom_value)
