@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
     ("task_id", "words"),
     [
         ("hiringcenter_wrong_key", ["401", "GET", "/meetings", "hiringcenter_wrong_key", "API key"]),
-        ("builderprime_wrong_key", ["401", "GET", "/meetings/v1", "builderprime_wrong_key", "API key"]),
+        ("builderprime_wrong_key", ["401", "GET", "/meetings/v1", "builderprime_wrong_key", "Invalid key"]),
         ("builderprime_wrong_subdomain", ["404", "subdomain", "builderprime_wrong_subdomain"]),
         ("hiringcenter_wrong_host", ["127.0.0.1:9", "hiringcenter_wrong_host"]),
         ("missing_scope", ["403", "meetings.create"]),

@@ -15,6 +15,7 @@ PERMANENT = {
     "MeetingsConfigurationError",
     "MeetingsAuthError",
     "MeetingsPermissionError",
+    "MeetingsRejectedError",
     "MeetingNotFoundError",
     "MeetingConflictError",
     "MeetingValidationError",
