@@ -313,7 +313,8 @@ def send_with_retries(
         failure: MeetingsTransportError | None = None
         reply: R | None = None
         try:
-            response = yield replace(request, attempt=retry_state.attempts)
+            attempt = retry_state.attempts
+            response = yield (request if attempt == request.attempt else replace(request, attempt=attempt))
         except MeetingsTransportError as error:
             failure = error
             unknown, asked = error.maybe_sent, None

@@ -116,9 +116,9 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             renew=self._arenewed,
         ) as transport:
             async for page in transport.pages(listing):
-                page.items.reverse()
-                while page.items:
-                    yield page.items.pop()
+                for meeting in page.items:
+                    yield meeting
+                page.items.clear()
 
     def get_meeting(self, meeting_id: Any) -> dict[str, Any]:
         """Get one meeting.

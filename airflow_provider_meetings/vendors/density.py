@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -86,8 +87,8 @@ class Density:
             following = min(span.end, (hour + 1) * _HOUR)
             self._add(hour, hours=(following - at) / _HOUR)
             at = following
-        for start in starts:
-            self._add(start // _HOUR, count=1.0)
+        for hour, count in Counter([start // _HOUR for start in starts]).items():
+            self._add(hour, count=float(count))
         return level
 
     def _add(self, hour: int, *, count: float = 0.0, hours: float = 0.0) -> None:

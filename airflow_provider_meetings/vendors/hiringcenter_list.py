@@ -183,9 +183,11 @@ class DateList:
         rest.span, rest.edge = Window(rest.span.start, cut), frozenset()
         return True
 
-    def _learn(self, span: Window, dates: list[int]) -> None:
-        if span.start is not None and span.end is not None and span.start < span.end:
-            self._level = self._density.learn(span, dates, self._level)
+    def _learn(self, span: Window, dates: list[int], response: Response) -> None:
+        start, end = span.start, span.end
+        # From a server that is near, pages are read one after the other: nothing is cut.
+        if start is not None and end is not None and start < end and self._is_far(response):
+            self._level = self._density.learn(span, [date for date in dates if start <= date < end], self._level)
 
     # -- one page
 
@@ -201,7 +203,7 @@ class DateList:
             if span is self._window:
                 self._total = answer.total
             if not answer.token:
-                self._learn(span, [date for date in dates if date in span])
+                self._learn(span, dates, response)
                 part.pages.append(fresh)
                 part.is_read = True
                 return response
@@ -225,7 +227,7 @@ class DateList:
                 return response
             self._inclusive = self._inclusive or dates[0] == span.end
             known = Window(last + 1, dates[0] + 1 if span.end is None else span.end)
-            self._learn(known, [date for date in dates if date in known])
+            self._learn(known, dates, response)
             seen = part.edge if last + 1 == span.end else frozenset[str]()
             part.edge = seen | {str(item.get("id")) for item in items[dates.index(last) :]}
             part.pages.append(fresh)

