@@ -170,8 +170,10 @@ class Window:
         for name, value in (("window_start", start), ("window_end", end)):
             try:
                 # A meeting lies on a whole millisecond: with m >= start <=> m >= ceil(start), bounds round up.
-                bounds[name] = None if value is None else to_epoch_ms(value, round_up=True)
-                if bounds[name] in _SECONDS and not isinstance(value, dt.datetime):
+                moment = None if value is None else to_epoch_ms(value, round_up=True)
+                bounds[name] = moment
+                # None in a range would be compared with each of its numbers.
+                if moment is not None and moment in _SECONDS and not isinstance(value, dt.datetime):
                     raise ValueError(
                         f"{value!r} is a moment before 1973 when taken as milliseconds: are these seconds?"
                     )
