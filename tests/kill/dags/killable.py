@@ -2,7 +2,7 @@
 
 Each task has a marker, and a plan under that name says where it is to be struck, in which try and how. A plan's strike
 happens once. Nothing of this is in the package: the strikes sit around `execute`, the task state store and
-`requests.Session.send`, in the task's own process.
+the worker's transport, in the task's own process.
 """
 
 import contextlib
@@ -15,8 +15,6 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-import requests
-
 try:
     from airflow.sdk import dag, task
 except ImportError:  # Airflow 2
@@ -27,6 +25,7 @@ from airflow_provider_meetings.operators.meetings import (
     DeleteMeetingOperator,
     UpdateMeetingOperator,
 )
+from airflow_provider_meetings.transport.sync import Transport
 
 FOLDER = Path(os.environ.get("MEETINGS_KILL_FOLDER", "/nonexistent"))
 LONGEST_HOLD = 60.0
@@ -122,19 +121,19 @@ class _Store:
         self._striker.pass_by("save-after")
 
 
-_send = requests.Session.send
+_send = Transport._send
 
 
 def _watched(striker):
-    def send(self, request, **kwargs):
+    def send(self, request, exchange):
         if request.method == "GET":
             striker.pass_by("read-before")
-            answer = _send(self, request, **kwargs)
+            answer = _send(self, request, exchange)
             striker.pass_by("read-after")
             return answer
         striker.pass_by("send-before")
         with striker.during_send():
-            answer = _send(self, request, **kwargs)
+            answer = _send(self, request, exchange)
         striker.pass_by("send-after")
         return answer
 
@@ -161,7 +160,7 @@ class _Killable:
             context["task_state_store"] = _Store(store, striker)
         elif store is not None:  # and here it is as if there were none
             del context["task_state_store"]
-        requests.Session.send = _watched(striker)
+        Transport._send = _watched(striker)
         striker.pass_by("enter")
         result = execute(context)
         striker.pass_by("leave")
