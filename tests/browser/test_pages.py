@@ -234,8 +234,10 @@ def test_what_is_wrong_is_said(desk):
         page.goto(f"{desk.home.url}/meetings/")
         expect(page.get_by_role("alert").first).to_contain_text("answered with status 500")
         page.unroute_all()
-        for button in page.get_by_role("button", name="Try again").all():
-            button.click()
+        again = page.get_by_role("button", name="Try again")
+        for left in range(again.count(), 0, -1):  # a button goes with what it has loaded
+            again.first.click()
+            expect(again).to_have_count(left - 1)
         expect(page.get_by_role("status")).to_contain_text("34 meetings")
 
 
