@@ -84,10 +84,7 @@ def resolve(host: str, port: int, due: float) -> Sequence[_Address]:
         TimeoutError: The time was up.
     """
     host = host.strip("[]")
-    version = _version(host)
-    if version == 4:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port))]
-    if version == 6:  # which may name an interface
+    if _is_address(host):
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
     found: queue.SimpleQueue[Sequence[_Address] | Exception] = queue.SimpleQueue()
 
@@ -107,12 +104,12 @@ def resolve(host: str, port: int, due: float) -> Sequence[_Address]:
     return result
 
 
-def _version(host: str) -> int | None:
-    """Return the version of an IP address; None: it is a name."""
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).version
+        ipaddress.ip_address(host)
     except ValueError:
-        return None
+        return False
+    return True
 
 
 def _by_turns(addresses: Sequence[_Address]) -> list[_Address]:

@@ -103,14 +103,12 @@ class Adapter(HTTPAdapter):
         self._settings = settings
         self._context: ssl.SSLContext | None = None
         self._authorizations: dict[str, str | None] = {}
-        self._pools: dict[tuple[str, Proxy | None], Any] = {}
         self._sockets = sockets
         super().__init__(pool_connections=_HOSTS, pool_maxsize=sockets)
 
     def forget(self) -> None:
         """Make new pools at the next request, without touching the old ones."""
         self._context = None
-        self._pools = {}
         self.proxy_manager: dict[str, Any] = {}
         self.init_poolmanager(_HOSTS, self._sockets)
 
@@ -120,13 +118,6 @@ class Adapter(HTTPAdapter):
 
     def pool(self, url: str, proxy: Proxy | None) -> Any:
         """Return the pool of sockets for an address."""
-        known = self._pools.get((url, proxy))
-        if known is not None and known.pool is not None:  # that is what it loses when it is closed
-            return known
-        self._pools[url, proxy] = made = self._make_pool(url, proxy)
-        return made
-
-    def _make_pool(self, url: str, proxy: Proxy | None) -> Any:
         manager = self.poolmanager
         if proxy is not None:
             self._authorizations[proxy.url] = proxy.authorization
@@ -178,4 +169,4 @@ class Adapter(HTTPAdapter):
         asked = select_proxy(url, proxies)
         if asked and (proxy is None or asked != proxy.url):
             proxy = Proxy.parse(asked)
-        return self._make_pool(url, proxy)
+        return self.pool(url, proxy)

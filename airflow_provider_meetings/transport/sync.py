@@ -98,8 +98,10 @@ class Transport:
     def stream(self, listing: PageFlow) -> Iterator[dict[str, Any]]:
         """Drive a list, meeting by meeting. No more than a page is held."""
         for page in self._steps(listing):
-            yield from page.items
-            page.items.clear()
+            items = page.items
+            items.reverse()
+            while items:
+                yield items.pop()
 
     def forget(self) -> None:
         """Begin anew in a child process; the session does so itself."""
