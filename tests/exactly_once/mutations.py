@@ -426,8 +426,8 @@ MUTATIONS = (
     Mutation(
         "compare what comes back",
         MATCHING,
-        "            return False\n    return True\n\n\ndef fingerprint",
-        "            return True\n    return True\n\n\ndef fingerprint",
+        "            return False\n    return True\n\n\ndef _part",
+        "            return True\n    return True\n\n\ndef _part",
     ),
 )
 
