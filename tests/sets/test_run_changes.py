@@ -10,7 +10,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.sets import run_changes
 from airflow_provider_meetings.sets.files import FileLocation
 from tests.support.flows import BASE
-from tests.support.run_changes import HOUR, Breaking, Calendar, KilledError, brief, search
+from tests.support.run_changes import HOUR, Breaking, Calendar, Killed, brief, search
 
 VENDORS = pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
 
@@ -148,7 +148,7 @@ def test_a_kill_at_any_write(tmp_path, monkeypatch, run, number, after):
     expected = ids(search(calendar, _copy(tmp_path, "reference"), run))
     destination = f"file://{tmp_path}/events.jsonl"
     breaking.at(number, after=after)
-    with pytest.raises(KilledError):
+    with pytest.raises(Killed):
         search(calendar, tmp_path, run, destination=destination)
     breaking.stop()
     late = calendar.book()

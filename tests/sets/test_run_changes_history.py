@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_meetings.exceptions import MeetingsServerError
 from tests.support.flows import BASE, examples
-from tests.support.run_changes import HOUR, WINDOW, Breaking, Calendar, KilledError, merge, search
+from tests.support.run_changes import HOUR, WINDOW, Breaking, Calendar, Killed, merge, search
 
 EDITS = st.lists(
     st.tuples(st.sampled_from(["book", "book", "touch", "in", "out", "delete"]), st.integers(0, 7)), max_size=6
@@ -61,7 +61,7 @@ def _fail(calendar, folder, run, breaking, fault, destination):  # noqa: PLR0917
     calendar.reads_fail = where == "read"
     if where in {"before", "after"}:
         breaking.at(at, after=where == "after")
-    with contextlib.suppress(KilledError, MeetingsServerError):
+    with contextlib.suppress(Killed, MeetingsServerError):
         search(calendar, folder, run, destination=destination)
     calendar.list_fails_after, calendar.reads_fail = None, False
     breaking.stop()

@@ -27,6 +27,7 @@ from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTranspor
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from airflow_provider_meetings.vendors.responses import ErrorFactory
+from tests.support.store import Killed, StateStore
 
 #: 2026-11-21T12:00:00.317Z, in seconds.
 NOW = 1_795_262_400.317
@@ -58,10 +59,6 @@ FAULTS = (
 #: The quick ones that are over when the connection breaks.
 BREAK = 0.3
 ANSWER = 0.2
-
-
-class Killed(BaseException):
-    """The process is gone; nothing of it runs any more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -392,21 +389,6 @@ class Luck:
 FAIR = Luck()
 
 
-class Store:
-    """The task state store: text, so that nothing but JSON survives."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Read a value."""
-        return json.loads(self.texts[key]) if key in self.texts else default
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:  # noqa: ARG002 - Airflow's signature
-        """Write a value."""
-        self.texts[key] = json.dumps(value, allow_nan=False)
-
-
 class TaskInstance:
     """A task instance: its tries, and what Airflow keeps of it.
 
@@ -424,7 +406,7 @@ class TaskInstance:
             dag_id="dag", run_id="run", task_id=task_id, map_index=map_index, try_number=0, id=None
         )
         self.run = SimpleNamespace(clear_number=0, run_after=dt.datetime.fromtimestamp(crm.now, dt.UTC))
-        self.store: Store | None = Store()
+        self.store: StateStore | None = StateStore()
         self.given: str | None = None
         self.story: list[str] = []
         self.steps = 0

@@ -7,13 +7,10 @@ from airflow_provider_meetings.sets.delivery import EventDelivery
 from airflow_provider_meetings.sets.files import FileLocation
 from airflow_provider_meetings.sets.run_changes import ChangeSearch
 from tests.support.flows import BASE, builderprime, hiringcenter
+from tests.support.store import Killed
 
 HOUR = 3_600_000
 WINDOW = (BASE, BASE + 24 * HOUR)
-
-
-class KilledError(BaseException):
-    """The process ends here."""
 
 
 class Calendar:
@@ -101,11 +98,11 @@ class Breaking:
             if self.left is not None:
                 self.left -= 1
             if hit and not self.after:
-                raise KilledError
+                raise Killed
             with original(location, **options) as file:
                 yield file
             if hit:
-                raise KilledError
+                raise Killed
 
         monkeypatch.setattr(FileLocation, "write", write)
 

@@ -13,8 +13,8 @@ from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.sets.preparing import Declaration
 from airflow_provider_meetings.sets.rows import check_rows
 from airflow_provider_meetings.sets.task import JOURNAL_KEY, SetTask
-from tests.support.model import HOUR, NOON, Crm, Killed, Kind
-from tests.support.store import StateStore
+from tests.support.model import HOUR, NOON, Crm, Kind
+from tests.support.store import Killed, StateStore
 
 #: The rows' meetings lie in it, and so do those that a person makes.
 WINDOW = Window(NOON - 24 * HOUR, NOON + 24 * HOUR)

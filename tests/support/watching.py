@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import copy
 import json
 
 from airflow_provider_meetings.core.flow import Sleep
@@ -11,8 +10,9 @@ from airflow_provider_meetings.polling.poller import Poller
 from airflow_provider_meetings.watching.snapshot_store import SnapshotStore
 from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec
 from tests.support.polling import HOUR, NOON, Vendor, problem, run
+from tests.support.store import Killed
 
-__all__ = ["HOUR", "NOON", "Calendar", "Killed", "Store", "Triggerer", "run"]
+__all__ = ["HOUR", "NOON", "Calendar", "Triggerer", "run"]
 
 INTERVAL = 10.0
 
@@ -100,47 +100,6 @@ class Calendar(Vendor):
             return super().answer(request)
         found = [one for one in self.meetings if str(one["id"]) == meeting_id]
         return {"success": True, "item" if self.kind == "hiringcenter" else "data": found[0] if found else None}
-
-
-class Killed(BaseException):
-    """The triggerer's process is no more."""
-
-
-class Store:
-    """The state store of an asset: what is written is there for good. It can kill who writes, before or after."""
-
-    def __init__(self):
-        self.values = {}
-        self.writes = 0
-        self.kill_before = self.kill_after = None
-        self.largest = 0
-
-    async def aget(self, key, default=None):
-        """Return a value."""
-        await asyncio.sleep(0)
-        return copy.deepcopy(self.values.get(key, default))
-
-    async def aset(self, key, value):
-        """Store a value."""
-        await asyncio.sleep(0)
-        self.writes += 1
-        if self.writes == self.kill_before:
-            raise Killed
-        text = json.dumps(value)
-        self.largest = max(self.largest, len(text))
-        self.values[key] = json.loads(text)
-        if self.writes == self.kill_after:
-            raise Killed
-
-    async def adelete(self, key):
-        """Forget a value."""
-        self.values.pop(key, None)
-
-    @property
-    def head(self):
-        """What is stored of how far the watch is."""
-        (head,) = (value for value in self.values.values() if isinstance(value, dict) and "seq" in value)
-        return head
 
 
 class Triggerer:

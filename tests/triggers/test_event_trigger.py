@@ -19,7 +19,8 @@ from airflow_provider_meetings.triggers import events
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from airflow_provider_meetings.watching.snapshot_store import SnapshotStore
 from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec
-from tests.support.watching import HOUR, NOON, Calendar, Store, Triggerer, brief, run
+from tests.support.store import StateStore
+from tests.support.watching import HOUR, NOON, Calendar, Triggerer, brief, run
 
 DAY = timedelta(days=1)
 GIVEN = [
@@ -168,15 +169,15 @@ def test_pending_until_stored(monkeypatch):
     """Events count as told when Airflow says that they are in its database, and not before."""
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         async with _airflow(calendar, store, monkeypatch) as airflow:
             await asyncio.sleep(25)
             calendar.book()
             await asyncio.sleep(20)
-            before = store.head["pending"], brief(airflow.taken)
+            before = store.manifest["pending"], brief(airflow.taken)
             airflow.store()
             await asyncio.sleep(20)
-            return before, store.head["pending"], brief(airflow.taken)
+            return before, store.manifest["pending"], brief(airflow.taken)
 
     (pending, taken), afterwards, at_last = run(main())
 
@@ -190,7 +191,7 @@ def test_repeated_when_not_stored(monkeypatch):
     """Events that Airflow has not stored when it dies are fired by the next triggerer, with the same ids."""
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         async with _airflow(calendar, store, monkeypatch) as airflow:
             await asyncio.sleep(25)
             calendar.book()
@@ -213,14 +214,14 @@ def test_cancelled_on_the_way(monkeypatch):
     """A trigger that is cancelled between handing out an event and Airflow's taking it does not count it as told."""
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         async with _airflow(calendar, store, monkeypatch) as airflow:
             monkeypatch.setattr(airflow.manager, "bind_pending_event", None)  # it breaks off just before
             await asyncio.sleep(25)
             calendar.book()
             await asyncio.sleep(20)
             assert airflow.taken == []
-        return store.head["pending"]
+        return store.manifest["pending"]
 
     assert run(main())
 
@@ -229,12 +230,12 @@ def test_never_stored_starts_anew(monkeypatch):
     """Where Airflow never says that an event is stored, the trigger ends, so that Airflow starts it again."""
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         async with _airflow(calendar, store, monkeypatch) as airflow:
             await asyncio.sleep(25)
             calendar.book()
             await asyncio.sleep(120)
-            return airflow.manager._groups, store.head["pending"]
+            return airflow.manager._groups, store.manifest["pending"]
 
     groups, pending = run(main())
 

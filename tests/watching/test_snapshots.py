@@ -8,7 +8,7 @@ from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.watching.changes import Change, KnownMeeting, Snapshot
 from airflow_provider_meetings.watching.snapshot_store import ConcurrentWriterError, SnapshotStore
 from tests.support.polling import run
-from tests.support.watching import Store
+from tests.support.store import StateStore
 
 
 def change(text):
@@ -30,7 +30,7 @@ def test_of_two_that_store_a_change_at_once_one_fires_it(ahead):
     """Both look before either writes, and both come to the same number: one alone may fire, the other begins anew."""
 
     async def main():
-        store = Store()
+        store = StateStore()
         first, second = await two_of(store)
 
         async def late():
@@ -53,10 +53,10 @@ def test_who_was_overtaken_settles_nothing():
     """A head of the same number that somebody else has written is not taken for one's own."""
 
     async def main():
-        store = Store()
+        store = StateStore()
         first, second = await two_of(store)
         await first.stage([change("first")])
-        await store.aset("watch", store.head | {"by": second._name})
+        await store.aset("watch", store.manifest | {"by": second._name})
         with pytest.raises(ConcurrentWriterError):
             await first.commit()
 
@@ -67,9 +67,9 @@ def test_a_snapshot_without_a_writer_is_read():
     """What an earlier version has stored, which did not say who wrote it, is gone on with."""
 
     async def main():
-        store = Store()
+        store = StateStore()
         first, _ = await two_of(store)
-        head = store.head
+        head = store.manifest
         del head["by"]
         await store.aset("watch", head)
         await first.load()

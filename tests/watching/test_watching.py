@@ -11,7 +11,8 @@ from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from airflow_provider_meetings.watching import snapshot_store as snapshots
 from airflow_provider_meetings.watching import watcher as watching
 from tests.support.polling import problem
-from tests.support.watching import HOUR, INTERVAL, NOON, Calendar, Store, Triggerer, brief, once, run
+from tests.support.store import StateStore
+from tests.support.watching import HOUR, INTERVAL, NOON, Calendar, Triggerer, brief, once, run
 
 DAY = 24 * HOUR
 
@@ -21,7 +22,7 @@ def test_every_kind(kind):
     """Booked, edited, moved out, moved in, deleted: each is told once, at the next look, with what has changed."""
 
     async def main():
-        calendar, store = Calendar(kind), Store()
+        calendar, store = Calendar(kind), StateStore()
         old, far, gone = calendar.book(), calendar.book(NOON + 2000 * HOUR), calendar.book(NOON + 9 * HOUR)
         triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
@@ -65,7 +66,7 @@ def test_sliding_window():
         calendar = Calendar()
         calendar.book(NOON + 30_000)
         calendar.book(NOON + HOUR + 30_000)
-        triggerer = Triggerer(calendar, [Store()], watched={"past": 0.0, "ahead": 3600.0})
+        triggerer = Triggerer(calendar, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
         async with triggerer.running():
             await asyncio.sleep(120)
         return triggerer.database, calendar.reads
@@ -83,7 +84,7 @@ def test_deleted_at_the_edge():
     async def main():
         calendar = Calendar()
         meeting = calendar.book(NOON + 35_000)
-        triggerer = Triggerer(calendar, [Store()], watched={"past": 0.0, "ahead": 3600.0})
+        triggerer = Triggerer(calendar, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
         async with triggerer.running():
             await asyncio.sleep(34)
             calendar.delete(meeting)
@@ -101,7 +102,7 @@ def test_first_look(initial, expected):
         calendar = Calendar()
         for number in range(3):
             calendar.book(NOON + number * HOUR)
-        triggerer = Triggerer(calendar, [Store()], tell_first=initial)
+        triggerer = Triggerer(calendar, [StateStore()], tell_first=initial)
         async with triggerer.running():
             await asyncio.sleep(60)
         return triggerer.database
@@ -118,7 +119,7 @@ def test_siblings_share_the_requests():
     async def main(count):
         calendar = Calendar(latency=0.5)
         meeting = calendar.book()
-        triggerers = [Triggerer(calendar, [Store()]) for _ in range(count)]
+        triggerers = [Triggerer(calendar, [StateStore()]) for _ in range(count)]
         async with triggerers[0].poller() as poller:  # one for all, as in a triggerer
             tasks = [asyncio.create_task(one.run(poller)) for one in triggerers]
             await asyncio.sleep(25)
@@ -139,7 +140,7 @@ def test_a_failed_list_is_no_empty_list():
     async def main():
         calendar = Calendar()
         calendar.book()
-        triggerer = Triggerer(calendar, [Store()])
+        triggerer = Triggerer(calendar, [StateStore()])
         async with triggerer.running():
             await asyncio.sleep(25)
             calendar.broken = lambda _: problem(503)
@@ -160,7 +161,7 @@ def test_a_missing_meeting_that_cannot_be_read_waits():
     async def main():
         calendar = Calendar()
         meeting = calendar.book()
-        triggerer = Triggerer(calendar, [Store()])
+        triggerer = Triggerer(calendar, [StateStore()])
         async with triggerer.running():
             await asyncio.sleep(25)
             calendar.broken = lambda request: problem(503) if request.path.endswith(f"/{meeting}") else None
@@ -183,7 +184,7 @@ def test_a_list_that_missed_a_meeting():
     async def main():
         calendar = Calendar()
         meeting = calendar.book()
-        triggerer = Triggerer(calendar, [Store()])
+        triggerer = Triggerer(calendar, [StateStore()])
         answer = calendar.answer
 
         def forgetful(request):
@@ -225,7 +226,7 @@ def test_out_of_the_filters(watched, changes):
         calendar = Calendar()
         meeting = calendar.book(location="Zoom")
         bounds = {"window_start": NOON, "window_end": NOON + DAY}
-        triggerer = Triggerer(calendar, [Store()], watched=bounds | watched)
+        triggerer = Triggerer(calendar, [StateStore()], watched=bounds | watched)
         async with triggerer.running():
             await asyncio.sleep(25)
             before = {name: calendar.meetings[0][name] for name in changes}
@@ -248,7 +249,7 @@ def test_out_of_a_filter_that_cannot_be_checked():
         calendar = Calendar("builderprime")
         meeting = calendar.book(employee=50)
         watched = {"window_start": NOON, "window_end": NOON + DAY, "filters": {"employee-id": 50}}
-        triggerer = Triggerer(calendar, [Store()], watched=watched)
+        triggerer = Triggerer(calendar, [StateStore()], watched=watched)
         answer = calendar.answer
 
         def by_employee(request):
@@ -275,7 +276,7 @@ def test_a_wrong_key_is_waited_out(caplog):
 
     async def main():
         calendar = Calendar()
-        triggerer = Triggerer(calendar, [Store()])
+        triggerer = Triggerer(calendar, [StateStore()])
         async with triggerer.running() as task:
             await asyncio.sleep(25)
             asked = calendar.count
@@ -302,7 +303,7 @@ def test_only_some_kinds():
     async def main():
         calendar = Calendar()
         meeting = calendar.book()
-        triggerer = Triggerer(calendar, [Store()], kinds=["gone"])
+        triggerer = Triggerer(calendar, [StateStore()], kinds=["gone"])
         async with triggerer.running():
             await asyncio.sleep(25)
             calendar.edit(meeting, location="Zoom")
@@ -322,7 +323,7 @@ def test_a_burst_is_repeated():
 
     async def main():
         calendar = Calendar()
-        triggerer = Triggerer(calendar, [Store()])
+        triggerer = Triggerer(calendar, [StateStore()])
         async with triggerer.running():
             await asyncio.sleep(25)
             calendar.book()
@@ -346,7 +347,7 @@ def test_a_repeat_never_holds_up_the_next_look():
 
     async def main():
         calendar = Calendar()
-        triggerer = Triggerer(calendar, [Store()], interval=2, lag=0.5)
+        triggerer = Triggerer(calendar, [StateStore()], interval=2, lag=0.5)
         async with triggerer.running():
             await asyncio.sleep(10)
             calendar.book(), calendar.book()
@@ -363,8 +364,8 @@ def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
     """A DAG that has one run at a time, however long each takes, gets what was left lying; then it is over."""
 
     async def main():
-        calendar, store = Calendar(), Store()
-        store.values[RECEIPTS] = with_receipt(None, "slow", ["earlier"], calendar.now())
+        calendar, store = Calendar(), StateStore()
+        store.set(RECEIPTS, with_receipt(None, "slow", ["earlier"], calendar.now()))
         triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
@@ -372,7 +373,7 @@ def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
             await asyncio.sleep(seconds)
             before = len(triggerer.database)
             (event_id,) = {event["event_id"] for event in triggerer.database}
-            store.values[RECEIPTS] = with_receipt(store.values[RECEIPTS], "slow", [event_id], calendar.now())
+            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", [event_id], calendar.now()))
             await asyncio.sleep(20_000)
         return before, triggerer.database
 
@@ -386,8 +387,8 @@ def test_a_triggerer_that_was_killed_goes_on_repeating():
     """The event that a DAG has not received yet is known to the next triggerer."""
 
     async def main():
-        calendar, store, database = Calendar(), Store(), []
-        store.values[RECEIPTS] = with_receipt(None, "slow", ["earlier"], calendar.now())
+        calendar, store, database = Calendar(), StateStore(), []
+        store.set(RECEIPTS, with_receipt(None, "slow", ["earlier"], calendar.now()))
         async with Triggerer(calendar, [store], database).running():
             await asyncio.sleep(25)
             calendar.book()
@@ -406,8 +407,8 @@ def test_a_dag_that_is_gone_is_not_waited_for():
     """A DAG that has received nothing for a day does not have the others run for its sake."""
 
     async def main():
-        calendar, store = Calendar(), Store()
-        store.values[RECEIPTS] = with_receipt(None, "gone", ["earlier"], calendar.now() - 2 * 86_400)
+        calendar, store = Calendar(), StateStore()
+        store.set(RECEIPTS, with_receipt(None, "gone", ["earlier"], calendar.now() - 2 * 86_400))
         triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
@@ -428,7 +429,7 @@ def test_receipts_are_bounded_and_written_once():
     assert {"ids": [], "at": 3.0} == with_receipt(receipts, "new", [], 3.0)["new"]
 
 
-@pytest.mark.parametrize("stores", [[], [Store()]], ids=["in memory", "in a store"])
+@pytest.mark.parametrize("stores", [[], [StateStore()]], ids=["in memory", "in a store"])
 def test_what_changes_between_two_triggerers(caplog, stores):
     """Without a store it is lost, and nothing old is told; with one it is told. The log says from when on."""
 
@@ -460,7 +461,7 @@ def test_many_meetings_fit_the_store():
     """Thousands of meetings are kept in values that the store's limit allows, and are known after a restart."""
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         dice = random.Random(7)  # noqa: S311 - texts that cannot be packed well
         for number in range(1500):
             calendar.book(NOON + number * 60_000, notes=f"{dice.getrandbits(600):x}")
@@ -478,7 +479,7 @@ def test_many_meetings_fit_the_store():
 
     assert [("changed", None, "m1234")] == brief(events)
     assert store.largest < 65_535
-    assert store.head["shards"] > 1
+    assert store.manifest["shards"] > 1
     assert writes == 3  # what is going to be told, the leaf of the meeting, and that it was told
 
 
@@ -486,7 +487,7 @@ def test_a_store_that_cannot_be_reached(caplog):
     """A store that fails is waited for: nothing is told twice or lost, and nothing is taken for a first look."""
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
@@ -530,7 +531,7 @@ async def _story(calendar):
 
 async def _play(kill, *, assets=1):
     """Play the story; in each part a triggerer is killed as told, twice, and a third one ends it in peace."""
-    calendar, database, stores = Calendar(), [], [Store() for _ in range(assets)]
+    calendar, database, stores = Calendar(), [], [StateStore() for _ in range(assets)]
     killed = 0
 
     async def live(kill):
@@ -587,7 +588,7 @@ def test_two_triggerers_at_once():
     """Two triggerers that both think they have the trigger lose nothing, and what both tell has one id."""
 
     async def main():
-        calendar, store, database = Calendar(), Store(), []
+        calendar, store, database = Calendar(), StateStore(), []
         one, other = (Triggerer(calendar, [store], database) for _ in range(2))
         async with one.running():
             await asyncio.sleep(27)
@@ -609,7 +610,7 @@ def test_a_cleared_store_begins_anew():
     """Who clears the state in Airflow begins anew: nothing old is told, and the next change is."""
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         meeting = calendar.book()
         triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
@@ -655,7 +656,7 @@ def test_bulk_is_told_in_steps(monkeypatch):
     monkeypatch.setattr(watching, "BATCH_EVENTS", 7)
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         for number in range(40):
             calendar.book(NOON + number * HOUR)
         triggerer = Triggerer(calendar, [store], tell_first=True)
@@ -676,7 +677,7 @@ def test_what_is_stored_says_how_far(monkeypatch):
     monkeypatch.setattr(snapshots, "MAX_VALUE_CHARS", 300)
 
     async def main():
-        calendar, store = Calendar(), Store()
+        calendar, store = Calendar(), StateStore()
         for number in range(30):
             calendar.book(NOON + number * HOUR, notes=f"{number * 7919**3:x}")
         triggerer = Triggerer(calendar, [store])
@@ -689,6 +690,6 @@ def test_what_is_stored_says_how_far(monkeypatch):
 
     store = run(main())
 
-    assert store.head["pending"] == ""
-    assert store.head["shards"] >= 8
-    assert len(store.values) == store.head["shards"] + 2  # the head, and what was written to see that one can
+    assert store.manifest["pending"] == ""
+    assert store.manifest["shards"] >= 8
+    assert len(store.values) == store.manifest["shards"] + 2  # the head, and what was written to see that one can
