@@ -24,10 +24,8 @@ give up. The promise has these limits, and the histories keep out of them (``tes
 """
 
 import dataclasses
-import os
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as imagined
 from hypothesis import strategies as st
 
@@ -48,23 +46,9 @@ from tests.support.model import (
     Luck,
     TaskInstance,
     check,
+    histories,
     visible,
 )
-
-_TIMES = int(os.environ.get("HYPOTHESIS_TIMES", "0"))
-_SHARE = float(os.environ.get("MODEL_SHARE", "1"))
-
-
-def histories(number):
-    """So many histories, the same each time; HYPOTHESIS_TIMES as many random ones where that is set."""
-    return settings(
-        max_examples=max(1, int(number * _SHARE)) * max(1, _TIMES),
-        derandomize=not _TIMES,
-        print_blob=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
 
 
 def lucks():

@@ -10,32 +10,14 @@ them: while a create is not settled, nobody edits or moves what it may have made
 """
 
 import dataclasses
-import os
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as imagined
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.exceptions import MeetingConflictError, MeetingsConfigurationError, MeetingsError
-from tests.support.model import BP, FAULTS, HC, HOUR, IN_FLIGHT, KINDS, NOON, Late
-from tests.support.set_model import FAIR, FAR_AWAY, Calendar, SetLuck
-
-_TIMES = int(os.environ.get("HYPOTHESIS_TIMES", "0"))
-_SHARE = float(os.environ.get("MODEL_SHARE", "1"))
-
-
-def histories(number):
-    """So many histories, the same each time; HYPOTHESIS_TIMES as many random ones where that is set."""
-    return settings(
-        max_examples=max(1, int(number * _SHARE)) * max(1, _TIMES),
-        derandomize=not _TIMES,
-        print_blob=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
-
+from tests.support.model import BP, FAIR, FAULTS, HC, HOUR, IN_FLIGHT, KINDS, NOON, Late, Luck, histories
+from tests.support.set_model import FAR_AWAY, Calendar
 
 LATE = st.floats(0.3, IN_FLIGHT, exclude_max=True).map(Late)
 PARTIES = st.integers(1, 6)
@@ -47,7 +29,7 @@ def lucks():
     fault = st.none() | st.sampled_from(FAULTS) | LATE
     reading = st.none() | st.sampled_from(["lost", "500 before", "429", "garbage after", "unsent"])
     return st.builds(
-        SetLuck,
+        Luck,
         kill=st.none() | st.integers(0, 35),
         in_flight=st.lists(st.sampled_from(["lost", "acts"]) | LATE, max_size=4).map(tuple),
         writes=st.lists(fault, max_size=6).map(tuple),
@@ -68,7 +50,7 @@ class Declare:
 class Try:
     """A try of the task."""
 
-    luck: SetLuck
+    luck: Luck
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,8 +178,8 @@ def test_each_step_may_be_the_last_one(kind, fate):
     for kill in range(70):
         history = [
             Declare(dict.fromkeys(range(1, 7), 0)),
-            Try(SetLuck(kill=kill, in_flight=(fate,) * 4, seed=kill)),
+            Try(Luck(kill=kill, in_flight=(fate,) * 4, seed=kill)),
             Declare(dict.fromkeys(range(2, 8), 3)),
-            Try(SetLuck(kill=kill, in_flight=(fate,) * 4, seed=kill)),
+            Try(Luck(kill=kill, in_flight=(fate,) * 4, seed=kill)),
         ]
         play(kind, history, delete=True)

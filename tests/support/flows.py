@@ -1,4 +1,4 @@
-"""What the unit tests share: a clock that is a number, and a driver that takes a call to a server in memory."""
+"""What the unit tests share: a clock that is a number, and one driver of flows, and a server in memory at its end."""
 
 import dataclasses
 import json
@@ -6,13 +6,14 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from airflow_provider_meetings.core.flow import Gather, Page, Request, Response, Sleep
+from airflow_provider_meetings.core.flow import Gather, Now, Page, Request, Response, Sleep
 from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from airflow_provider_meetings.vendors.responses import ErrorFactory
+from tests.support.store import Killed
 
 #: 2026-11-21T12:00:00Z, in seconds.
 NOW = 1_795_262_400.0
@@ -67,15 +68,114 @@ class _Lost:
     maybe_sent: bool
 
 
-class Line:
-    """The way to a server: keeps the clock and remembers what was sent and what was waited for.
+class Driver:
+    """Drives flows as a transport does, one command after the other; flows in parallel take turns at each request.
+
+    A subclass says what becomes of requests (``perform``) and of the other commands (``carry_out``).
+
+    Args:
+        kill: The number of the command before which the process dies, counted from 0 over all flows; None: it lives.
+        parallel: How many flows of a ``Gather`` run at a time; None: all of them.
+        turn: Chooses which of the running flows goes on, from their numbers and the last one's.
+    """
+
+    def __init__(self, *, kill=None, parallel=None, turn=None):
+        self.commands = 0
+        self._kill = kill
+        self._parallel = parallel
+        self._turn = turn or _next_after
+
+    def drive(self, flow, save=None):
+        """Take a flow to its result; ``save`` stores journals."""
+        steps = self._steps(flow, save)
+        while True:
+            try:
+                next(steps)
+            except (StopIteration, MeetingsError) as end:
+                self._live()  # it may die before it knows how the flow has ended
+                if isinstance(end, StopIteration):
+                    return end.value
+                raise
+
+    def perform(self, request):
+        """Answer a request, or raise how it has failed."""
+        raise NotImplementedError
+
+    def carry_out(self, command, save):
+        """Carry out another command; return what the flow is sent."""
+        raise NotImplementedError
+
+    def leave_behind(self, requests):
+        """Decide on requests that were sent and not answered when the process died."""
+
+    def _live(self):
+        if self.commands == self._kill:
+            # No flow is closed: a dead process runs no `finally`, and what it leaves behind is never driven again.
+            raise Killed
+
+    def _steps(self, flow, save):
+        """Yield each request when it has been sent and before it is answered, so that other flows take their turns."""
+        answer = failure = None
+        while True:
+            try:
+                command = flow.send(answer) if failure is None else flow.throw(failure)
+            except StopIteration as done:
+                return done.value
+            answer = failure = None
+            if isinstance(command, Request):
+                yield command
+            self._live()
+            self.commands += 1
+            try:
+                if isinstance(command, Request):
+                    answer = self.perform(command)
+                elif isinstance(command, Gather):
+                    answer = yield from self._gather(command.calls, save)
+                else:
+                    answer = self.carry_out(command, save)
+            except MeetingsError as error:
+                failure = error
+
+    def _gather(self, flows, save):
+        waiting = list(enumerate(flows))
+        results = [None] * len(waiting)
+        running, sent = {}, {}
+        index = -1
+        try:
+            while waiting or running:
+                while waiting and (self._parallel is None or len(running) < self._parallel):
+                    number, flow = waiting.pop(0)
+                    running[number] = self._steps(flow, save)
+                index = self._turn(sorted(running), index)
+                try:
+                    sent[index] = next(running[index])
+                except StopIteration as done:
+                    results[index] = done.value
+                    del running[index]
+                    sent.pop(index, None)
+                else:
+                    yield sent[index]
+        except Killed:
+            self.leave_behind(list(sent.values()))
+            raise
+        return results
+
+
+def _next_after(running, last):
+    return min((number for number in running if number > last), default=running[0])
+
+
+class Line(Driver):
+    """The way to a server in memory: keeps the clock and remembers what was sent and what was waited for.
 
     The server is a function from a request to an answer: a ``Response``, ``lost(...)``, or an error to throw.
     """
 
     def __init__(self, server, *, latency=0.25):
+        super().__init__()
         self._server = server
         self._latency = latency
+        self._meetings = []
         self.now = NOW
         self.requests = []
         self.pauses = []
@@ -85,56 +185,23 @@ class Line:
         """Method and path of each request, in order."""
         return [f"{request.method} {request.path}" for request in self.requests]
 
-    def drive(self, call):
-        """Take a call to its result."""
-        return _exhaust(self._steps(call, []))
-
     def read(self, listing):
         """Take a list to its end; return all its meetings."""
-        meetings = []
-        _exhaust(self._steps(listing, meetings))
-        return meetings
+        self._meetings = []
+        self.drive(listing)
+        return self._meetings
 
-    def _steps(self, call, meetings):
-        """Yield after each request, so that calls in parallel can take turns."""
-        reply = failure = None
-        while True:
-            try:
-                step = call.send(reply) if failure is None else call.throw(failure)
-            except StopIteration as done:
-                return done.value
-            reply = failure = None
-            try:
-                if isinstance(step, Request):
-                    reply = self._perform(step)
-                    yield
-                elif isinstance(step, Sleep):
-                    self.pauses.append(step)
-                    self.now += step.seconds
-                elif isinstance(step, Page):
-                    meetings.extend(step.items)
-                elif isinstance(step, Gather):
-                    reply = yield from self._together(step.calls)
-                elif type(step).__name__ == "Clock":
-                    reply = self.now
-            except MeetingsError as error:
-                failure = error
+    def carry_out(self, command, _save):
+        """Let the time pass, take a page, or tell the time."""
+        if isinstance(command, Sleep):
+            self.pauses.append(command)
+            self.now += command.seconds
+        elif isinstance(command, Page):
+            self._meetings.extend(command.items)
+        return self.now if isinstance(command, Now) else None
 
-    def _together(self, calls):
-        results = [None] * len(calls)
-        running = {index: self._steps(call, []) for index, call in enumerate(calls)}
-        while running:
-            for index, steps in list(running.items()):
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    results[index] = done.value
-                    del running[index]
-                else:
-                    yield
-        return results
-
-    def _perform(self, request):
+    def perform(self, request):
+        """Have the server answer."""
         self.requests.append(request)
         sent_at = self.now
         reply = self._server(request)
@@ -151,14 +218,6 @@ class Line:
             )
         self.now += self._latency
         return dataclasses.replace(reply, sent_at=sent_at, received_at=self.now)
-
-
-def _exhaust(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
 
 
 def script(*replies):

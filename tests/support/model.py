@@ -9,17 +9,22 @@ the request, the answer, or both; or keep the request in flight, to be acted on 
 beside what their pages say of idempotency keys (of which a reused one is answered before the payload is looked at).
 """
 
+import contextlib
 import dataclasses
 import datetime as dt
 import functools
 import heapq
 import itertools
 import json
+import os
+import random
 from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_meetings.core.flow import Gather, Log, Now, Request, Response, SaveJournal, Sleep
+from hypothesis import HealthCheck, settings
+
+from airflow_provider_meetings.core.flow import Log, Now, Request, Response, SaveJournal, Sleep
 from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY, book_once
@@ -27,6 +32,7 @@ from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTranspor
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from airflow_provider_meetings.vendors.responses import ErrorFactory
+from tests.support.flows import Driver, examples
 from tests.support.store import Killed, StateStore
 
 #: 2026-11-21T12:00:00.317Z, in seconds.
@@ -374,19 +380,81 @@ class Luck:
     """What a try meets with.
 
     Attributes:
-        kill: Before which step the process dies; None: it lives.
-        writes: What happens to its POSTs, in order; those after the last are fine.
-        reads: The same of its GETs.
+        kill: Before which command the process dies; None: it lives.
+        writes: What happens to its writes, in order; those after the last are fine.
+        reads: The same of its reads.
         save: Seconds that the journal takes to be written.
+        in_flight: What becomes of the writes that were sent in parallel and not answered when it dies, in turn.
+        seed: In which order flows in parallel take turns.
     """
 
     kill: int | None = None
     writes: tuple[Any, ...] = ()
     reads: tuple[Any, ...] = ()
     save: float = 0.05
+    in_flight: tuple[Any, ...] = ()
+    seed: int = 0
 
 
 FAIR = Luck()
+# Airflow's own limit of a value in the store.
+LONGEST_VALUE = 65_535
+
+
+class TryDriver(Driver):
+    """Drives the flows of one try.
+
+    Args:
+        crm: The vendor.
+        luck: What the try meets with.
+        story: Takes its log.
+        parallel: How many requests may be sent at a time.
+        owner_of: Whom a new meeting is counted for, by its body; None: the vendor knows.
+    """
+
+    def __init__(
+        self, crm: Crm, luck: Luck, story: list[str], *, parallel: int | None = None, owner_of: Any = None
+    ) -> None:
+        dice = random.Random(luck.seed)  # noqa: S311 - a test's dice
+        super().__init__(kill=luck.kill, parallel=parallel, turn=lambda running, _: dice.choice(running))
+        self._crm, self._luck, self._story, self._owner_of = crm, luck, story, owner_of
+        self._writes, self._reads = iter(luck.writes), iter(luck.reads)
+        self._fates = iter(luck.in_flight)
+
+    def perform(self, request: Request) -> Response:
+        """Send a request to the vendor."""
+        return self._send(request, next(self._reads if request.method == "GET" else self._writes, None))
+
+    def leave_behind(self, requests: list[Request]) -> None:
+        """Have the writes that were in flight be lost, or acted on, now or later."""
+        for request in requests:
+            fate = next(self._fates, "lost")
+            if request.method == "GET" or fate == "lost":
+                continue
+            with contextlib.suppress(MeetingsError):
+                self._send(request, None if fate == "acts" else fate)
+
+    def carry_out(self, command: Any, save: Any) -> Any:
+        """Let the time pass, write the journal, or take the log."""
+        if isinstance(command, Now):
+            return self._crm.now
+        if isinstance(command, Sleep):
+            assert command.seconds <= self._crm.retry_limits.max_wait
+            self._crm.advance(command.seconds)
+        elif isinstance(command, SaveJournal):
+            document = command.document() if callable(command.document) else command.document
+            assert len(json.dumps(document)) <= LONGEST_VALUE
+            if save is not None:
+                save(document)
+            self._crm.advance(self._luck.save)
+        elif isinstance(command, Log):
+            self._story.append(command.text)
+        return None
+
+    def _send(self, request: Request, fault: Any) -> Response:
+        if self._owner_of is not None and request.method == "POST" and request.path == self._crm.collection:
+            self._crm.owner = self._owner_of(json.loads(request.body or b"{}"))
+        return self._crm.perform(request, fault)
 
 
 class TaskInstance:
@@ -409,7 +477,6 @@ class TaskInstance:
         self.store: StateStore | None = StateStore()
         self.given: str | None = None
         self.story: list[str] = []
-        self.steps = 0
 
     @property
     def journal(self) -> dict[str, Any]:
@@ -436,52 +503,15 @@ class TaskInstance:
         context = {"ti": self.facts, "dag_run": self.run, "task_state_store": self.store}
         self.crm.owner = self.owner or counterpart(body)
         vendor = self.crm.rules()
+        driver = TryDriver(self.crm, luck, self.story)
         hook = SimpleNamespace(
             check_meeting=vendor.check_meeting,
-            drive=lambda make_call, save=None: self._drive(make_call(vendor), save, luck),
+            drive=lambda make_call, save=None: driver.drive(make_call(vendor), save),
         )
         try:
             return book_once(hook, body, self.given, context, decision=decision)
         except Killed:
             return None
-
-    def _drive(self, call: Any, save: Any, luck: Luck) -> Any:
-        writes, reads = iter(luck.writes), iter(luck.reads)
-        answer: Any = None
-        failure: MeetingsError | None = None
-        for number in itertools.count():
-            self.steps = number
-            if number == luck.kill:
-                # Not closed: a dead process runs no `finally`, and what it leaves behind is never driven again.
-                raise Killed
-            try:
-                step = call.send(answer) if failure is None else call.throw(failure)
-            except StopIteration as done:
-                return done.value
-            answer = failure = None
-            try:
-                answer = self._side(step, save, luck, writes, reads)
-            except MeetingsError as error:
-                failure = error
-        return None
-
-    def _side(self, step: Any, save: Any, luck: Luck, writes: Any, reads: Any) -> Any:
-        if isinstance(step, Request):
-            return self.crm.perform(step, next(reads if step.method == "GET" else writes, None))
-        if isinstance(step, Sleep):
-            assert step.seconds <= self.crm.retry_limits.max_wait
-            self.crm.advance(step.seconds)
-        elif isinstance(step, Now):
-            return self.crm.now
-        elif isinstance(step, SaveJournal):
-            if save is not None:
-                save(step.document)
-            self.crm.advance(luck.save)
-        elif isinstance(step, Log):
-            self.story.append(step.text)
-        else:
-            assert not isinstance(step, Gather), "nothing here is read in parallel"
-        return None
 
 
 def counterpart(body: dict[str, Any]) -> str:
@@ -551,6 +581,18 @@ def builderprime_body(opportunity: int = 7, variant: int = 0, title: str = "Visi
 def visible(variant: int) -> int:
     """Payloads of Builder Prime's with the same number cannot be told apart by what comes back."""
     return (0, 0, 2, 3, 4, 4)[variant % 6]
+
+
+def histories(number: int) -> settings:
+    """So many histories, the same each time; HYPOTHESIS_TIMES as many random ones where that is set.
+
+    MODEL_SHARE runs a part of them.
+    """
+    return settings(
+        examples(max(1, int(number * float(os.environ.get("MODEL_SHARE", "1"))))),
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
 
 
 class Kind:
