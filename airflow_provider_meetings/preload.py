@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib
 
+from airflow_provider_meetings.connection.registry import VENDORS
+
 __all__ = ["MODULES"]
 
 #: Airflow's own share of a task's start, and ours.
@@ -18,8 +20,7 @@ MODULES = (
     "airflow.dag_processing.dagbag",
     "airflow_provider_meetings.exactly_once.task_state",
     "airflow_provider_meetings.operators.meetings",
-    "airflow_provider_meetings.hooks.hiringcenter",
-    "airflow_provider_meetings.hooks.builderprime",
+    *(entry.hook_module for entry in VENDORS.values()),
     "airflow_provider_meetings.sensors.meetings",
     "airflow_provider_meetings.triggers.meetings",
 )

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from airflow_provider_meetings.connection.provider_info import describe
+from airflow_provider_meetings.connection.registry import VENDORS
 
 __all__ = ["behaviour", "widgets"]
 
@@ -27,7 +27,7 @@ _AS_BEFORE = "RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER"  # of Airflow 2's connect
 
 def behaviour(connection_type: str) -> dict[str, Any]:
     """Return what a hook's ``get_ui_field_behaviour`` returns: changes to the fields that every connection has."""
-    described = _entry(connection_type)["ui-field-behaviour"]
+    described = VENDORS[connection_type].info.behaviour
     return {key.replace("-", "_"): value for key, value in described.items()}
 
 
@@ -37,12 +37,7 @@ def widgets(connection_type: str) -> dict[str, Any]:
     Raises:
         ImportError: Flask-AppBuilder is not there; Airflow then shows the connection without these fields.
     """
-    return {name: _widget(field) for name, field in _entry(connection_type)["conn-fields"].items()}
-
-
-def _entry(connection_type: str) -> dict[str, Any]:
-    entries: list[dict[str, Any]] = describe("")["connection-types"]
-    return next(entry for entry in entries if entry["connection-type"] == connection_type)
+    return {name: _widget(field) for name, field in VENDORS[connection_type].info.fields.items()}
 
 
 def _widget(field: dict[str, Any]) -> Any:

@@ -46,7 +46,7 @@ class Request:
         path: Below the connection's base URL, with a leading slash.
         params: The query, in order.
         body: The exact bytes to send, or None. Repeats send these very bytes.
-        idempotency_key: Goes into ``X-Idempotency-Key``; None sends no such header.
+        idempotency_key: Goes into the header that the vendor has for it; None sends no such header.
         scope: What the key must be allowed to do; it chooses the key where a connection has several.
         repeatable: Whether sending it twice is as good as once. Not a property of the method: Builder Prime updates
             with a POST that may be repeated and creates with a POST that must not be.

@@ -21,6 +21,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from airflow_provider_meetings.core import defaults
 from airflow_provider_meetings.core.flow import BeforeSend, Command, RenewKey, Request, Response, Sleep
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsTransportError
 
@@ -62,9 +63,9 @@ class RetryLimits:
         timeout: Seconds that one request may take.
     """
 
-    max_attempts: int = 5
-    max_wait: float = 60.0
-    timeout: float = 30.0
+    max_attempts: int = defaults.MAX_ATTEMPTS
+    max_wait: float = float(defaults.MAX_WAIT)
+    timeout: float = float(defaults.TIMEOUT)
 
     @property
     def in_flight(self) -> float:

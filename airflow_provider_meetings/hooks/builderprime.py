@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_meetings.connection import legacy_forms
-from airflow_provider_meetings.connection.settings import BuilderPrimeSettings
+from airflow_provider_meetings.connection.builderprime import BuilderPrimeSettings
 from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.core.lazy import lazy
 from airflow_provider_meetings.core.times import DAY
@@ -25,6 +25,7 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
     conn_type = "builderprime"
     hook_name = "Builder Prime"
     default_conn_name = "builderprime_default"
+    settings_type = BuilderPrimeSettings
     record_mapping = BuilderPrime.record_mapping
 
     @classmethod
@@ -103,9 +104,6 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
             # What is wrong with the other fields is told before the types are asked for.
             check({TYPE_ID: 0} | {name: value for name, value in named.items() if name != TYPE_NAME})
         return super()._checked(given, check)
-
-    def _settings_of(self, conn: Any) -> BuilderPrimeSettings:
-        return BuilderPrimeSettings.from_connection(conn)
 
     def _vendor_of(self, settings: BuilderPrimeSettings) -> BuilderPrime:
         return BuilderPrime(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_meetings.connection import legacy_forms
-from airflow_provider_meetings.connection.settings import HiringCenterSettings
+from airflow_provider_meetings.connection.hiringcenter import HiringCenterSettings
 from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
@@ -21,6 +21,7 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
     conn_type = "hiringcenter"
     hook_name = "HiringCenter"
     default_conn_name = "hiringcenter_default"
+    settings_type = HiringCenterSettings
     record_mapping = HiringCenter.record_mapping
 
     @classmethod
@@ -32,9 +33,6 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return what the connection form below Airflow 3.2 hides, renames and suggests."""
         return legacy_forms.behaviour(cls.conn_type)
-
-    def _settings_of(self, conn: Any) -> HiringCenterSettings:
-        return HiringCenterSettings.from_connection(conn)
 
     def _vendor_of(self, settings: HiringCenterSettings) -> HiringCenter:
         return HiringCenter(

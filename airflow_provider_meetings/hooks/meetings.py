@@ -1,4 +1,4 @@
-"""What the hooks of both vendors can do."""
+"""What the hook of every vendor can do."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     conn_type: str
     conn_name_attr = "meetings_conn_id"
     default_conn_name = "meetings_default"
+    #: What a connection of its type says.
+    settings_type: type[S]
     #: Where the vendor's meetings say what the common record has.
     record_mapping: RecordMapping
 
@@ -63,10 +65,6 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         self._given = connection
 
     # -- what a vendor's hook adds
-
-    @abstractmethod
-    def _settings_of(self, conn: Any) -> S:
-        """Read an Airflow connection."""
 
     @abstractmethod
     def _vendor_of(self, settings: S) -> V:
@@ -229,7 +227,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     # -- the connection
 
     def common_record(self, meeting: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a meeting as a record with the same columns for both vendors; nothing is asked."""
+        """Return a meeting as a record with the same columns for every vendor; nothing is asked."""
         return self._vendor.record_mapping.common_record(meeting, self.meetings_conn_id)
 
     def web_url(self, meeting: Mapping[str, Any]) -> str | None:
@@ -348,7 +346,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
                 f"Connection {self.meetings_conn_id!r} is of type {conn.conn_type!r}; {type(self).__name__} takes one "
                 f"of type {self.conn_type!r}. Nothing was sent."
             )
-        settings = self._settings_of(conn)
+        settings = self.settings_type.from_connection(conn)
         proxy_for(settings.base_url, settings.proxies, self.meetings_conn_id)  # the environment's may be wrong, too
         for secret in settings.secrets:
             mask_secret(secret)

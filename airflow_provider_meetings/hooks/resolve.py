@@ -6,18 +6,13 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_meetings.connection.registry import VENDORS, load
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
-from airflow_provider_meetings.hooks.builderprime import BuilderPrimeHook
-from airflow_provider_meetings.hooks.hiringcenter import HiringCenterHook
 from airflow_provider_meetings.hooks.meetings import MeetingsHook, unknown_connection
 from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.version_compat import aget_connection
 
 __all__ = ["ahook_for", "hook_for", "record_mapping_of"]
-
-_HOOKS: dict[str, type[MeetingsHook[Any, Any]]] = {
-    hook.conn_type: hook for hook in (HiringCenterHook, BuilderPrimeHook)
-}
 
 
 def hook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
@@ -54,14 +49,22 @@ async def ahook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
 
 def record_mapping_of(conn_type: str) -> RecordMapping | None:
     """Return how the meetings of a connection type become common records; None: it is none of this provider's."""
-    hook = _HOOKS.get(conn_type)
+    hook = _hook_type(conn_type)
     return None if hook is None else hook.record_mapping
 
 
+def _hook_type(conn_type: str) -> type[MeetingsHook[Any, Any]] | None:
+    entry = VENDORS.get(conn_type)
+    if entry is None:
+        return None
+    hook: type[MeetingsHook[Any, Any]] = load(entry.hook)
+    return hook
+
+
 def _hook(conn: Any, meetings_conn_id: str) -> MeetingsHook[Any, Any]:
-    hook = _HOOKS.get(conn.conn_type)
+    hook = _hook_type(conn.conn_type)
     if hook is None:
         raise MeetingsConfigurationError(
-            f"Connection {meetings_conn_id!r} is of type {conn.conn_type!r}; it has to be one of {', '.join(_HOOKS)}."
+            f"Connection {meetings_conn_id!r} is of type {conn.conn_type!r}; it has to be one of {', '.join(VENDORS)}."
         )
     return hook(meetings_conn_id, connection=conn)

@@ -15,12 +15,11 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from airflow_provider_meetings.connection.registry import moment_fields
 from airflow_provider_meetings.core.times import to_epoch_ms
 
 __all__ = ["canonical", "check_wanted", "same_value", "text_as_bool", "text_as_moment"]
 
-# Both vendors store these as Unix milliseconds; a value for them that is no moment matches nothing.
-_MOMENT_FIELDS = frozenset({"meetingDate", "startDateTime", "endDateTime", "createdAt", "updatedAt", "createdDate"})
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 # What a template that is not rendered as a native object makes of a lazy value.
 _LAZY_TEXT = re.compile(r"<generator object |<?Lazy\w*Sequence\b|<map object |dict_(keys|values|items)\(")
@@ -47,9 +46,10 @@ def check_wanted(name: str, wanted: Any) -> Any:
             "is a dict, such as a whole meeting, which no field equals: give one field of it, such as "
             "`book.output['id']`"
         )
+    is_moment = name in moment_fields()
     if not _is_list(wanted):
-        return _plain(name, wanted)
-    values = [_plain(name, value) for value in wanted]
+        return _plain(wanted, is_moment=is_moment)
+    values = [_plain(value, is_moment=is_moment) for value in wanted]
     if not values:
         raise ValueError("is an empty list, which no meeting matches")
     return canonical(values) if isinstance(wanted, AbstractSet) else values
@@ -115,10 +115,15 @@ def _list_from_text(text: str) -> Any:
     return decoded if isinstance(decoded, Collection) and not isinstance(decoded, str | bytes) else text
 
 
-def _plain(name: str, value: Any) -> Any:
-    """Return one value as plain JSON has it."""
+def _plain(value: Any, *, is_moment: bool) -> Any:
+    """Return one value as plain JSON has it.
+
+    Args:
+        value: The value.
+        is_moment: It is for a field that is a moment: what is none matches nothing.
+    """
     value = _simple(value)
-    if isinstance(value, dt.date) or (name in _MOMENT_FIELDS and isinstance(value, str | bool)):
+    if isinstance(value, dt.date) or (is_moment and isinstance(value, str | bool)):
         return _moment(value)
     if value is None or isinstance(value, str | bool | int | float):
         return value

@@ -26,8 +26,6 @@ __all__ = ["LARGEST_ANSWER", "REQUEST_ID_HEADERS", "Exchange", "base_headers", "
 
 #: Bytes of an answer, decoded. A page of the largest size has some 200 kB; what is beyond this is no page.
 LARGEST_ANSWER = 32 * 1024 * 1024
-#: HiringCenter's header for idempotency keys.
-IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 #: Where vendors and the gateways before them put a request's id.
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray", "x-amzn-requestid")
 
@@ -67,7 +65,7 @@ class Exchange:
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         if request.idempotency_key is not None:
-            headers[IDEMPOTENCY_HEADER] = request.idempotency_key
+            headers[self._settings.idempotency_header] = request.idempotency_key
         return headers
 
     def answered(self, status: int, headers: Mapping[str, str], body: bytes | None) -> Response:

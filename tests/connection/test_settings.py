@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
+from airflow_provider_meetings.connection.builderprime import BuilderPrimeSettings
+from airflow_provider_meetings.connection.hiringcenter import HiringCenterSettings
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
 SECRET = "sk-very-secret-0123"

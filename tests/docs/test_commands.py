@@ -17,7 +17,7 @@ from airflow.configuration import conf
 from airflow.providers.common.compat.sdk import Connection
 from packaging.requirements import Requirement
 
-from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
+from airflow_provider_meetings.connection.registry import VENDORS, load
 from airflow_provider_meetings.sandbox.__main__ import parse
 from tests.docs.blocks import ROOT, each
 
@@ -152,8 +152,7 @@ def _check_variable(name, value):
         document = json.loads(value)
         document["extra"] = json.dumps(document.get("extra", {}))
         conn = Connection(conn_id=name.removeprefix("AIRFLOW_CONN_").lower(), **document)
-        settings = {"hiringcenter": HiringCenterSettings, "builderprime": BuilderPrimeSettings}[conn.conn_type]
-        assert settings.from_connection(conn).secrets
+        assert load(VENDORS[conn.conn_type].hook).settings_type.from_connection(conn).secrets
     elif name.startswith("AIRFLOW__"):
         _, section, option = name.split("__")
         assert option.lower() in conf.configuration_description[section.lower()]["options"]

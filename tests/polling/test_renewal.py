@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_meetings.connection.settings import HiringCenterSettings
+from airflow_provider_meetings.connection.hiringcenter import HiringCenterSettings
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
 from airflow_provider_meetings.hooks.meetings import unknown_connection
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE

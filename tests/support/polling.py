@@ -6,7 +6,8 @@ import dataclasses
 import json
 import selectors
 
-from airflow_provider_meetings.connection.settings import BuilderPrimeSettings, HiringCenterSettings
+from airflow_provider_meetings.connection.builderprime import BuilderPrimeSettings
+from airflow_provider_meetings.connection.hiringcenter import HiringCenterSettings
 from airflow_provider_meetings.core.flow import Gather, Page, Request, Response, Sleep
 from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.exceptions import MeetingsError

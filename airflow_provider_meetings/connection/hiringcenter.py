@@ -1,0 +1,64 @@
+"""What a HiringCenter connection says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from airflow_provider_meetings.connection.hiringcenter_info import INFO, URL
+from airflow_provider_meetings.connection.reader import ConnectionReader, read_count, read_one_of, read_positive
+from airflow_provider_meetings.connection.settings import Settings
+
+__all__ = ["HiringCenterSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HiringCenterSettings(Settings):
+    """A ``hiringcenter`` connection."""
+
+    vendor: ClassVar[str] = "hiringcenter"
+    idempotency_header: ClassVar[str] = "X-Idempotency-Key"
+
+    api_key: str = field(repr=False)
+    update_method: str = INFO.default("update_method")
+    idempotency_window: float = float(INFO.default("idempotency_window"))
+    rate_limit_per_minute: int = INFO.default("rate_limit_per_minute")
+    rate_limit_per_hour: int = INFO.default("rate_limit_per_hour")
+
+    @classmethod
+    def from_connection(cls, conn: Any) -> HiringCenterSettings:
+        """Read an Airflow connection.
+
+        Raises:
+            MeetingsConfigurationError: Something in it is wrong; all problems are named at once.
+        """
+        form = ConnectionReader(conn, INFO)
+        host = form.host or URL
+        if not form.password:
+            form.problem("password", "is empty: it holds the API key")
+        values = {
+            "base_url": form.url(host if "://" in host else f"https://{host}", endpoint="/v2/meetings"),
+            "api_key": form.password,
+            "update_method": form.take("update_method", read_one_of("POST", "PUT", "PATCH")),
+            "idempotency_window": form.take("idempotency_window", read_positive),
+            "rate_limit_per_minute": form.take("rate_limit_per_minute", read_count),
+            "rate_limit_per_hour": form.take("rate_limit_per_hour", read_count),
+            **form.common(),
+        }
+        form.finish()
+        return cls(**values)
+
+    @property
+    def rate_limits(self) -> tuple[tuple[int, float], ...]:
+        """How many requests the key has within how many seconds."""
+        return ((self.rate_limit_per_minute, 60.0), (self.rate_limit_per_hour, 3600.0))
+
+    def credentials(self, scope: str) -> Mapping[str, str]:  # noqa: ARG002 - one key does everything here
+        """``Authorization: Bearer <API key>``."""
+        return {"Authorization": f"Bearer {self.api_key}"}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The one key."""
+        return (self.api_key,)

@@ -1,0 +1,79 @@
+"""The registry of vendors: a line each says where a vendor stands, and what is said twice agrees."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_meetings.connection.registry import VENDORS, load
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.hooks.resolve import hook_for
+from airflow_provider_meetings.vendors.records import COLUMNS
+from airflow_provider_meetings.vendors.vendor import Vendor
+
+HOSTS = {"hiringcenter": None, "builderprime": "acme"}
+
+
+@pytest.fixture(params=sorted(VENDORS))
+def conn_type(request):
+    """Each type of connection."""
+    return request.param
+
+
+def vendor_of(conn_type):
+    """Make the rules of a vendor for a connection that gives as little as it may."""
+    hook = load(VENDORS[conn_type].hook)
+    conn = SimpleNamespace(conn_id="c", conn_type=conn_type, host=HOSTS[conn_type], password="k", extra=None)
+    return hook("c", connection=conn).vendor
+
+
+def test_the_hook_is_the_vendors(conn_type):
+    """The class that a line names is the hook for connections of this type, under the name that the form shows."""
+    hook = load(VENDORS[conn_type].hook)
+
+    assert (conn_type, VENDORS[conn_type].info.name) == (hook.conn_type, hook.hook_name)
+    assert (conn_type, conn_type) == (hook.settings_type.vendor, hook.record_mapping.vendor)
+    assert hook.hook_name == vendor_of(conn_type).name
+
+
+def test_the_moments_are_those_of_the_tables(conn_type):
+    """What the light description calls a moment is what the vendor's tables of fields call one."""
+    vendor = vendor_of(conn_type)
+    sent = {field.name for field in vendor.fields.table if field.kind == "moment"}
+    listed = {source for column, source in vendor.record_mapping.sources.items() if COLUMNS[column] == "moment"}
+
+    assert sent | listed == VENDORS[conn_type].info.moments
+
+
+def test_a_connection_without_extras_has_the_forms_defaults(conn_type):
+    """Settings that are read from an empty connection are those that are made without extras: a default stands once."""
+    settings = load(VENDORS[conn_type].hook).settings_type
+    conn = SimpleNamespace(conn_id="c", conn_type=conn_type, host=HOSTS[conn_type], password="k", extra=None)
+    read = settings.from_connection(conn)
+
+    assert settings(conn_id="c", base_url=read.base_url, api_key="k") == read
+
+
+def test_nothing_of_a_vendor_is_imported_to_know_of_it():
+    """The description of all forms loads no hook and no rules."""
+    code = (
+        "import sys, airflow_provider_meetings as p; p.get_provider_info();"
+        "print([n for n in sys.modules if n.startswith(('airflow_provider_meetings.hooks', "
+        "'airflow_provider_meetings.vendors'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert "[]" == done.stdout.strip()
+
+
+def test_an_unknown_type_is_refused_with_the_known_ones(monkeypatch):
+    """A connection of another type is refused with the types that there are."""
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", '{"conn_type": "http", "host": "https://h"}')
+    with pytest.raises(MeetingsConfigurationError, match=", ".join(VENDORS)):
+        hook_for("crm")
+
+
+def test_the_rules_are_a_vendor(conn_type):
+    """What a hook makes is a :class:`Vendor`, which everything above asks."""
+    assert isinstance(vendor_of(conn_type), Vendor)
