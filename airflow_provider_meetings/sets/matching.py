@@ -150,12 +150,14 @@ def _resolve(vendor: Vendor, name: str, extra: set[str]) -> _MatchField:
     table = vendor.comparable_fields
     path = name if name in table else next((sent for sent, (back, _) in table.items() if name in back), None)
     declared = {field.name: field for field in vendor.fields.table}
+    if name in vendor.name_fields:
+        return _MatchField(name, (name,), (name,), _text)
     if path is not None:
         kind = declared[path].kind if path in declared else "label"
         return _MatchField(name, tuple(path.split(".")), table[path][0], _normalizer(table[path][1], kind))
     if name in extra:
         return _MatchField(name, (name,), (name,), _text)
-    usable = sorted({*table, *(back for names, _ in table.values() for back in names)})
+    usable = sorted({*table, *vendor.name_fields, *(back for names, _ in table.values() for back in names)})
     if name in declared:
         raise ValueError(f"{vendor.name} does not give it back; it gives back {', '.join(usable)}")
     near = difflib.get_close_matches(name, usable, n=1)

@@ -144,7 +144,7 @@ def make_plan(
         found = stored.get(row.key)
         own = found[0] if found else (remembered or {}).get(row.key)
         if own is None:
-            changes.append(Change("create", row.match, after=row.body, row=row))
+            changes.append(Change("create", row.match, after=row.shown, row=row))
             continue
         claimed.add(str(own["id"]))
         change = _update(vendor, row, own)
@@ -174,7 +174,7 @@ def _update(vendor: Vendor, row: Row, meeting: Mapping[str, Any]) -> Change | No
 
 def _delete(vendor: Vendor, matcher: Matcher, meeting: Mapping[str, Any]) -> Change:
     before = {}
-    for names, _ in vendor.comparable_fields.values():
+    for names in [*(names for names, _ in vendor.comparable_fields.values()), *((one,) for one in vendor.name_fields)]:
         name = next((one for one in names if one in meeting), None)
         if name is not None and meeting[name] is not None:
             before[name] = meeting[name]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_meetings.core.times import Window, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.sets.matching import Matcher, MatchKey, at_path
+from airflow_provider_meetings.sets.names import NamedRow, Resolve, problems_of
 from airflow_provider_meetings.vendors import Filters, Vendor
 from airflow_provider_meetings.vendors.fields import EXTRA_FIELDS
 
@@ -26,9 +27,11 @@ class Row:
     Attributes:
         index: Its place in the list, from 0.
         body: What a create sends.
-        declared: What is compared: the body, and None for each field that is declared to be empty.
+        declared: What is compared: the body, names in place of ids that the row gives by name, and None for each field
+            that is declared to be empty.
         key: Which meeting it is.
         match: The values of the fields in ``match_on``, by name.
+        sent_as: What is sent in place of a declared name, by the name's field.
     """
 
     index: int
@@ -36,6 +39,21 @@ class Row:
     declared: dict[str, Any] = field(repr=False)
     key: MatchKey
     match: dict[str, Any]
+    sent_as: Mapping[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The body for people, with the names that the row gives."""
+        ids = {name for one in self.sent_as.values() for name in one}
+        names = {name: self.declared[name] for name in self.sent_as if self.declared[name] is not None}
+        return {name: value for name, value in self.body.items() if name not in ids or name in self.declared} | names
+
+    def to_send(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return changes of declared fields as the vendor takes them."""
+        body: dict[str, Any] = {}
+        for name, value in changes.items():
+            body |= self.sent_as.get(name, {name: value})
+        return body
 
     @property
     def label(self) -> str:
@@ -57,15 +75,18 @@ class _Problems:
     def add(self, index: int, name: str, problem: str) -> None:
         self.found.append(f"\n  - row {index}, {name}: {problem}")
 
-    def raise_any(self, count: int) -> None:
+    def add_all(self, index: int, error: MeetingsConfigurationError) -> None:
+        for name, problem in problems_of(error).items():
+            self.add(index, name, problem)
+
+    def raise_any(self, count: int, what: str = "nothing was sent") -> None:
         if not self.found:
             return
         listed = "".join(self.found[:_MAX_PROBLEMS])
         more = len(self.found) - _MAX_PROBLEMS
         rest = f"\n  - and {more} more" if more > 0 else ""
         raise MeetingsConfigurationError(
-            f"The {count} row(s) cannot become meetings, nothing was sent. Problems by row (from 0) and field:"
-            f"{listed}{rest}"
+            f"The {count} row(s) cannot become meetings, {what}. Problems by row (from 0) and field:{listed}{rest}"
         )
 
 
@@ -76,8 +97,9 @@ def check_rows(
     *,
     window: Window,
     filters: Filters = (),
+    resolve: Resolve = lambda given: given,
 ) -> tuple[Matcher, list[Row]]:
-    """Check the rows of a set; nothing is sent.
+    """Check the rows of a set; nothing is written, and nothing is sent but to look names up, once all else is right.
 
     Args:
         vendor: The vendor's rules.
@@ -85,6 +107,7 @@ def check_rows(
         match_on: The fields that tell which row is which meeting.
         window: When the rows' meetings may begin.
         filters: What the vendor's ``check_filters`` returned; a row that they would leave out is refused.
+        resolve: Returns a row with ids in place of names.
 
     Raises:
         MeetingsConfigurationError: Something is wrong; all problems are named, by row and field.
@@ -92,12 +115,13 @@ def check_rows(
     problems = _Problems()
     bodies: dict[int, dict[str, Any]] = {}
     given: dict[int, Mapping[str, Any]] = {}
+    named: dict[int, NamedRow] = {}
     for index, meeting in enumerate(rows):
         try:
-            bodies[index] = vendor.check_meeting(meeting)
+            named[index] = NamedRow.parse(vendor, meeting)
+            bodies[index] = vendor.check_meeting(named[index].checkable)
         except MeetingsConfigurationError as error:
-            for name, problem in error.problems.items():
-                problems.add(index, name, problem)
+            problems.add_all(index, error)
         else:
             given[index] = _as_mapping(meeting)
     extra = {name for meeting in given.values() for name in meeting.get(EXTRA_FIELDS) or ()}
@@ -106,7 +130,8 @@ def check_rows(
     first_of: dict[MatchKey, int] = {}
     for index, body in bodies.items():
         _check_scope(vendor, body, window, filters, lambda name, text, index=index: problems.add(index, name, text))
-        match, key = matcher.values_of_row(body), matcher.key_of_row(body)
+        by_name = named[index].by_name(body)
+        match, key = matcher.values_of_row(by_name), matcher.key_of_row(by_name)
         if key is None:
             for name in matcher.missing(match):
                 problems.add(index, name, "is missing, None or empty, and match_on tells rows apart by it")
@@ -114,9 +139,24 @@ def check_rows(
         other = first_of.setdefault(key, index)
         if other != index:
             problems.add(index, "match_on", f"equals row {other} in {row_label(match)}")
-        checked.append(Row(index, body, _declared(vendor, body, given[index]), key, match))
+        checked.append(Row(index, body, _declared(vendor, by_name, given[index]), key, match))
     problems.raise_any(len(rows))
+    if any(named[row.index].names for row in checked):
+        checked = [_looked_up(vendor, row, named[row.index], resolve, problems) for row in checked]
+        problems.raise_any(len(rows), "nothing was written")
     return matcher, checked
+
+
+def _looked_up(vendor: Vendor, row: Row, named: NamedRow, resolve: Resolve, problems: _Problems) -> Row:
+    """Return a row with the ids that its names stand for."""
+    if not named.names:
+        return row
+    try:
+        body = named.body(vendor, resolve)
+    except MeetingsConfigurationError as error:
+        problems.add_all(row.index, error)
+        return row
+    return replace(row, body=body, sent_as=named.sent_as(vendor, body))
 
 
 def _as_mapping(meeting: Any) -> Mapping[str, Any]:

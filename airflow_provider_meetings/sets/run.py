@@ -128,18 +128,25 @@ class SetRun:
         window = self._window(vendor)
         filters = vendor.check_filters(self.given["filters"])
         rows = load_rows(self.given["meetings"])
-        matcher, checked = check_rows(vendor, rows, self.given["match_on"], window=window, filters=filters)
         self._options.check_rows(len(rows))
         destination, state = self.given["plan_destination"], self.given["state"]
         self._destination = None if destination is None else check_destination(destination, "plan_destination")
+        location = None
+        if state is not None:
+            check = check_destination if self._options.mode == "apply" else FileLocation.parse
+            location = check(state, "state")
+        # Last, since it may look names up.
+        matcher, checked = check_rows(
+            vendor,
+            rows,
+            self.given["match_on"],
+            window=window,
+            filters=filters,
+            resolve=self.hook.resolve_names,
+        )
         self._state = None
         remembered: dict[MatchKey, str] = {}
-        if state is not None:
-            location = (
-                check_destination(state, "state")
-                if self._options.mode == "apply"
-                else FileLocation.parse(state, "state")
-            )
+        if location is not None:
             self._state = SetState(location, self.hook.meetings_conn_id, matcher.names)
             remembered, problem = self._state.load()
             if problem:

@@ -169,7 +169,7 @@ class Writer:
     # -- updates and deletes
 
     def _update(self, change: Change, guard: GuardedSend) -> Flow[dict[str, Any]]:
-        body = {**(change.after or {}), **change.along}
+        body = _row_of(change).to_send({**(change.after or {}), **change.along})
         meeting = yield from guard.run(self.vendor.update(change.id, body))
         yield from self._note_altered(_row_of(change), meeting)
         return meeting

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_meetings.vendors.builderprime_read import BuilderPrimeReader
 from airflow_provider_meetings.vendors.creates import KeylessVendor
 from airflow_provider_meetings.vendors.fields import Field, FieldTable
 from airflow_provider_meetings.vendors.matching import ComparableFields, same_moment, same_number, same_text
 from airflow_provider_meetings.vendors.records import RecordMapping
+from airflow_provider_meetings.vendors.type_names import TYPE_ID, TYPE_NAME, as_named
 
 __all__ = ["BuilderPrime"]
 
@@ -77,8 +78,13 @@ class BuilderPrime(BuilderPrimeReader, KeylessVendor):
     comparable_filters: ClassVar[Mapping[str, str]] = {"opportunity-id": "opportunityId"}
     declared_filters: ClassVar[Mapping[str, str]] = {"employee-id": "employee.id"}
     comparable_fields = _COMPARABLE
+    name_fields: ClassVar[Mapping[str, str]] = {TYPE_NAME: TYPE_ID}
     record_mapping = _RECORD_MAPPING
     created_field = "createdDate"
     cancelled_field = "isMeetingCancelled"
     counterpart_field = "clientOpportunityId"
     counterpart_is_mutable = True
+
+    def as_named(self, given: Any) -> dict[str, Any] | None:
+        """Return a meeting as a dict where it gives its type's name; see :func:`.type_names.as_named`."""
+        return as_named(given)

@@ -72,6 +72,8 @@ class Vendor(ABC):
     declared_filters: ClassVar[Mapping[str, str]] = {}
     #: Which fields that are sent come back, under which names, and how the two compare.
     comparable_fields: ClassVar[ComparableFields]
+    #: Names that a meeting to be written may give in place of an id, as a listed meeting has them, and the id's field.
+    name_fields: ClassVar[Mapping[str, str]] = {}
     #: Where a listed meeting says what the common record has.
     record_mapping: ClassVar[RecordMapping]
     #: Where a meeting, sent or listed, says when it begins.
@@ -184,6 +186,10 @@ class Vendor(ABC):
     def check_meeting(self, meeting: Any) -> dict[str, Any]:
         """Return the body of a create; see :meth:`.FieldTable.for_create`."""
         return self.fields.for_create(meeting)
+
+    def as_named(self, given: Any) -> dict[str, Any] | None:  # noqa: ARG002 - for vendors that take names
+        """Return a meeting as a dict where it gives one of :attr:`name_fields`; None: it gives ids only."""
+        return None
 
     def check_changes(self, changes: Any) -> dict[str, Any]:
         """Return the body of an update; see :meth:`.FieldTable.for_update`."""

@@ -8,6 +8,7 @@ from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.sets.matching import Matcher
 from airflow_provider_meetings.sets.rows import check_rows
+from airflow_provider_meetings.vendors.fields import invalid_arguments
 from tests.support.flows import BASE, builderprime, hiringcenter
 
 HOUR = 3_600_000
@@ -203,3 +204,89 @@ def test_an_extra_field_may_tell():
 
     assert [{"externalId": "x1"}, {"externalId": "x2"}] == [row.match for row in checked]
     assert checked[0].key == matcher.key_of_stored({"externalId": "x1"})
+
+
+TYPES = {"Estimate": 1, "Installation": 2}
+
+
+def looked_up(given):
+    """What the hook makes of a row, with some types that it knows."""
+    fields = json.loads(given) if isinstance(given, str) else given
+    name = fields["meetingTypeName"]
+    if name is not None and name.strip() not in TYPES:
+        raise invalid_arguments("nothing was written", {"meetingTypeName": f"no meeting type is named {name!r}"})
+    type_id = None if name is None else TYPES[name.strip()]
+    return {"meetingTypeId": type_id} | {field: value for field, value in fields.items() if field != "meetingTypeName"}
+
+
+BY_TYPE = ["clientOpportunityId", "meetingTypeName"]
+
+
+def test_a_name_in_place_of_an_id_is_compared_and_the_id_is_sent():
+    """A row with a type's name is matched and compared by the name, which comes back; the body has the id."""
+    rows = [visit(meetingTypeName=" Estimate "), json.dumps(visit(meetingTypeName="Installation"))]
+    matcher, checked = check(builderprime(), rows, BY_TYPE, resolve=looked_up)
+
+    assert [("7", "estimate"), ("7", "installation")] == [row.key for row in checked]
+    assert visit(meetingTypeId=1) == checked[0].body
+    assert visit(meetingTypeName="Estimate") == checked[0].declared == checked[0].shown
+    assert {"title": "x", "meetingTypeId": 2} == checked[1].to_send({"title": "x", "meetingTypeName": "Installation"})
+    assert matcher.key_of_stored({"opportunityId": 7, "meetingTypeName": "Estimate"}) == checked[0].key
+
+
+def test_a_name_and_its_id_are_both_declared():
+    """Who gives both has both compared, where they come back."""
+    _, (row,) = check(builderprime(), [visit(meetingTypeName="Estimate", meetingTypeId=1)], BY_TYPE, resolve=looked_up)
+
+    assert visit(meetingTypeName="Estimate", meetingTypeId=1) == row.declared == row.shown
+    assert visit(meetingTypeId=1) == row.body
+
+
+def test_a_name_that_is_none_means_that_there_is_no_type():
+    """None in place of a name erases the type."""
+    _, (row,) = check(builderprime(), [visit(meetingTypeName=None)], ["clientOpportunityId"], resolve=looked_up)
+
+    assert row.declared["meetingTypeName"] is None
+    assert visit() == row.shown
+    assert {"meetingTypeId": None} == row.to_send({"meetingTypeName": None})
+
+
+def test_unknown_names_are_told_all_at_once_by_row_and_field():
+    """What only the vendor can tell is told for all rows together, and that nothing was written."""
+    rows = [visit(1, meetingTypeName="Estimat"), visit(2, meetingTypeName="Estimate"), visit(3, meetingTypeName="x")]
+    with pytest.raises(MeetingsConfigurationError, match="nothing was written") as caught:
+        check(builderprime(), rows, BY_TYPE, resolve=looked_up)
+
+    assert [
+        "row 0, meetingTypeName: no meeting type is named 'Estimat'",
+        "row 2, meetingTypeName: no meeting type is named 'x'",
+    ] == str(caught.value).split("\n  - ")[1:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"meetingTypeName": ""}, "row 1, meetingTypeName: must be the name of a meeting type"),
+        ({"meetingTypeName": None}, "row 1, meetingTypeName: is missing, None or empty"),
+        ({"meetingTypeName": "x", "colour": "red"}, "row 1, colour: is not a field"),
+        ({"meetingTypeName": "estimate "}, "row 1, match_on: equals row 0"),
+        ({"meetingTypeId": 1}, "row 1, meetingTypeName: is missing, None or empty"),
+    ],
+)
+def test_what_can_be_told_without_the_names_is_told_before_they_are_looked_up(changes, told):
+    """Nothing is sent where a row is wrong already."""
+    (problem,) = refused(
+        builderprime(), [visit(meetingTypeName="Estimate"), visit(**changes)], BY_TYPE, resolve=pytest.fail
+    )
+
+    assert problem.startswith(told)
+
+
+def test_what_is_wrong_with_the_connection_is_no_rows_problem():
+    """An error that names no field goes on as it is."""
+
+    def resolve(_):
+        raise MeetingsConfigurationError("There is no such connection.")
+
+    with pytest.raises(MeetingsConfigurationError, match="There is no such connection"):
+        check(builderprime(), [visit(meetingTypeName="Estimate")], BY_TYPE, resolve=resolve)
