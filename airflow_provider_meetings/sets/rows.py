@@ -79,14 +79,20 @@ class _Problems:
         for name, problem in problems_of(error).items():
             self.add(index, name, problem)
 
-    def raise_any(self, count: int, what: str = "nothing was sent") -> None:
+    def raise_any(self, count: int, *, names_sent: bool = False) -> None:
         if not self.found:
             return
         listed = "".join(self.found[:_MAX_PROBLEMS])
         more = len(self.found) - _MAX_PROBLEMS
         rest = f"\n  - and {more} more" if more > 0 else ""
+        if names_sent:
+            raise MeetingsConfigurationError(
+                f"The names in the {count} row(s) cannot be looked up, nothing was written. Problems by row (from 0) "
+                f"and field:{listed}{rest}"
+            )
         raise MeetingsConfigurationError(
-            f"The {count} row(s) cannot become meetings, {what}. Problems by row (from 0) and field:{listed}{rest}"
+            f"The {count} row(s) cannot become meetings, nothing was sent. Problems by row (from 0) and field:"
+            f"{listed}{rest}"
         )
 
 
@@ -143,7 +149,7 @@ def check_rows(
     problems.raise_any(len(rows))
     if any(named[row.index].names for row in checked):
         checked = [_looked_up(vendor, row, named[row.index], resolve, problems) for row in checked]
-        problems.raise_any(len(rows), "nothing was written")
+        problems.raise_any(len(rows), names_sent=True)
     return matcher, checked
 
 
