@@ -50,6 +50,10 @@ class MeetingsSensor(BaseSensorOperator):
     ``timeout`` counts from the start of the try, in the triggerer too, however often that is restarted. (In reschedule
     mode Airflow counts from the start of the first try, and goes on counting over retries.)
 
+    ``execution_timeout`` bounds the wait of a try in poke and deferrable mode, and ends it in the same way: the try
+    fails, and is retried; ``soft_fail`` and ``never_fail`` skip the task. In reschedule mode Airflow counts each look
+    by itself.
+
     A deferrable sensor whose arguments are plain values starts in the triggerer: no worker is started only to find that
     there is nothing yet. It starts on a worker as usual where an argument is a template or the result of another task,
     where a bound of the window is left to the data interval, where the task is mapped or has an ``on_execute_callback``
@@ -135,6 +139,8 @@ class MeetingsSensor(BaseSensorOperator):
             if self.never_fail:
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
+        except AirflowTaskTimeout as error:
+            self._run_out(error)
         except AirflowSkipException as error:
             cause = error.__cause__
             if isinstance(cause, MeetingsError) and isinstance(cause, AirflowFailException):
@@ -146,8 +152,7 @@ class MeetingsSensor(BaseSensorOperator):
         try:
             return self.poke(context)
         except AirflowTaskTimeout as error:
-            self._skip_if_soft(error)
-            raise
+            self._run_out(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the options say what becomes of it
             self._go_on_after(error)
             return PokeReturnValue(is_done=False)
@@ -161,15 +166,16 @@ class MeetingsSensor(BaseSensorOperator):
 
         Raises:
             AirflowSensorTimeout: Nothing is left.
+            AirflowTaskTimeout: Nothing is left of ``execution_timeout``. Airflow 3 does not keep it in the triggerer.
         """
         from airflow_provider_meetings.triggers.meetings import MeetingsTrigger  # noqa: PLC0415 - not at parse time
 
         now, criteria = time.time(), self._criteria(context)
         # A task that is resumed has the start of its try still.
         started = getattr(context.get("ti"), "start_date", None)
-        deadline = (started.timestamp() if isinstance(started, datetime) else now) + self.timeout
+        deadline = (started.timestamp() if isinstance(started, datetime) else now) + self._patience
         if deadline <= now:
-            self._time_out()
+            self._end_of_wait()
         self.defer(
             trigger=MeetingsTrigger(
                 meetings_conn_id=self.meetings_conn_id,
@@ -255,7 +261,7 @@ class MeetingsSensor(BaseSensorOperator):
         from airflow_provider_meetings.polling.criteria import TIMED_OUT, from_trigger_event  # noqa: PLC0415 - not at parse time
 
         if event == TIMED_OUT:
-            self._time_out()
+            self._end_of_wait()
         try:
             found = from_trigger_event(event)
         except MeetingsError as error:
@@ -276,7 +282,7 @@ class MeetingsSensor(BaseSensorOperator):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the options say what becomes of it
             if is_deferral_timeout(error):
-                self._time_out()
+                self._end_of_wait()
             self._go_on_after(error)
         return self._wait_in_triggerer(context, initial_delay=self.poke_interval)
 
@@ -295,10 +301,24 @@ class MeetingsSensor(BaseSensorOperator):
         else:
             raise error
 
-    def _time_out(self) -> NoReturn:
+    @property
+    def _patience(self) -> float:
+        """Seconds that a try may wait in the triggerer: both are counted from its start, so the shorter one ends it."""
+        limit = self.execution_timeout
+        return self.timeout if limit is None else min(self.timeout, limit.total_seconds())
+
+    def _end_of_wait(self) -> NoReturn:
+        if self._patience < self.timeout:
+            self._run_out()
         error = AirflowSensorTimeout(f"Sensor has timed out: there was no such meeting within {self.timeout:g} s.")
         self._skip_if_soft(error)
         raise error
+
+    def _run_out(self, cause: BaseException | None = None) -> NoReturn:
+        seconds = self.execution_timeout.total_seconds() if self.execution_timeout else 0.0
+        error = AirflowTaskTimeout(f"execution_timeout is over: there was no such meeting within {seconds:g} s.")
+        self._skip_if_soft(error)
+        raise error from cause
 
     def _skip_if_soft(self, error: BaseException) -> None:
         for option in ("soft_fail", "never_fail"):

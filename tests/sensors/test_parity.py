@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout
 
 from airflow_provider_meetings.exceptions import (
     MeetingsAuthError,
@@ -179,6 +179,58 @@ def test_airflows_own_sweep_ends_it_the_same_way(connect, monkeypatch, option, s
 
     assert state == outcome.state
     assert state == "skipped" or isinstance(outcome.error, AirflowSensorTimeout)
+
+
+EXECUTION = dt.timedelta(seconds=0.6)
+WAITS_ON = pytest.mark.parametrize("mode", ["poke", "deferrable"])
+
+
+@WAITS_ON
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_execution_timeout_ends_the_try(connect, monkeypatch, mode, option):
+    """On a worker and in the triggerer it ends the whole wait, is retried or skipped, and says which time is over."""
+    connect(HIRINGCENTER)
+    before = time.monotonic()
+    outcome = live(monkeypatch, mode, timeout=20, execution_timeout=EXECUTION, **OPTIONS[option])
+
+    assert 0.6 <= time.monotonic() - before < 10
+    if option in {"soft_fail", "never_fail"}:
+        assert outcome.state == "skipped"
+    else:
+        assert outcome.state == RETRY
+        assert isinstance(outcome.error, AirflowTaskTimeout)
+        assert "execution_timeout is over: there was no such meeting within 0.6 s" in str(outcome.error)
+
+
+@WAITS_ON
+def test_a_timeout_that_is_shorter_than_the_execution_timeout(connect, monkeypatch, mode):
+    """The shorter of the two ends the wait, in its own way."""
+    connect(HIRINGCENTER)
+    outcome = live(monkeypatch, mode, timeout=0.6, execution_timeout=dt.timedelta(seconds=20))
+
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, AirflowSensorTimeout)
+
+
+def test_in_reschedule_mode_an_execution_timeout_is_of_one_look(connect, monkeypatch):
+    """Airflow counts it anew with each look, so it is the sensor's own timeout that ends the wait."""
+    connect(HIRINGCENTER)
+    outcome = live(monkeypatch, "reschedule", timeout=3, execution_timeout=dt.timedelta(seconds=2))
+
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, AirflowSensorTimeout)
+
+
+@pytest.mark.parametrize(("option", "state"), [({}, RETRY), ({"soft_fail": True}, "skipped")])
+def test_airflows_own_sweep_keeps_an_execution_timeout(connect, monkeypatch, option, state):
+    """A sensor that has started in the triggerer is ended there by Airflow: the words are those of the shorter time."""
+    connect(HIRINGCENTER)
+    monkeypatch.setattr(f"{RUNNER}.in_triggerer", lambda *_: ("__fail__", {"error": "Trigger timeout"}))
+
+    outcome = live(monkeypatch, "deferrable", timeout=120, execution_timeout=dt.timedelta(seconds=15), **option)
+
+    assert state == outcome.state
+    assert state == "skipped" or "within 15 s" in str(outcome.error)
 
 
 def test_a_deferral_after_a_deferral_has_the_time_that_is_left(connect, monkeypatch):
