@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -28,8 +29,8 @@ _EXAMPLE = f"an address of meetings is {SCHEME}://<connection id>, or {SCHEME}:/
 _HISTORY = 500
 #: The key in an asset's state store under which runs leave what they have received: Airflow does not tell a trigger.
 RECEIPTS = "meetings/received"
-#: Ids that are kept of each DAG: the latest.
-_KEPT = 100
+#: Ids that are kept of each DAG: the latest, so many; of all DAGs together, so many (a value of the store has a limit).
+_KEPT, _KEPT_OF_ALL = 100, 900
 
 
 def meetings_uri(meetings_conn_id: str, view: str | None = None) -> str:
@@ -115,7 +116,9 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     Several events may start one run, and an event may arrive again, in the same run or in another one. What belongs to
     this run is told by the asset's own history: a repeat is an event whose id an earlier one has that has started
     another run of this DAG. So each event belongs to one run, and that run gets it as often as it asks, in each try and
-    after a clear. Airflow below 3.2 cannot be asked that way; there, nothing is repeated but what says so itself.
+    after a clear. Where Airflow cannot be asked that way for a while (3.2 and newer), what the runs have left in the
+    asset's state store tells (3.3), as far as it goes: a hundred events of a DAG. Airflow below 3.2 has neither; there,
+    nothing is repeated but what says so itself.
 
     Args:
         context: The task's context.
@@ -132,53 +135,79 @@ def meeting_events(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     triggering = context.get("triggering_asset_events") or {}
     for asset in triggering:
         told = [
-            (event.timestamp, event_id, payload)
-            for event in triggering[asset]
-            for event_id, payload in _told(event)
-            if not payload.get("repeat")  # it takes others along into this run; its original has a run, this or another
+            (event.timestamp, event_id, payload) for event in triggering[asset] for event_id, payload in _told(event)
         ]
-        _acknowledge(asset, own[0], [event_id for event in triggering[asset] for event_id, _ in _told(event)])
-        if not told:
-            continue
-        old: set[str] = set()
-        for event in asset_history(asset.name, asset.uri, max(one[0] for one in told), _HISTORY + len(told)):
+        told.sort(key=lambda one: (one[0], bool(one[2].get("repeat"))))
+        store, receipts = _receipts(asset)
+        old = delivered_elsewhere(receipts, *own)
+        history = asset_history(asset.name, asset.uri, told[-1][0], _HISTORY + len(told)) if told else None
+        for event in history or ():
             runs = {(one.dag_id, one.run_id) for one in event.created_dagruns}
             if any(dag_id == own[0] and run_id != own[1] for dag_id, run_id in runs):
                 old |= {event_id for event_id, _ in _told(event) if _is_earlier(event, event_id, told)}
-        for moment, event_id, payload in sorted(told, key=lambda one: one[0]):
+        if not history:  # the original of what says that it is a repeat has a run, most probably
+            new = {event_id for _, event_id, payload in told if not payload.get("repeat")}
+            old |= {event_id for _, event_id, _ in told if event_id not in new}
+        for moment, event_id, payload in told:
             if event_id not in old:
                 found.setdefault(event_id, (moment, payload))
+        delivered = {event_id: event_id not in old for _, event_id, _ in told}
+        if store is not None and own[0] is not None:
+            with contextlib.suppress(Exception):  # a receipt that is lost costs a repeat, and no run
+                receipts = with_receipt(receipts, str(own[0]), str(own[1]), delivered, time.time())
+                if receipts is not None:
+                    store.set(RECEIPTS, receipts)
     return [payload for _, payload in sorted(found.values(), key=lambda one: one[0])]
 
 
-def _acknowledge(asset: Any, dag_id: Any, event_ids: list[str]) -> None:
-    """Tell the watch of an asset which events have become a run, so that it repeats no others."""
+def _receipts(asset: Any) -> tuple[Any, Any]:
+    """Return the state store of an asset, and what runs have left in it: it tells the watch which events to repeat."""
     from airflow_provider_meetings.version_compat import asset_state_store  # noqa: PLC0415 - light, see above
 
-    store = asset_state_store(asset.name, asset.uri)
-    if store is None or dag_id is None or not str(asset.uri).startswith(f"{SCHEME}://"):
-        return
-    with contextlib.suppress(Exception):  # a receipt that is lost costs a repeat, and no run
-        receipts = with_receipt(store.get(RECEIPTS), dag_id, event_ids, time.time())
-        if receipts is not None:
-            store.set(RECEIPTS, receipts)
+    with contextlib.suppress(Exception):
+        if str(asset.uri).startswith(f"{SCHEME}://") and (store := asset_state_store(asset.name, asset.uri)):
+            return store, store.get(RECEIPTS)
+    return None, None
 
 
-def with_receipt(receipts: Any, dag_id: str, event_ids: Iterable[str], now: float) -> dict[str, Any] | None:
+def delivered_elsewhere(receipts: Any, dag_id: str | None, run_id: str | None) -> set[str]:
+    """Return the ids of events that other runs of this DAG have been given, as far as the receipts go."""
+    own = receipts.get(dag_id) if isinstance(receipts, dict) else None
+    pairs = zip(own["ids"], own.get("runs", ()), strict=False) if own else ()
+    return {event_id for event_id, run in pairs if run not in {None, _short(run_id)}}
+
+
+def with_receipt(
+    receipts: Any, dag_id: str, run_id: str, event_ids: Mapping[str, bool], now: float
+) -> dict[str, Any] | None:
     """Add what a run has received; None: it is noted already.
 
     Args:
-        receipts: What the store has: by DAG, the ids of the last events and when that was.
+        receipts: What the store has: by DAG, the ids of the last events, a digest of the run that was given each
+            (None: none of those that are known), and when that was.
         dag_id: The run's DAG.
-        event_ids: The ids of the run's events, oldest first.
+        run_id: The run.
+        event_ids: The ids of the run's events, oldest first, and whether the run was given each.
         now: Seconds since the epoch.
     """
     known: Mapping[str, Any] = receipts if isinstance(receipts, dict) else {}
-    old = known[dag_id]["ids"] if dag_id in known else []
-    new = [event_id for event_id in dict.fromkeys(event_ids) if event_id not in old]
-    if dag_id in known and not new:
+    own: Mapping[str, Any] = known.get(dag_id) or {"ids": [], "runs": []}
+    runs: dict[str, str | None] = dict(zip(own["ids"], own["runs"], strict=False))
+    before = dict(runs)
+    for event_id, given in event_ids.items():
+        runs[event_id] = _short(run_id) if given else runs.get(event_id)
+    if dag_id in known and runs == before:
         return None
-    return {**known, dag_id: {"ids": [*old, *new][-_KEPT:], "at": now}}
+    written = {**known, dag_id: {"ids": [*runs], "runs": [*runs.values()], "at": now}}
+    kept = max(1, min(_KEPT, _KEPT_OF_ALL // len(written)))
+    return {
+        name: {**receipt, "ids": receipt["ids"][-kept:], "runs": receipt["runs"][-kept:]}
+        for name, receipt in written.items()
+    }
+
+
+def _short(run_id: Any) -> str:
+    return f"{zlib.crc32(str(run_id).encode()):08x}"
 
 
 def _is_earlier(event: Any, event_id: str, told: list[tuple[Any, str, dict[str, Any]]]) -> bool:

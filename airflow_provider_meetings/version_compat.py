@@ -5,6 +5,7 @@ Imported when a DAG file is parsed: what is heavy is imported where it is used.
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -39,6 +40,7 @@ __all__ = [
 
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 # Seconds. As core.retry has it for every other wait, which this module stands below of.
 _LONGEST_DELAY = 3600.0
@@ -261,18 +263,22 @@ def asset_state_store(name: str, uri: str) -> Any:
     return AssetStateStoreAccessor(name=name) if name else AssetStateStoreAccessor(uri=uri)
 
 
-def asset_history(name: str, uri: str, before: Any, limit: int) -> list[Any]:
+def asset_history(name: str, uri: str, before: Any, limit: int) -> list[Any] | None:
     """Return the last events of an asset before a moment, as Airflow stored them, latest first.
 
-    Empty where Airflow cannot be asked that way: before 3.2, or outside of a task.
+    None where Airflow cannot be asked that way: before 3.2, outside of a task, or while one of these events has started
+    a run that has not begun (Airflow's answer is then an error 500, whichever DAG the run is of).
     """
     try:
         from airflow.sdk.execution_time.context import InletEventsAccessor  # noqa: PLC0415
-
+    except ImportError:
+        return None
+    try:
         events = InletEventsAccessor(asset_name=name, asset_uri=uri)
         return list(events.before(before.isoformat()).ascending(ascending=False).limit(limit))
-    except (ImportError, AttributeError, TypeError):
-        return []
+    except Exception as error:  # noqa: BLE001 - a run without its events helps nobody
+        _log.warning("Airflow cannot tell the earlier events of %s: %s", uri, error)
+        return None
 
 
 #: The policy that an operator has unless its author gives another one. None before Airflow 3.3: there a task's own

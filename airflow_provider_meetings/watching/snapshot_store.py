@@ -61,12 +61,14 @@ class SnapshotStore:
         snapshot: What is known, the changes that are being told included; None: nothing yet.
         pending: The events that are being told.
         last: The last event that was told, as long as it may have to be told again.
+        crowded: Whether others were told about the same time as that one.
     """
 
     def __init__(self, stores: Sequence[StateStore] = (), key: str = "") -> None:
         self.snapshot: Snapshot | None = None
         self.pending: list[dict[str, Any]] = []
         self.last: dict[str, Any] | None = None
+        self.crowded = True
         self._stores = stores
         self._key = key
         self._seq = 0
@@ -105,7 +107,7 @@ class SnapshotStore:
         for number in range(self._shards):
             shard = await asyncio.to_thread(_unpack, await store.aget(self._shard(number)))
             entries |= {key: KnownMeeting(*entry) for key, entry in shard.items()}
-        self.last = manifest.get("last")
+        self.last, self.crowded = manifest.get("last"), manifest.get("crowded", True)
         window = Window(*manifest["window"])
         self.snapshot = Snapshot(
             window, manifest["taken_at"], manifest["epoch"], manifest["floor"], manifest["settled"], entries
@@ -180,6 +182,11 @@ class SnapshotStore:
                     found[dag_id] = [*found.get(dag_id, []), *receipt["ids"]]
         return found
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether there is a store, which others can write into, too."""
+        return bool(self._stores)
+
     def is_stale(self, seconds: float) -> bool:
         """Whether the last look that is stored is older than the last one by more than so many seconds."""
         return self.snapshot is not None and self.snapshot.taken_at - self._checkpoint_at > seconds * 1000
@@ -228,6 +235,7 @@ class SnapshotStore:
             "window": [snapshot.window.start, snapshot.window.end],
             "pending": pending,
             "last": self.last,
+            "crowded": self.crowded,
         }
         for store in self._stores:
             await store.aset(self._key, manifest)

@@ -54,6 +54,8 @@ CHECKPOINT_INTERVAL = 300.0
 NUDGE = 15.0
 #: The longest pause between two repeats.
 LONGEST_NUDGE = 3600.0
+#: Seconds between two looks at what the DAGs have received.
+RECEIPT_INTERVAL = 60.0
 #: Seconds after which an event is not repeated any more although not every DAG has received it.
 NUDGE_FOR = 86_400.0
 #: The same where no DAG tells what it has received: nobody says then when it is enough.
@@ -111,7 +113,27 @@ class _Reminder:
     fired_at: float
     crowded: bool
     due: float
+    look_at: float
     pause: float = NUDGE
+    received: dict[str, list[str]] | None = None
+
+    @classmethod
+    def start(cls, event: Event, now: float, *, crowded: bool) -> _Reminder:
+        """Begin with an event that was fired now."""
+        return cls(event, now, crowded, due=now + NUDGE, look_at=now + NUDGE)
+
+    def take_in(self, received: dict[str, list[str]], now: float) -> bool:
+        """Take note of what the DAGs have received; return whether it is time to repeat, if that is needed.
+
+        It is when a DAG has received something else: only now Airflow would queue that DAG anew.
+        """
+        changed = self.received is not None and received != self.received
+        is_due = changed or now >= self.due
+        if is_due:
+            self.pause = NUDGE if changed else min(LONGEST_NUDGE, 2 * self.pause)
+            self.due = now + self.pause
+        self.received, self.look_at = received, min(self.due, now + RECEIPT_INTERVAL)
+        return is_due
 
 
 class Watcher:
@@ -180,7 +202,7 @@ class Watcher:
         store, connection = self._store, self._spec.connection
         await store.load()
         if store.last is not None and self._reminder is None:
-            self._reminder = _Reminder(store.last, self._clock(), crowded=True, due=self._clock() + NUDGE)
+            self._reminder = _Reminder.start(store.last, self._clock(), crowded=store.crowded)
         if store.pending:
             async for events in self._fire(self._wanted(store.pending)):
                 yield events
@@ -221,32 +243,33 @@ class Watcher:
             yield events
             now = self._fired_at = self._clock()
             crowded = crowded or (self._reminder is not None and self._reminder.crowded)
-            self._reminder = _Reminder(events[-1], now, crowded, now + NUDGE)
-            self._store.last = events[-1]
+            self._reminder = _Reminder.start(events[-1], now, crowded=crowded)
+            self._store.last, self._store.crowded = events[-1], crowded
 
     async def _idle(self, until: float) -> AsyncGenerator[list[Event], None]:
         """Let the time pass until the next look; repeat the last event meanwhile, where a DAG has not received it."""
-        while (reminder := self._reminder) is not None and reminder.due < until:
-            await asyncio.sleep(max(0.0, reminder.due - self._clock()))
+        while (reminder := self._reminder) is not None and reminder.look_at < until:
+            await asyncio.sleep(max(0.0, reminder.look_at - self._clock()))
             if await self._is_missed(reminder):
                 yield [reminder.event | {"repeat": True}]
                 self._fired_at = self._clock()
-            reminder.pause = min(LONGEST_NUDGE, 2 * reminder.pause)
-            reminder.due = self._clock() + reminder.pause
         await asyncio.sleep(max(0.0, until - self._clock()))
 
     async def _is_missed(self, reminder: _Reminder) -> bool:
-        """Whether the event may have been left without a run."""
+        """Whether the event may have been left without a run, and it is time to repeat it."""
         received = await self._store.received(since=reminder.fired_at - NUDGE_FOR)
-        missed = any(reminder.event["event_id"] not in ids for ids in received.values())
-        patience = NUDGE_FOR if received else NUDGE_FOR_UNKNOWN
-        if received and not missed:
-            over = True
+        is_due = reminder.take_in(received, self._clock())
+        elapsed = self._clock() - reminder.fired_at
+        if received:
+            missed = any(reminder.event["event_id"] not in ids for ids in received.values())
+            over = not missed or elapsed > NUDGE_FOR
         else:
-            over = self._clock() - reminder.fired_at > patience or not (received or reminder.crowded)
+            missed = reminder.crowded and elapsed <= NUDGE_FOR_UNKNOWN
+            # A DAG's first run may take its time before it says what it has received.
+            over = elapsed > NUDGE_FOR if self._store.is_durable else not missed
         if over:
             self._reminder = self._store.last = None
-        return not over
+        return missed and is_due and not over
 
     def _wanted(self, events: list[Event]) -> list[Event]:
         return [event for event in events if self._kinds is None or event["kind"] in self._kinds]

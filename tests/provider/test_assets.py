@@ -188,6 +188,63 @@ def test_what_is_none_of_ours(log):
     assert meeting_events({}) == []
 
 
+def test_a_repeat_whose_original_has_no_run_is_news(log):
+    """Where Airflow has never given the original to a run of this DAG, the repeat is what tells of it, once."""
+    log.add("a", "other/1")
+    log.add("a", "dag/1", "other/2", repeat=True)
+    log.add("a", "dag/2", repeat=True)
+
+    assert [["a"], [], []] == [log.read("dag/1"), log.read("dag/2"), log.read("other/2")]
+    assert ["a"] == log.read("dag/1")
+
+
+def test_the_receipts_tell_where_airflow_cannot(log, monkeypatch):
+    """While the history cannot be read, each event belongs to one run as far as the runs have noted it."""
+    values = {}
+    store = SimpleNamespace(get=values.get, set=values.__setitem__)
+    monkeypatch.setattr(version_compat, "asset_state_store", lambda name, uri: store)  # noqa: ARG005 - Airflow's way
+    log.add("a", "dag/1", "other/1")
+    log.add("b", "dag/1")
+    log.add("a", "dag/2")
+    log.add("c", "dag/2")
+    log.add("c", "dag/3", repeat=True)
+    assert ["a", "b"] == log.read("dag/1")
+    monkeypatch.setattr(version_compat, "asset_history", lambda *_: None)
+
+    assert ["c"] == log.read("dag/2")
+    assert log.read("dag/3") == []
+    assert [["a", "b"], ["c"]] == [log.read("dag/1"), log.read("dag/2")]
+    assert ["a"] == log.read("other/1")
+
+
+def test_a_run_that_drops_a_repeat_takes_it_from_nobody(log, monkeypatch):
+    """The run with the repeat asks first, and then Airflow's history is away: the original is still the other run's."""
+    values = {}
+    store = SimpleNamespace(get=values.get, set=values.__setitem__)
+    monkeypatch.setattr(version_compat, "asset_state_store", lambda name, uri: store)  # noqa: ARG005 - Airflow's way
+    log.add("a", "dag/1")
+    log.add("a", "dag/2", repeat=True)
+    assert log.read("dag/2") == []
+    assert ["a"] == values["meetings/received"]["dag"]["ids"]
+    monkeypatch.setattr(version_compat, "asset_history", lambda *_: None)
+
+    assert ["a"] == log.read("dag/1")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("500"), AttributeError("at"), TypeError("no")])
+def test_a_history_that_airflow_cannot_tell(monkeypatch, caplog, error):
+    """Airflow answers 500 while a run that an event has started has not begun: the log says so, and nothing fails."""
+
+    class Events:
+        def __init__(self, **_):
+            raise error
+
+    monkeypatch.setattr("airflow.sdk.execution_time.context.InletEventsAccessor", Events)
+
+    assert version_compat.asset_history("n", "meetings://c/", datetime(2027, 1, 11, tzinfo=UTC), 5) is None
+    assert f"Airflow cannot tell the earlier events of meetings://c/: {error}" in caplog.text
+
+
 def test_a_run_tells_the_watch_what_it_has_received(monkeypatch):
     """Each event of the run is noted in the asset's state store under its DAG, repeats and events of others too."""
     values = {}

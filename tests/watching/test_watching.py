@@ -1,6 +1,7 @@
 """The watch in virtual time: what it asks, what it tells, and that no kill makes it lose anything."""
 
 import asyncio
+import json
 import logging
 import random
 
@@ -365,7 +366,7 @@ def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
 
     async def main():
         calendar, store = Calendar(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "slow", ["earlier"], calendar.now()))
+        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, calendar.now()))
         triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
@@ -373,7 +374,7 @@ def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
             await asyncio.sleep(seconds)
             before = len(triggerer.database)
             (event_id,) = {event["event_id"] for event in triggerer.database}
-            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", [event_id], calendar.now()))
+            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {event_id: True}, calendar.now()))
             await asyncio.sleep(20_000)
         return before, triggerer.database
 
@@ -388,7 +389,7 @@ def test_a_triggerer_that_was_killed_goes_on_repeating():
 
     async def main():
         calendar, store, database = Calendar(), StateStore(), []
-        store.set(RECEIPTS, with_receipt(None, "slow", ["earlier"], calendar.now()))
+        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, calendar.now()))
         async with Triggerer(calendar, [store], database).running():
             await asyncio.sleep(25)
             calendar.book()
@@ -408,7 +409,7 @@ def test_a_dag_that_is_gone_is_not_waited_for():
 
     async def main():
         calendar, store = Calendar(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "gone", ["earlier"], calendar.now() - 2 * 86_400))
+        store.set(RECEIPTS, with_receipt(None, "gone", "1", {"earlier": True}, calendar.now() - 2 * 86_400))
         triggerer = Triggerer(calendar, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
@@ -419,14 +420,91 @@ def test_a_dag_that_is_gone_is_not_waited_for():
     assert len(run(main())) == 1
 
 
+@pytest.mark.parametrize("crowded", [False, True])
+def test_the_first_run_may_take_its_time(crowded):
+    """A DAG that says only after minutes what its first run has received gets what came after that."""
+
+    async def main():
+        calendar, store = Calendar(), StateStore()
+        triggerer = Triggerer(calendar, [store])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.book()
+            if crowded:
+                calendar.book()
+            await asyncio.sleep(600)
+            before = len(triggerer.database)
+            # Somebody else's event has come first, so that the run has got nothing of the watch's.
+            store.set(RECEIPTS, with_receipt(None, "slow", "1", {}, calendar.now()))
+            await asyncio.sleep(65)
+        return before, triggerer.database
+
+    before, events = run(main())
+
+    assert before == (7 if crowded else 1)
+    assert len(events) > before
+    assert events[-1]["repeat"]
+
+
+def test_a_run_of_other_events_has_the_last_one_repeated_at_once():
+    """However long the pause between two repeats has become: who receives something else is told within a minute."""
+
+    async def main():
+        calendar, store = Calendar(), StateStore()
+        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, calendar.now()))
+        triggerer = Triggerer(calendar, [store])
+        async with triggerer.running():
+            await asyncio.sleep(25)
+            calendar.book()
+            await asyncio.sleep(3 * 3600)  # the pause is an hour now, and one has just passed
+            before = len(triggerer.database)
+            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {"another": True}, calendar.now()))
+            await asyncio.sleep(65)
+            return before, len(triggerer.database)
+
+    before, after = run(main())
+
+    assert before + 1 == after
+
+
+def test_a_single_event_stays_one_after_a_kill():
+    """A DAG that never says what it has received is not told again because the triggerer was replaced."""
+
+    async def main():
+        calendar, store, database = Calendar(), StateStore(), []
+        for _ in range(3):
+            async with Triggerer(calendar, [store], database).running():
+                await asyncio.sleep(25)
+                if not database:
+                    calendar.book()
+                await asyncio.sleep(60)
+        return database
+
+    assert len(run(main())) == 1
+
+
 def test_receipts_are_bounded_and_written_once():
     """A DAG's receipt keeps the latest hundred ids; what it has already is not written again."""
-    receipts = with_receipt({"other": {"ids": ["x"], "at": 1.0}}, "dag", map(str, range(150)), 2.0)
+    other = {"ids": ["x"], "runs": ["1"], "at": 1.0}
+    receipts = with_receipt({"other": other}, "dag", "run", {str(number): True for number in range(150)}, 2.0)
 
-    assert {"ids": ["x"], "at": 1.0} == receipts["other"]
-    assert {"ids": [str(number) for number in range(50, 150)], "at": 2.0} == receipts["dag"]
-    assert with_receipt(receipts, "dag", ["149"], 3.0) is None
-    assert {"ids": [], "at": 3.0} == with_receipt(receipts, "new", [], 3.0)["new"]
+    assert other == receipts["other"]
+    assert {"ids": [str(number) for number in range(50, 150)], "at": 2.0} == {
+        name: value for name, value in receipts["dag"].items() if name != "runs"
+    }
+    assert with_receipt(receipts, "dag", "run", {"149": True}, 3.0) is None
+    assert {"ids": [], "runs": [], "at": 3.0} == with_receipt(receipts, "new", "run", {}, 3.0)["new"]
+
+
+def test_the_receipts_of_many_dags_fit_into_a_value():
+    """Fifty DAGs on one asset leave receipts that the store still takes."""
+    receipts = {}
+    for _ in range(2):
+        for dag in range(50):
+            ids = {f"{number:032x}": True for number in range(100)}
+            receipts = with_receipt(receipts, f"dag{dag}", "run", ids, 2.0) or receipts
+
+    assert len(json.dumps(receipts)) < 60_000
 
 
 @pytest.mark.parametrize("stores", [[], [StateStore()]], ids=["in memory", "in a store"])
