@@ -1,32 +1,40 @@
 """Where in time the meetings lie, learned while a list is read. Pure; only the number of requests depends on it.
 
-Calendars are uneven: nights and weekends are empty, Tuesday at ten is full. What was read so far tells how many
-meetings an hour of the week has, and so where to cut what is still to be read into spans that nearly fill a page.
-A wrong estimate costs a request, never a meeting: each answer says by itself whether it is complete.
+Calendars are uneven: nights and weekends are empty, Tuesday at ten is full, and one week is busier than another. What
+was read so far tells how many meetings an hour of the week has, and how busy the days around a moment are beside that;
+and so where to cut what is still to be read into spans that nearly fill a page. A wrong estimate costs a request, never
+a meeting: each answer says by itself whether it is complete.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from airflow_provider_meetings.core.times import Window
 
-__all__ = ["Density", "quantile_cuts", "width"]
+__all__ = ["Density", "Level", "quantile_cuts", "width"]
 
 _HOUR = 3_600_000
+_DAY_HOURS = 24
 _WEEK_HOURS = 168
 _MINUTE = 60_000
-# Hours' worth of the coarser estimate (the same hour on other days, then any hour) that a finer one is mixed with.
-_PRIOR = 0.25
-# How much one answer says of the level, and how far the level may go: a week may be busier than those before.
-_LEVEL_STEP = 0.6
-_LEVEL_RANGE = (0.2, 5.0)
-# Meetings that are added to both sides of a comparison, so that a few more or less say little.
-_SOFTEN = 8.0
+# Hours' worth of the coarser estimate (weekday and hour of the day by themselves) that a finer one is mixed with.
+_PRIOR = 0.3
+# Meetings' worth of "as busy as usual" that the level of a moment is mixed with: how far weeks differ from each other.
+_LEVEL_PRIOR = 16.0
+# The same for the months around it.
+_TREND_PRIOR = 60.0
+# How far, in milliseconds, what was read says something of the level of another moment, and of the months around it.
+_NEAR = 1.25 * 24 * _HOUR
+_FAR = 45.0 * 24 * _HOUR
+# Spans that are remembered for that.
+_RECENT = 64
 
 
 def width(span: Window) -> int:
@@ -36,104 +44,156 @@ def width(span: Window) -> int:
     return span.end - span.start
 
 
+class Level(NamedTuple):
+    """How busy the days around a moment are, beside what their hours usually have.
+
+    Attributes:
+        factor: 1 is as busy as usual.
+        variance: How sure that is: the variance of the factor, relative to its square.
+    """
+
+    factor: float
+    variance: float
+
+
 @dataclass(slots=True)
 class _Bins:
-    """Meetings and hours seen, by a slot of the week or the day."""
+    """Meetings and hours that were seen: by hour of the week, by weekday, by hour of the day, and in all."""
 
-    counts: list[float]
-    hours: list[float]
+    week: list[float] = field(default_factory=lambda: [0.0] * _WEEK_HOURS)
+    weekday: list[float] = field(default_factory=lambda: [0.0] * 7)
+    day: list[float] = field(default_factory=lambda: [0.0] * _DAY_HOURS)
+    total: float = 0.0
 
-    @classmethod
-    def empty(cls, slots: int) -> _Bins:
-        return cls([0.0] * slots, [0.0] * slots)
-
-    def rate(self, slot: int, prior: float) -> float:
-        return (self.counts[slot] + _PRIOR * prior) / (self.hours[slot] + _PRIOR)
+    def add(self, hour: int, amount: float) -> None:
+        slot = hour % _WEEK_HOURS
+        self.week[slot] += amount
+        self.weekday[slot // _DAY_HOURS] += amount
+        self.day[slot % _DAY_HOURS] += amount
+        self.total += amount
 
 
 @dataclass(slots=True)
 class Density:
     """Meetings an hour, by the hour of the week."""
 
-    _week: _Bins = field(default_factory=lambda: _Bins.empty(_WEEK_HOURS))
-    _day: _Bins = field(default_factory=lambda: _Bins.empty(24))
-    _all: _Bins = field(default_factory=lambda: _Bins.empty(1))
+    _counts: _Bins = field(default_factory=_Bins)
+    _hours: _Bins = field(default_factory=_Bins)
+    # Of answers that show a part of the meetings only: they tell when meetings are, not how many there are.
+    _sampled: _Bins = field(default_factory=_Bins)
+    _sampled_hours: _Bins = field(default_factory=_Bins)
+    _recent: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    # Meetings from the start of the week to each of its hours; empty: to be computed.
+    _sums: list[float] = field(default_factory=list)
 
     @property
     def is_known(self) -> bool:
         """Whether anything was learned yet."""
-        return self._all.hours[0] > 0
+        return self._hours.total > 0
 
-    def learn(self, span: Window, starts: Sequence[int], level: float = 1.0) -> float:
+    def learn(self, span: Window, starts: Sequence[int]) -> None:
         """Take in a span whose meetings are all known.
 
         Args:
             span: The span, bounded on both sides.
             starts: When its meetings begin, in Unix milliseconds.
-            level: How busy the time around it was taken to be, beside what its hours usually have.
-
-        Returns:
-            The level as it appears now.
         """
+        _count(self._counts, self._hours, span, starts)
         assert span.start is not None  # noqa: S101 - the caller's spans are bounded
         assert span.end is not None  # noqa: S101
-        if self.is_known:
-            ratio = (len(starts) + _SOFTEN) / (self.expected(span.start, span.end) * level + _SOFTEN)
-            low, high = _LEVEL_RANGE
-            level = min(high, max(low, level * ratio**_LEVEL_STEP))
-        at = span.start
-        while at < span.end:
-            hour = at // _HOUR
-            following = min(span.end, (hour + 1) * _HOUR)
-            self._add(hour, hours=(following - at) / _HOUR)
-            at = following
-        for hour, count in Counter([start // _HOUR for start in starts]).items():
-            self._add(hour, count=float(count))
-        return level
+        self._recent.append((span.start, span.end, len(starts)))
+        self._sums = []
 
-    def _add(self, hour: int, *, count: float = 0.0, hours: float = 0.0) -> None:
-        for bins, slot in ((self._week, hour % _WEEK_HOURS), (self._day, hour % 24), (self._all, 0)):
-            bins.counts[slot] += count
-            bins.hours[slot] += hours
+    def sample(self, starts: Sequence[int]) -> None:
+        """Take in some of the meetings of a span, in no order that has to do with when they begin.
 
-    def _rate(self, hour: int) -> float:
-        overall = self._all.counts[0] / self._all.hours[0] if self._all.hours[0] else 0.0
-        return self._week.rate(hour % _WEEK_HOURS, self._day.rate(hour % 24, overall))
+        Args:
+            starts: When they begin, sorted.
+        """
+        _count(self._sampled, self._sampled_hours, Window(starts[0], starts[-1] + 1), starts)
+        self._sums = []
+
+    def level(self, at: int) -> Level:
+        """Return how busy the days around a moment are."""
+        near, expected_near, far, expected_far = 0.0, 0.0, 0.0, 0.0
+        for start, end, count in self._recent:
+            distance = max(start - at, at - end, 0)
+            expected = self.expected(start, end)
+            weight = math.exp(-distance / _FAR)
+            far, expected_far = far + weight * count, expected_far + weight * expected
+            weight = math.exp(-distance / _NEAR)
+            near, expected_near = near + weight * count, expected_near + weight * expected
+        trend = (far + _TREND_PRIOR) / (expected_far + _TREND_PRIOR)
+        sure = _LEVEL_PRIOR + expected_near
+        return Level((near + _LEVEL_PRIOR * trend) / sure, 1 / sure)
+
+    def _rates(self) -> Iterator[float]:
+        counts, hours = self._counts, self._hours
+        overall = counts.total / hours.total
+        # Some of the meetings of a time say as much as all of them would in a part of it.
+        seen = self._sampled.total / overall / max(1.0, self._sampled_hours.total) if overall else 0.0
+
+        def coarse(bins: str, slot: int) -> float:
+            count: float = getattr(counts, bins)[slot] + getattr(self._sampled, bins)[slot] + _PRIOR * overall
+            time: float = getattr(hours, bins)[slot] + seen * getattr(self._sampled_hours, bins)[slot] + _PRIOR
+            return count / time
+
+        weekdays = [coarse("weekday", slot) for slot in range(7)]
+        days = [coarse("day", slot) for slot in range(_DAY_HOURS)]
+        for slot in range(_WEEK_HOURS):
+            usual = weekdays[slot // _DAY_HOURS] * days[slot % _DAY_HOURS] / overall if overall else 0.0
+            yield (counts.week[slot] + _PRIOR * usual) / (hours.week[slot] + _PRIOR)
+
+    def _before(self, at: int) -> float:
+        """Return how many meetings there are from the beginning of time to a moment."""
+        if not self._sums:
+            self._sums = [0.0, *itertools.accumulate(self._rates() if self.is_known else [0.0] * _WEEK_HOURS)]
+        weeks, hour = divmod(at // _HOUR, _WEEK_HOURS)
+        before = self._sums[hour]
+        return weeks * self._sums[-1] + before + (self._sums[hour + 1] - before) * (at % _HOUR) / _HOUR
+
+    def _when(self, count: float) -> int:
+        """Return the moment before which there are so many meetings."""
+        weeks, rest = divmod(count, self._sums[-1])
+        hour = min(_WEEK_HOURS, max(1, bisect_left(self._sums, rest))) - 1
+        rate = self._sums[hour + 1] - self._sums[hour]
+        within = (rest - self._sums[hour]) / rate if rate else 0.0
+        return int((weeks * _WEEK_HOURS + hour + within) * _HOUR)
 
     def expected(self, start: int, end: int) -> float:
-        """Return how many meetings to expect between two moments."""
-        total, at = 0.0, start
-        while at < end:
-            hour = at // _HOUR
-            following = min(end, (hour + 1) * _HOUR)
-            total += self._rate(hour) * (following - at) / _HOUR
-            at = following
-        return total
+        """Return how many meetings to expect between two moments, at the usual level."""
+        return self._before(end) - self._before(start)
 
     def cut(self, start: int, end: int, target: float) -> int:
         """Return where a span that begins at ``start`` has about ``target`` meetings; at most ``end``."""
-        total, at = 0.0, start
-        while at < end:
-            hour = at // _HOUR
-            following = min(end, (hour + 1) * _HOUR)
-            part = self._rate(hour) * (following - at) / _HOUR
-            if total + part > target:
-                return min(end, _beside_minute(start, at + max(1, int((following - at) * (target - total) / part))))
-            total, at = total + part, following
-        return end
+        before = self._before(start)
+        if self._before(end) - before <= target:
+            return end
+        return min(end, _beside_minute(start, max(start + 1, self._when(before + target))))
 
     def cut_before(self, start: int, end: int, target: float) -> int:
         """Return where a span that ends at ``end`` has about ``target`` meetings; at least ``start``."""
-        total, at = 0.0, end
-        while at > start:
-            hour = (at - 1) // _HOUR
-            previous = max(start, hour * _HOUR)
-            part = self._rate(hour) * (at - previous) / _HOUR
-            if total + part > target:
-                cut = at - max(1, int((at - previous) * (target - total) / part))
-                return max(start, min(end - 1, _beside_minute(start, cut)))
-            total, at = total + part, previous
-        return start
+        before = self._before(end)
+        if before - self._before(start) <= target:
+            return start
+        return max(start, min(end - 1, _beside_minute(start, self._when(before - target))))
+
+
+def _count(counts: _Bins, hours: _Bins, span: Window, starts: Iterable[int]) -> None:
+    assert span.start is not None  # noqa: S101 - the caller's spans are bounded
+    assert span.end is not None  # noqa: S101
+    weeks = width(span) // (_WEEK_HOURS * _HOUR)
+    if weeks:
+        for slot in range(_WEEK_HOURS):
+            hours.add(slot, weeks)
+    at = span.start + weeks * _WEEK_HOURS * _HOUR
+    while at < span.end:
+        hour = at // _HOUR
+        following = min(span.end, (hour + 1) * _HOUR)
+        hours.add(hour, (following - at) / _HOUR)
+        at = following
+    for hour, count in Counter([start // _HOUR for start in starts]).items():
+        counts.add(hour, count)
 
 
 def _beside_minute(after: int, cut: int) -> int:
@@ -146,27 +206,21 @@ def _beside_minute(after: int, cut: int) -> int:
     return snapped if snapped > after else max(cut, after + 1)
 
 
-def quantile_cuts(span: Window, starts: Sequence[int], parts: int, *, share: float | None = None) -> list[Window]:
-    """Cut a span into parts that hold about equally many of the known starts; at least two, all shorter than the span.
+def quantile_cuts(span: Window, starts: Sequence[int], share: float) -> tuple[Window, Window]:
+    """Cut a span in two, of which the first holds a share of the known starts.
 
     Args:
         span: At least two milliseconds long.
         starts: Some starts of meetings in it, sorted.
-        parts: How many are wanted; there may be fewer, where many meetings begin at one instant.
-        share: The part of the starts that the first of two parts is to hold; None: equal parts.
+        share: Between 0 and 1.
     """
     assert span.start is not None  # noqa: S101 - the caller's spans are bounded
     assert span.end is not None  # noqa: S101
-    bounds = [span.start]
-    for part in range(1, parts):
-        instant = starts[min(len(starts) - 1, int(len(starts) * (share or part / parts)))]
-        # Before the instant, not at it: a bound that is included would bring all that begin there.
-        cut = instant - 1 if instant - 1 > bounds[-1] else instant
-        if bounds[-1] < cut < span.end:
-            bounds.append(cut)
-    if len(bounds) == 1:  # all of them begin at the very start
+    instant = starts[min(len(starts) - 1, int(len(starts) * share))]
+    # Before the instant, not at it: a bound that is included would bring all that begin there.
+    cut = instant - 1 if instant - 1 > span.start else instant
+    if not span.start < cut < span.end:  # the first of them begin at the very start
         crowd = bisect_left(starts, starts[0] + 1)
         following = starts[crowd] if crowd < len(starts) else starts[0] + 1
-        bounds.append(min(max(span.start + 1, following), span.end - 1))
-    bounds.append(span.end)
-    return [Window(low, high) for low, high in itertools.pairwise(bounds)]
+        cut = min(max(span.start + 1, following), span.end - 1)
+    return Window(span.start, cut), Window(cut, span.end)

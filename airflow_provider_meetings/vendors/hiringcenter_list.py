@@ -118,7 +118,6 @@ class DateList:
         self._slow_from = slow_from
         self._inclusive = False  # whether the server has been seen to include the later bound
         self._density = Density()
-        self._level = 1.0
         self._total: int | None = None  # meetings in all, as far as the vendor says
         self._count = 0  # meetings that were read
         self._parts: deque[_Part] = deque([_Part(window)])
@@ -176,7 +175,8 @@ class DateList:
                 return False  # what is left fits on one page
         earliest = rest.span.end - _LONGEST_PART
         start = earliest if rest.span.start is None else max(earliest, rest.span.start)
-        cut = self._density.cut_before(start, rest.span.end, target / self._level)
+        level = self._density.level(rest.span.end).factor
+        cut = self._density.cut_before(start, rest.span.end, target / level)
         if not start < cut < rest.span.end:
             return False
         self._parts.insert(len(self._parts) - 1, _Part(Window(cut, rest.span.end), rest.edge))
@@ -187,7 +187,7 @@ class DateList:
         start, end = span.start, span.end
         # From a server that is near, pages are read one after the other: nothing is cut.
         if start is not None and end is not None and start < end and self._is_far(response):
-            self._level = self._density.learn(span, [date for date in dates if start <= date < end], self._level)
+            self._density.learn(span, [date for date in dates if start <= date < end])
 
     # -- one page
 

@@ -13,20 +13,25 @@ from airflow_provider_meetings.vendors.density import Density, quantile_cuts, wi
 
 __all__ = ["SpanLine"]
 
-# The part of a page that a span should fill at most: more, and too many spans turn out to be too full.
-_FILL_MAX = 0.82
-# The same for what is cut after an answer that was too full.
+# The part of a page that a span should fill after an answer that was too full.
 _FILL = 0.8
 # After an answer that was in order of time: the part of a page that the next span should hold, which is known then.
-_FILL_BY_ORDER = 0.96
+_FILL_BY_ORDER = 0.97
 # After one that was in no order: a full page says that there are so many times as many at least.
-_OVERFULL = 1.2
-# Nothing is known of how many meetings there are beyond the first full page: cut into so many parts.
-_BLIND_PARTS = 4
-# How much of the level of one stretch is taken over to the next.
-_INHERIT = 0.5
+_OVERFULL = 1.1
+# Nothing is known of how many meetings there are beyond the first full page: the next span takes one of so many parts.
+_BLIND_PARTS = 7
+# The same where that part was too full, too: it is rather a little too full than very much.
+_BLIND_AGAIN = 4
+# The parts of a page that are considered.
+_FILLS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55)
+# Requests that a span which turns out to be too full costs on top, where answers are in order and where they are not.
+_COST_IN_ORDER = 1.2
+_COST = 1.6
+# What the level of a time does not tell of the next span: the variance of the busy and the quiet days, relative to it.
+_DAYS = 0.01
 # Pages that a stretch should have. Stretches are read side by side, the spans of each one after another.
-_STRETCH = 10
+_STRETCH = 15
 
 
 @dataclass(slots=True)
@@ -57,11 +62,11 @@ class _Stretch:
 
     Attributes:
         segments: Its parts, in order of time.
-        level: How busy it is, beside what the hours of the week usually have.
+        guesses: Times that a span was cut with nothing known of how many meetings there are.
     """
 
     segments: deque[_Segment]
-    level: float = 1.0
+    guesses: int = 0
 
     @property
     def is_read(self) -> bool:
@@ -89,6 +94,7 @@ class SpanLine:
         self._stretches: deque[_Stretch] = deque()
         self._rest: Window | None = window if width(window) > 0 else None
         self._trusts_order = True
+        self._is_ordered = False
         self._asked: dict[Window, tuple[_Stretch, _Segment]] = {}
 
     def next_spans(self, most: int) -> list[Window]:
@@ -100,6 +106,8 @@ class SpanLine:
 
     def _open_stretches(self, most: int) -> list[_Stretch]:
         unread = [stretch for stretch in self._stretches if not stretch.is_read]
+        if not self._density.is_known:
+            most = 1  # how many meetings there are is found out once, not for each stretch
         # What was read is held until all before it was: so there is a bound for how far ahead is read.
         while self._rest is not None and len(unread) < most and len(self._stretches) < 2 * most:
             self._stretches.append(self._next_stretch(self._rest))
@@ -109,11 +117,11 @@ class SpanLine:
     def _next_stretch(self, rest: Window) -> _Stretch:
         start, end = _bounds(rest)
         cut = min(end, start + self._longest)
-        level = self._stretches[-1].level ** _INHERIT if self._stretches else 1.0
         if self._density.is_known:
+            level = self._density.level(start).factor
             cut = self._density.cut(start, cut, _STRETCH * _FILL * self._page_size / level)
         self._rest = Window(cut, end) if cut < end else None
-        return _Stretch(deque([_Segment(Window(start, cut))]), level)
+        return _Stretch(deque([_Segment(Window(start, cut))]))
 
     def _ask(self, stretch: _Stretch) -> None:
         """Choose the first span of a stretch that was not read."""
@@ -124,23 +132,38 @@ class SpanLine:
             segments[place] = _Segment(Window(segments[place].span.start, segments[place + 1].span.end))
             del segments[place + 1]
         segment = segments[place]
-        span = self._first_span(segment, stretch.level)
+        span = self._first_span(segment)
         if span != segment.span:
             segments.insert(place + 1, _Segment(Window(span.end, segment.span.end)))
         segments[place] = segment = _Segment(span, whole=True, by_order=segment.by_order)
         self._asked[span] = (stretch, segment)
 
-    def _first_span(self, segment: _Segment, level: float) -> Window:
+    def _first_span(self, segment: _Segment) -> Window:
         start, end = _bounds(segment.span)
         furthest = min(end, start + self._longest)
         if segment.whole and furthest == end:
             return segment.span
         if not self._density.is_known:
             return Window(start, furthest)
-        # Equal parts: the last one would else be small and cost a request all the same.
+        level = self._density.level(start)
         expected = self._density.expected(start, end)
-        parts = max(1, math.ceil(expected * level / (_FILL_MAX * self._page_size)))
+        parts = self._cheapest(expected * level.factor, level.variance)
         return Window(start, self._density.cut(start, furthest, expected / parts) if parts > 1 else furthest)
+
+    def _cheapest(self, expected: float, variance: float) -> int:
+        """Return in how many parts so many meetings cost the fewest requests.
+
+        Parts are of one size: the last one would else be small and cost a request all the same.
+        """
+        cost_of_too_full = _COST_IN_ORDER if self._is_ordered else _COST
+
+        def cost(parts: int) -> float:
+            mean = expected / parts
+            deviation = math.sqrt(mean + mean * mean * (variance + _DAYS) + 1e-9)
+            too_full = 0.5 * math.erfc((self._page_size - 0.5 - mean) / deviation / math.sqrt(2))
+            return parts * (1 + too_full * cost_of_too_full)
+
+        return min((max(1, math.ceil(expected / fill / self._page_size)) for fill in _FILLS), key=cost)
 
     def read(self, span: Window, items: list[dict[str, Any]], starts: Sequence[int]) -> None:
         """Take in the complete answer to a span.
@@ -150,13 +173,10 @@ class SpanLine:
             items: Its meetings.
             starts: When they begin; empty where they say nothing about the density.
         """
-        stretch, segment = self._asked[span]
+        _, segment = self._asked[span]
         segment.items = items
         if starts or not items:
-            self._learn(stretch, span, starts)
-
-    def _learn(self, stretch: _Stretch, span: Window, starts: Sequence[int]) -> None:
-        stretch.level = self._density.learn(span, starts, stretch.level)
+            self._density.learn(span, starts)
 
     def cut(self, span: Window, starts: list[int]) -> None:
         """Cut a span whose answer filled a page.
@@ -172,7 +192,8 @@ class SpanLine:
         if segment.by_order:
             self._trusts_order = False
         if rises != falls and self._trusts_order:
-            parts = self._cut_by_order(stretch, span, known, from_start=rises)
+            self._is_ordered = True
+            parts = self._cut_by_order(span, known, from_start=rises)
         else:
             parts = self._cut_blindly(stretch, span, known)
         place = stretch.segments.index(segment)
@@ -181,29 +202,37 @@ class SpanLine:
             stretch.segments.insert(place, part)
 
     def _cut_blindly(self, stretch: _Stretch, span: Window, known: list[int]) -> list[_Segment]:
+        self._density.sample(known)
         if not self._density.is_known:
-            return [_Segment(window, whole=True) for window in quantile_cuts(span, known, _BLIND_PARTS)]
-        expected = self._density.expected(*_bounds(span)) * stretch.level
-        count = max(_OVERFULL * self._page_size, expected)
-        first, rest = quantile_cuts(span, known, 2, share=_FILL * self._page_size / count)
-        stretch.level *= max(1.0, min(2.0, count / max(1.0, expected)))
+            share = 1 / (_BLIND_AGAIN if stretch.guesses else _BLIND_PARTS)
+            stretch.guesses += 1
+        else:
+            level = self._density.level(span.start or 0)
+            count = max(_OVERFULL * self._page_size, self._density.expected(*_bounds(span)) * level.factor)
+            share = _FILL * self._page_size / count
+        first, rest = quantile_cuts(span, known, share)
         return [_Segment(first, whole=True), _Segment(rest)]
 
-    def _cut_by_order(self, stretch: _Stretch, span: Window, known: list[int], *, from_start: bool) -> list[_Segment]:
+    def _cut_by_order(self, span: Window, known: list[int], *, from_start: bool) -> list[_Segment]:
         low, high = _bounds(span)
-        count = max(1, int(len(known) * _FILL_BY_ORDER))
+        page = len(known)
         if from_start:
-            instant = known[count]
+            instant = known[max(1, int(page * _FILL_BY_ORDER))]
             cut = instant - 1 if instant - 1 > low else instant
             complete = Window(low, known[-1])
         else:
-            instant = known[len(known) - count - 1]
+            instant = known[page - 1 - max(1, int(page * _FILL_BY_ORDER))]
             cut = instant + 2 if instant + 2 < high else instant + 1
             complete = Window(known[0] + 1, high)
         if not low < cut < high:
-            return [_Segment(window, whole=True) for window in quantile_cuts(span, known, 2)]
+            return [_Segment(window, whole=True) for window in quantile_cuts(span, known, 0.5)]
         if width(complete) > 0:
-            self._learn(stretch, complete, [start for start in known if start in complete])
+            self._density.learn(complete, [start for start in known if start in complete])
+            before = self._density.expected(low, known[0]) * self._density.level(low).factor
+            if not from_start and before < _FILL * page:
+                # What is left over is to be at the end: there it is asked for together with what follows.
+                first, rest = quantile_cuts(span, known, _FILL - before / page)
+                return [_Segment(first, whole=True), _Segment(rest)]
         return [
             _Segment(Window(low, cut), whole=from_start, by_order=from_start),
             _Segment(Window(cut, high), whole=not from_start, by_order=not from_start),

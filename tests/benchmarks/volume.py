@@ -3,6 +3,7 @@
 import asyncio
 import bisect
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -42,11 +43,12 @@ def starts(shape: str) -> list[int]:
     return sorted(found)
 
 
-def serve(port: int, latency: float, shape: str) -> None:
+def serve(port: int, latency: float, shape: str, order: str) -> None:
     """Answer both vendors' lists, each request so many seconds after it came."""
     from aiohttp import web  # noqa: PLC0415
 
     dates = starts(shape)
+    numbers = [at * 7919 % 1_000_003 for at in range(len(dates))]
     meetings = [
         {
             "id": number + 1,
@@ -79,8 +81,10 @@ def serve(port: int, latency: float, shape: str) -> None:
         await asyncio.sleep(latency)
         low = bisect.bisect_left(dates, int(request.query["start-date-from"]))
         high = bisect.bisect_right(dates, int(request.query["start-date-to"]))
-        first = low + 100 * int(request.query.get("page", "0"))
-        return web.json_response({"success": True, "data": meetings[first : min(high, first + 100)]})
+        first = 100 * int(request.query.get("page", "0"))
+        # The vendor promises no order: by date, or by something that has nothing to do with it.
+        found = range(low, high) if order == "by date" else sorted(range(low, high), key=numbers.__getitem__)
+        return web.json_response({"success": True, "data": [meetings[at] for at in found[first : first + 100]]})
 
     async def requests(_: web.Request) -> web.Response:
         return web.json_response(count[0])
@@ -93,10 +97,10 @@ def serve(port: int, latency: float, shape: str) -> None:
 
 
 @contextlib.contextmanager
-def server(latency: float, shape: str) -> Iterator[str]:
+def server(latency: float, shape: str, order: str) -> Iterator[str]:
     """Run the server as a process of its own; yield its address."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, __file__, "serve", str(port), str(latency), shape])
+    process = subprocess.Popen([sys.executable, __file__, "serve", str(port), str(latency), shape, order])
     try:
         wait_for(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -165,8 +169,8 @@ def _counted(url: str, client: Callable[[], list[Any]]) -> int:
     return int(requests.get(f"{url}/count", timeout=10).json()) - before
 
 
-def measure(vendor: str, shape: str, latency: float, url: str) -> list[tuple[str, ...]]:
-    """Return the lines of one vendor, one calendar and one latency."""
+def measure(vendor: str, shape: str, latency: float, url: str, order: str) -> list[tuple[str, ...]]:
+    """Return the lines of one vendor, one calendar in one order, and one latency."""
     clients: dict[str, Callable[[], list[Any]]] = {
         "page after page": lambda: page_after_page(vendor, url),
         "list_meetings": lambda: ours(vendor),
@@ -183,7 +187,7 @@ def measure(vendor: str, shape: str, latency: float, url: str) -> list[tuple[str
         per_page = counts[name] / pages
         lines.append(
             (
-                f"{vendor}, {shape}, {latency * 1000:.0f} ms: {name}",
+                f"{vendor}, {shape}{order}, {latency * 1000:.0f} ms: {name}",
                 str(counts[name]),
                 f"{per_page:.2f}",
                 f"{_median(row):.0f} ms",
@@ -205,12 +209,15 @@ def main() -> None:
         airflow_home(Path(home))
         lines = []
         for latency in LATENCIES:
-            for shape in ("uniform", "office hours"):
-                with server(latency, shape) as url:
+            for shape, order in itertools.product(("uniform", "office hours"), ("by date", "in no order")):
+                with server(latency, shape, order) as url:
                     for vendor, path in (("hiringcenter", "/v2"), ("builderprime", "/api")):
+                        if vendor == "hiringcenter" and order != "by date":
+                            continue  # it documents its order
                         connection = {"conn_type": vendor, "host": url + path, "password": KEY}
                         airflow_home(Path(home), **{f"{vendor}_default": json.dumps(connection)})
-                        lines += measure(vendor, shape, latency, url)
+                        words = "" if order == "by date" else f" {order}"
+                        lines += measure(vendor, shape, latency, url, words)
         print_table(
             f"A year of {MEETINGS:,} meetings, four requests at a time, from a server so far away; {ROUNDS} rounds",
             ("client", "requests", "a page", "wall", "ratio", "target"),
@@ -220,6 +227,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        serve(int(sys.argv[2]), float(sys.argv[3]), sys.argv[4])
+        serve(int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:6])
     else:
         main()

@@ -381,14 +381,15 @@ def office_hours(count, seed, *, busiest=1.4, quietest=0.6):
     return found
 
 
-@pytest.mark.parametrize(("order", "factor"), [("start", 1.6), ("descending", 1.7), ("id", 1.9)])
-def test_a_year_in_office_hours_costs_little_more_than_its_pages(order, factor):
+@pytest.mark.parametrize(("count", "factor"), [(8_000, 1.6), (20_000, 1.5)])
+@pytest.mark.parametrize("order", ["start", "descending", "id"])
+def test_a_year_in_office_hours_costs_little_more_than_its_pages(order, count, factor):
     """Spans are cut where the meetings are: nights and weekends cost nothing, a busy week no more than a quiet one."""
-    dates = office_hours(8_000, seed=1)
+    dates = office_hours(count, seed=1)
     line = Line(FakeBuilderPrime(Shelf(dates), order=order))
     got = line.read(builderprime().listing(Window(min(dates), max(dates) + 1)))
-    assert 8_000 == len({item["id"] for item in got})
-    assert factor * 80 >= len(line.requests)
+    assert count == len({item["id"] for item in got})
+    assert factor * count / 100 >= len(line.requests)
     if order == "start":
         assert sorted(dates) == [item["startDateTime"] for item in got]
 
