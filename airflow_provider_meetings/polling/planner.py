@@ -112,8 +112,7 @@ class Planner:
         kept = [old for old in known if now - old.at < MEMORY and not query.covers(old.query)][-_SURVEYS:]
         self._refusals[query.filters] = [*kept, _TooLong(query, requests + 1, now)]
         _drop_old(self._refusals, now, lambda refusals: refusals[-1].at)
-        if dates and self.vendor.longest_window is None:
-            # Latest first: what is later than the last one read is all known.
+        if dates and self.vendor.latest_first:  # what is later than the last one read is all known
             self._remember(query.filters, KnownSpan(min(dates) + 1, query.high, sorted(dates), now))
 
     def never_merge(self, query: ListQuery) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_meetings.vendors.vendor import CreatedMeeting, Filters, RateLimits, Vendor
+from airflow_provider_meetings.vendors.matching import CreatedMeeting
+from airflow_provider_meetings.vendors.vendor import Filters, RateLimits, Vendor
 
 __all__ = ["CreatedMeeting", "Filters", "RateLimits", "Vendor"]

@@ -8,15 +8,50 @@ from typing import Any, ClassVar
 
 from airflow_provider_meetings.vendors.builderprime_read import BuilderPrimeReader
 from airflow_provider_meetings.vendors.creates import KeylessVendor
-from airflow_provider_meetings.vendors.fields import Field, FieldTable
+from airflow_provider_meetings.vendors.fields import Field, FieldTable, identifier, whole_number
 from airflow_provider_meetings.vendors.matching import ComparableFields, same_moment, same_number, same_text
 from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.vendors.type_names import TYPE_ID, TYPE_NAME, as_named
 
 __all__ = ["BuilderPrime"]
 
+
+def _employee(value: Any) -> dict[str, Any]:
+    """Read an employee: "you can use their internal id, email address, or their firstName and lastName"."""
+    if not isinstance(value, Mapping):
+        raise ValueError('must be a dict: {"id": 50}, {"email": "…"} or {"firstName": "…", "lastName": "…"}')
+    unknown = sorted(str(name) for name in set(value) - {"id", "email", "firstName", "lastName"})
+    if unknown:
+        raise ValueError(f"has parts that an employee has not: {', '.join(unknown)}")
+    employee: dict[str, Any] = {}
+    for name, part in value.items():
+        if part is None or (isinstance(part, str) and not part.strip()):
+            raise ValueError(f"{name} is empty: did a template come out empty?")
+        employee[name] = whole_number(part) if name == "id" else identifier(part)
+    if not ({"id", "email"} & set(employee) or {"firstName", "lastName"} <= set(employee)):
+        raise ValueError("needs an id, an email, or firstName and lastName")
+    return employee
+
+
+def _reminders(value: Any) -> list[dict[str, Any]]:
+    """Read reminders: ``[{"unitsBefore": 30, "unitType": "MINUTES"}]``."""
+    if not isinstance(value, list | tuple):
+        raise ValueError('must be a list such as [{"unitsBefore": 30, "unitType": "MINUTES"}]')
+    reminders = []
+    for item in value:
+        if not isinstance(item, Mapping) or set(item) != {"unitsBefore", "unitType"}:
+            raise ValueError("each needs exactly unitsBefore and unitType")
+        unit = item["unitType"]
+        if not isinstance(unit, str) or not unit.strip():
+            raise ValueError("unitType must be text, such as MINUTES")
+        reminders.append({"unitsBefore": whole_number(item["unitsBefore"]), "unitType": unit})
+    return reminders
+
+
 _FIELDS = FieldTable(
     vendor="Builder Prime",
+    span_fields=("startDateTime", "endDateTime"),
+    own_kinds={"employee": _employee, "reminders": _reminders},
     blank_erases=True,  # "Providing a null or blank value … will remove any data currently stored"
     table=(
         Field("clientOpportunityId", "number", "The opportunity that the meeting is for.", clearable=True),

@@ -14,6 +14,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.vendors.density import width
 from airflow_provider_meetings.vendors.fields import check_id
 from airflow_provider_meetings.vendors.meanings import is_generic, status_meant
+from airflow_provider_meetings.vendors.readings import read_until_agreed
 from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
 from airflow_provider_meetings.vendors.spans import SpanLine
 from airflow_provider_meetings.vendors.vendor import Filters, Vendor
@@ -21,8 +22,6 @@ from airflow_provider_meetings.vendors.vendor import Filters, Vendor
 __all__ = ["BuilderPrimeReader"]
 
 MEETINGS = "/meetings/v1"
-
-_MOST_READINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,10 @@ class BuilderPrimeReader(Vendor):
     def longest_window(self) -> int | None:
         """The longest window of one request, in milliseconds."""
         return self.max_window
+
+    def estimate_requests(self, count: int, span: int) -> int:
+        """Estimate how many requests a list takes: its spans are cut so that each fits on a page."""
+        return max(-(-span // self.max_window), -(-count * 4 // (3 * self.page_size)))
 
     def key_field(self, scope: str) -> str:
         """Where in the connection the key for a scope stands."""
@@ -98,33 +101,30 @@ class BuilderPrimeReader(Vendor):
             for ready in line.ready():
                 yield Page(ready)
 
-    def _by_number(self, span: Window, query: Filters, whole: RetryState | None = None) -> Flow[list[dict[str, Any]]]:
-        """Turn the pages of a span until two readings agree.
+    def _by_number(self, span: Window, query: Filters, whole: RetryState) -> Flow[list[dict[str, Any]]]:
+        """Turn the pages of a span until two readings agree."""
+        disagreement = self.inconsistent_list(f"Builder Prime's list of {span} was another one each time it was read.")
+        found = yield from read_until_agreed(lambda: self._read_once(span, query, whole), disagreement)
+        return [item for item in found.values() if self.date(item) in span]
 
-        A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
-        went away, which the next reading shows. So a reading that saw one twice does not count.
-        """
-        whole = whole or RetryState(self.retry_limits)
-        before: dict[str, dict[str, Any]] | None = None
-        for _ in range(_MOST_READINGS):
-            found: dict[str, dict[str, Any]] = {}
-            seen, number = 0, 0
-            while True:
-                retry_state = whole.child()
-                items, _ = yield from self._page(span, query, number, retry_state)
-                whole.slept = retry_state.slept
-                seen += len(items)
-                known = len(found)
-                found |= {str(item.get("id")): item for item in items}
-                if len(items) < self.page_size:
-                    break
-                if len(found) == known:
-                    raise self.inconsistent_list("Builder Prime repeats a full page: its list has no end.")
-                number += 1
-            if before is not None and before.keys() == found.keys():
-                return [item for item in found.values() if self.date(item) in span]
-            before = found if seen == len(found) else None
-        raise self.inconsistent_list(f"Builder Prime's list of {span} was another one each time it was read.")
+    def _read_once(
+        self, span: Window, query: Filters, whole: RetryState
+    ) -> Flow[tuple[dict[str, dict[str, Any]], int]]:
+        """Turn all pages of a span: its meetings by id, and how many the pages had."""
+        found: dict[str, dict[str, Any]] = {}
+        seen, number = 0, 0
+        while True:
+            retry_state = whole.child()
+            items, _ = yield from self._page(span, query, number, retry_state)
+            whole.slept = retry_state.slept
+            seen += len(items)
+            known = len(found)
+            found |= {str(item.get("id")): item for item in items}
+            if len(items) < self.page_size:
+                return found, seen
+            if len(found) == known:
+                raise self.inconsistent_list("Builder Prime repeats a full page: its list has no end.")
+            number += 1
 
     def _page(
         self, span: Window, query: Filters, number: int = 0, retry_state: RetryState | None = None

@@ -18,9 +18,9 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 from airflow_provider_meetings.vendors.fields import check_key
-from airflow_provider_meetings.vendors.matching import PendingCreate
+from airflow_provider_meetings.vendors.matching import CreatedMeeting, PendingCreate
 from airflow_provider_meetings.vendors.responses import Envelope, encode
-from airflow_provider_meetings.vendors.vendor import CreatedMeeting, Vendor
+from airflow_provider_meetings.vendors.vendor import Vendor
 
 __all__ = ["KeyedVendor", "KeylessVendor"]
 

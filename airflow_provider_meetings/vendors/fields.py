@@ -11,14 +11,24 @@ import operator
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.core.plain import plain
 from airflow_provider_meetings.core.times import check_time_zone, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
-__all__ = ["Field", "FieldTable", "check_filters", "check_id", "check_key", "invalid_arguments"]
+__all__ = [
+    "KINDS",
+    "Field",
+    "FieldTable",
+    "check_filters",
+    "check_id",
+    "check_key",
+    "identifier",
+    "invalid_arguments",
+    "whole_number",
+]
 
 #: Fields inside a meeting that go to the vendor unchecked.
 EXTRA_FIELDS = "extra_fields"
@@ -39,7 +49,7 @@ class Field:
 
     Attributes:
         name: As the vendor spells it.
-        kind: A key of :data:`KINDS`.
+        kind: A key of :data:`KINDS`, or of the table's own kinds.
         doc: What it is, in the words of the vendor's page.
         required: A create without it is refused.
         updatable: An update may carry it.
@@ -65,12 +75,16 @@ class FieldTable:
         table: The fields in the order of the vendor's page.
         blank_erases: The vendor takes ``""`` for "remove what is stored", so a blank value is never sent.
         zone_field: The field that says of what zone a naive date is local time; None: there is no such field.
+        span_fields: The fields that say when a meeting begins and ends; None: it has no end.
+        own_kinds: Kinds that only this vendor has: what a value of each becomes on the wire.
     """
 
     vendor: str
     table: tuple[Field, ...]
     blank_erases: bool = False
     zone_field: str | None = None
+    span_fields: tuple[str, str] | None = None
+    own_kinds: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     def for_create(self, meeting: Any) -> dict[str, Any]:
         """Check a meeting that is to be made; return the body to send.
@@ -122,10 +136,19 @@ class FieldTable:
         problems |= _check_extra(extra, body)
         if not problems and not body and not extra:
             problems[what] = "is empty, there is nothing to send"
-        problems |= _check_order(body)
+        problems |= self._check_order(body)
         if problems:
             raise invalid_arguments(f"{self.vendor}: the {what} cannot be sent, nothing was sent", problems)
         return body | (extra or {})
+
+    def _check_order(self, body: Mapping[str, Any]) -> dict[str, str]:
+        if self.span_fields is None:
+            return {}
+        first, last = self.span_fields
+        start, end = body.get(first), body.get(last)
+        if isinstance(start, int) and isinstance(end, int) and end <= start:
+            return {last: f"must be after {first}"}
+        return {}
 
     def _unknown(self, name: Any, allowed: Mapping[str, Field], *, creating: bool) -> str:
         if not creating and any(field.name == name for field in self.table):
@@ -141,7 +164,7 @@ class FieldTable:
             raise ValueError(f"is empty: did a template come out empty{meaning}?{cure}")
         if field.kind == "moment":
             return _moment(value, zone)
-        return KINDS[field.kind](value)
+        return (self.own_kinds.get(field.kind) or KINDS[field.kind])(value)
 
     def _keeps_null(self, field: Field, *, creating: bool) -> bool:
         """Whether a None is sent as null (True), is left out (False), or is refused (ValueError)."""
@@ -195,13 +218,6 @@ def _has_text_keys(value: Any) -> bool:
     return all(map(_has_text_keys, value)) if isinstance(value, list | tuple) else True
 
 
-def _check_order(body: Mapping[str, Any]) -> dict[str, str]:
-    start, end = body.get("startDateTime"), body.get("endDateTime")
-    if isinstance(start, int) and isinstance(end, int) and end <= start:
-        return {"endDateTime": "must be after startDateTime"}
-    return {}
-
-
 def _moment(value: Any, zone: Any) -> int:
     try:
         check_time_zone(zone)
@@ -227,7 +243,12 @@ def _plain_text(value: Any) -> str:
     return value
 
 
-def _identifier(value: Any) -> str:
+def identifier(value: Any) -> str:
+    """Read an id, or a word that stands for one.
+
+    Raises:
+        ValueError: It is none, or came out as nothing.
+    """
     text = _plain_text(str(value) if isinstance(value, uuid.UUID) else value).strip()
     if text.lower() in _NOTHING:
         raise ValueError(f"is {value!r}: did a template come out as nothing?")
@@ -246,7 +267,12 @@ def _plain_integer(value: Any) -> Any:
         return value
 
 
-def _whole_number(value: Any) -> int:
+def whole_number(value: Any) -> int:
+    """Read a whole number, or its digits.
+
+    Raises:
+        ValueError: It is none.
+    """
     value = _plain_integer(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         return int(value)
@@ -255,48 +281,14 @@ def _whole_number(value: Any) -> int:
     raise ValueError(f"must be a whole number or its digits, not {value!r}")
 
 
-def _employee(value: Any) -> dict[str, Any]:
-    """Builder Prime: "you can use their internal id, email address, or their firstName and lastName"."""
-    if not isinstance(value, Mapping):
-        raise ValueError('must be a dict: {"id": 50}, {"email": "…"} or {"firstName": "…", "lastName": "…"}')
-    unknown = sorted(str(name) for name in set(value) - {"id", "email", "firstName", "lastName"})
-    if unknown:
-        raise ValueError(f"has parts that an employee has not: {', '.join(unknown)}")
-    employee: dict[str, Any] = {}
-    for name, part in value.items():
-        if part is None or (isinstance(part, str) and not part.strip()):
-            raise ValueError(f"{name} is empty: did a template come out empty?")
-        employee[name] = _whole_number(part) if name == "id" else _identifier(part)
-    if not ({"id", "email"} & set(employee) or {"firstName", "lastName"} <= set(employee)):
-        raise ValueError("needs an id, an email, or firstName and lastName")
-    return employee
-
-
-def _reminders(value: Any) -> list[dict[str, Any]]:
-    """Builder Prime: ``[{"unitsBefore": 30, "unitType": "MINUTES"}]``."""
-    if not isinstance(value, list | tuple):
-        raise ValueError('must be a list such as [{"unitsBefore": 30, "unitType": "MINUTES"}]')
-    reminders = []
-    for item in value:
-        if not isinstance(item, Mapping) or set(item) != {"unitsBefore", "unitType"}:
-            raise ValueError("each needs exactly unitsBefore and unitType")
-        unit = item["unitType"]
-        if not isinstance(unit, str) or not unit.strip():
-            raise ValueError("unitType must be text, such as MINUTES")
-        reminders.append({"unitsBefore": _whole_number(item["unitsBefore"]), "unitType": unit})
-    return reminders
-
-
 #: What a value of each kind becomes on the wire; ``moment`` needs the zone beside it and stands apart.
 #: A ``text`` may be blank where a blank means nothing special; a ``label`` may not.
 KINDS: dict[str, Callable[[Any], Any]] = {
     "text": _plain_text,
     "label": _plain_text,
-    "id": _identifier,
+    "id": identifier,
     "time zone": check_time_zone,
-    "number": _whole_number,
-    "employee": _employee,
-    "reminders": _reminders,
+    "number": whole_number,
 }
 
 

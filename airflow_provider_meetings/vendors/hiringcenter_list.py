@@ -12,13 +12,12 @@ from airflow_provider_meetings.core.retry import RetryState
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsProtocolError
 from airflow_provider_meetings.vendors.density import Density
+from airflow_provider_meetings.vendors.readings import read_until_agreed
 
-__all__ = ["Answer", "DateList", "PageReader", "Query", "inconsistent_list"]
+__all__ = ["Answer", "DateList", "PageReader", "Query"]
 
 Query: TypeAlias = tuple[tuple[str, str], ...]
 
-#: Readings of one crowded millisecond before giving up.
-_MOST_READINGS = 5
 #: Empty pages in a row, each with a token, before giving up.
 _MOST_EMPTY = 100
 # The part of a page that a part of the window should fill.
@@ -53,6 +52,9 @@ class PageReader(Protocol):
         self, span: Window, query: Query, token: str = "", *, inclusive: bool = False, retry_state: RetryState
     ) -> Flow[Answer]:
         """Ask for one page of a span."""
+
+    def inconsistent_list(self, problem: str) -> MeetingsProtocolError:
+        """Make the error for pages that are fine each by itself, and no list together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -209,7 +211,7 @@ class DateList:
                 return response
             in_order = dates == sorted(dates, reverse=True)
             if not in_order and not (is_first and span is self._window):
-                raise _disorder(span)
+                raise self._disorder(span)
             if not items or not in_order or not _within(dates, span, inclusive=inclusive):
                 part.pages.append(fresh)
                 part.by_token = (answer.token, part.edge | _ids(items))
@@ -234,6 +236,12 @@ class DateList:
             part.span = Window(span.start, last + 1)
             return response
 
+    def _disorder(self, span: Window) -> MeetingsProtocolError:
+        return self._reader.inconsistent_list(
+            f"HiringCenter's list of {span} is not ordered by meetingDate, latest first, as its page says: "
+            "it cannot be told whether it is complete."
+        )
+
     def _read_instant(self, part: _Part, last: int, retry_state: RetryState) -> Flow[None]:
         """Read one millisecond that fills a page: only here the tokens have to be trusted, so they are checked."""
         instant = Window(last, last + 1)
@@ -246,7 +254,7 @@ class DateList:
 
     def _read_by_token(self, span: Window, token: str, listed: frozenset[str]) -> PageFlow:
         """Follow the tokens from a page on; what comes and goes meanwhile cannot be told from them."""
-        turned = _Turned()
+        turned = _Turned(self._reader)
         turned.check(token, frozenset())
         while token:
             retry_state = self._whole.child()
@@ -264,41 +272,37 @@ class DateList:
             yield Page(fresh)
 
     def instant(self, instant: Window, retry_state: RetryState) -> Flow[list[dict[str, Any]]]:
-        """Read one millisecond by tokens, until two readings agree.
+        """Read one millisecond by tokens, until two readings agree."""
+        disagreement = self._reader.inconsistent_list(
+            f"HiringCenter's list of {instant} was another one each time it was read."
+        )
+        found = yield from read_until_agreed(lambda: self._read_once(instant, retry_state), disagreement)
+        return [item for item, date in found.values() if date in instant]
 
-        A meeting can slip through a reading unseen only if another one was seen twice in it, or if one that was seen
-        went away, which the next reading shows. So a reading that saw one twice does not count.
-        """
-        before: dict[str, dict[str, Any]] | None = None
-        for _ in range(_MOST_READINGS):
-            found: dict[str, dict[str, Any]] = {}
-            within: list[dict[str, Any]] = []
-            seen, token, turned = 0, "", _Turned()
-            while True:
-                page_state = retry_state.child()
-                answer = yield from self._reader.page(instant, self._query, token, retry_state=page_state)
-                retry_state.slept = page_state.slept
-                token = answer.token
-                turned.check(token, _ids(answer.items))
-                seen += len(answer.items)
-                within += [
-                    item
-                    for item, date in zip(answer.items, answer.dates, strict=True)
-                    if date in instant and str(item.get("id")) not in found
-                ]
-                found |= {str(item.get("id")): item for item in answer.items}
-                if not token:
-                    break
-            if before is not None and before.keys() == found.keys():
-                return within
-            before = found if seen == len(found) else None
-        raise inconsistent_list(f"HiringCenter's list of {instant} was another one each time it was read.")
+    def _read_once(
+        self, instant: Window, retry_state: RetryState
+    ) -> Flow[tuple[dict[str, tuple[dict[str, Any], int]], int]]:
+        """Turn all pages of a millisecond: its meetings with their dates, by id, and how many the pages had."""
+        found: dict[str, tuple[dict[str, Any], int]] = {}
+        seen, token, turned = 0, "", _Turned(self._reader)
+        while True:
+            page_state = retry_state.child()
+            answer = yield from self._reader.page(instant, self._query, token, retry_state=page_state)
+            retry_state.slept = page_state.slept
+            token = answer.token
+            turned.check(token, _ids(answer.items))
+            seen += len(answer.items)
+            for item, date in zip(answer.items, answer.dates, strict=True):
+                found.setdefault(str(item.get("id")), (item, date))
+            if not token:
+                return found, seen
 
 
 class _Turned:
     """The pages that were turned so far, to notice a list that has no end."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: PageReader) -> None:
+        self._reader = reader
         self._seen: set[str | int] = set()
         self._empty = 0
 
@@ -313,20 +317,8 @@ class _Turned:
         self._empty = 0 if ids else self._empty + 1
         page = {hash(ids)} if ids else set[int]()
         if self._empty > _MOST_EMPTY or not self._seen.isdisjoint({token} | page):
-            raise inconsistent_list("HiringCenter repeats its pages or their tokens: the list has no end.")
+            raise self._reader.inconsistent_list("HiringCenter repeats its pages or their tokens: the list has no end.")
         self._seen |= {token} | page
-
-
-def inconsistent_list(problem: str) -> MeetingsProtocolError:
-    """Make the error for pages that are fine each by itself, and no list together."""
-    return MeetingsProtocolError(problem, status=200, method="GET", path="/meetings")
-
-
-def _disorder(span: Window) -> MeetingsProtocolError:
-    return inconsistent_list(
-        f"HiringCenter's list of {span} is not ordered by meetingDate, latest first, as its page says: "
-        "it cannot be told whether it is complete."
-    )
 
 
 def _ids(items: list[dict[str, Any]]) -> frozenset[str]:

@@ -30,10 +30,15 @@ class HiringCenterReader(Vendor):
     name = "HiringCenter"
     collection = "/meetings"
     date_field = "meetingDate"
+    latest_first = True
 
     page_size: int = 200  # "limit integer · max: 200"
     parallel: int = field(default=1, kw_only=True)
     slow_from: float = field(default=0.02, kw_only=True)
+
+    def estimate_requests(self, count: int, span: int) -> int:  # noqa: ARG002 - a window may be of any length
+        """Estimate how many requests a list takes: each page repeats the last meeting of the one before."""
+        return max(1, -(-count // (self.page_size - 1)))
 
     def listing(self, window: Window, filters: Filters = ()) -> PageFlow:
         """List Meetings of a window, latest first; see :class:`.DateList`."""

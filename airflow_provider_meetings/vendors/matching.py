@@ -21,6 +21,7 @@ from airflow_provider_meetings.exceptions import MeetingConflictError
 
 __all__ = [
     "ComparableFields",
+    "CreatedMeeting",
     "PendingCreate",
     "fingerprint",
     "made_since",
@@ -86,6 +87,19 @@ class PendingCreate:
         if not candidates:
             return None
         raise ambiguous_match(candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedMeeting:
+    """What came of a create.
+
+    Attributes:
+        meeting: The meeting.
+        response: The answer to the create; None: the meeting was found by a look.
+    """
+
+    meeting: dict[str, Any]
+    response: Response | None = field(default=None, repr=False)
 
 
 def ambiguous_match(candidates: Sequence[Mapping[str, Any]]) -> MeetingConflictError:

@@ -18,6 +18,7 @@ from airflow_provider_meetings.exceptions import MeetingNotFoundError, MeetingsE
 from airflow_provider_meetings.vendors.fields import FieldTable, check_filters, check_id, check_key
 from airflow_provider_meetings.vendors.matching import (
     ComparableFields,
+    CreatedMeeting,
     PendingCreate,
     fingerprint,
     matches,
@@ -26,25 +27,12 @@ from airflow_provider_meetings.vendors.matching import (
 from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.vendors.responses import Envelope, ErrorFactory, encode, is_success
 
-__all__ = ["CreatedMeeting", "Filters", "RateLimits", "Vendor"]
+__all__ = ["Filters", "RateLimits", "Vendor"]
 
 #: A list's filters as they go into the query, checked and in order.
 Filters: TypeAlias = tuple[tuple[str, str], ...]
 #: How many requests a key has within how many seconds.
 RateLimits: TypeAlias = tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CreatedMeeting:
-    """What came of a create.
-
-    Attributes:
-        meeting: The meeting.
-        response: The answer to the create; None: the meeting was found by a look.
-    """
-
-    meeting: dict[str, Any]
-    response: Response | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +66,17 @@ class Vendor(ABC):
     record_mapping: ClassVar[RecordMapping]
     #: Where a meeting, sent or listed, says when it begins.
     date_field: ClassVar[str]
+    #: Where a meeting that comes back has its id. Under another name than ``id`` it is given that one in addition:
+    #: everything above knows a meeting by its ``id``.
+    id_field: ClassVar[str] = "id"
     #: Where a listed meeting says when it was made.
     created_field: ClassVar[str]
+    #: Where a meeting says when somebody touched it last. The vendors' pages are vague: their likely names.
+    last_modified_fields: ClassVar[frozenset[str]] = frozenset(
+        {"updatedAt", "updatedDate", "modifiedAt", "modifiedDate", "lastModified", "lastModifiedDate"}
+    )
+    #: Whether a list comes latest first, so that what is later than the last meeting read is all known.
+    latest_first: ClassVar[bool] = False
     #: Where a listed meeting says, as a truth, that it is cancelled; None: the vendor has no cancelled meetings.
     cancelled_field: ClassVar[str | None] = None
     #: Where a meeting that is sent says whom it is with: what stays when everything else about it is corrected.
@@ -244,10 +241,8 @@ class Vendor(ABC):
 
     def estimate_requests(self, count: int, span: int) -> int:
         """Estimate how many requests list a number of meetings in a window of so many milliseconds."""
-        if self.longest_window is None:
-            return max(1, -(-count // (self.page_size - 1)))  # each page repeats the last meeting of the one before
-        # Its spans are cut so that each fits on a page.
-        return max(-(-span // self.longest_window), -(-count * 4 // (3 * self.page_size)))
+        windows = 1 if self.longest_window is None else -(-span // self.longest_window)
+        return max(1, windows, -(-count // self.page_size))
 
     # -- calls
 
@@ -378,6 +373,8 @@ class Vendor(ABC):
             MeetingsProtocolError: There is none in it, or another one than was asked for.
         """
         record = self.record_in(envelope.content or {})
+        if self.id_field != "id" and isinstance(record, dict):
+            record = self._with_id(record)
         if not isinstance(record, dict) or (record_id is None and record.get("id") in (None, "")):
             raise self.errors.malformed(request, envelope.response, "there is no record with an id in it")
         if record_id is not None and str(record.get("id", record_id)) != record_id:
@@ -393,10 +390,14 @@ class Vendor(ABC):
         """
         if not isinstance(records, list) or not set(map(type, records)) <= {dict}:
             raise self.errors.malformed(request, envelope.response, f"there is no list of records in `{where}`")
-        ids = [record.get("id") for record in records]
+        found: list[dict[str, Any]] = records if self.id_field == "id" else [self._with_id(one) for one in records]
+        ids = [record.get("id") for record in found]
         if None in ids or "" in ids:
             raise self.errors.malformed(request, envelope.response, "a record in it has no id")
-        return records
+        return found
+
+    def _with_id(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "id": record[self.id_field]} if self.id_field in record else record
 
     def inconsistent_list(self, problem: str) -> MeetingsProtocolError:
         """Make the error for pages that are fine each by itself, and no list together."""

@@ -38,10 +38,6 @@ Event: TypeAlias = dict[str, Any]
 #: Looks at which a meeting is missing, although it should be there, before it counts as out of the filters' reach.
 TOLERATED_MISSES = 2
 
-#: Fields that say when somebody touched a meeting. That alone is no change; what was changed is.
-LAST_MODIFIED_FIELDS = frozenset(
-    {"updatedAt", "updatedDate", "modifiedAt", "modifiedDate", "lastModified", "lastModifiedDate"}
-)
 # Longer values are kept, compared and told as their beginning and a digest, so that an event fits into a row.
 _LONG = 500
 _PREVIEW = 120
@@ -105,9 +101,9 @@ class ObservedMeeting:
     def from_meeting(cls, meeting: Mapping[str, Any], vendor: Vendor) -> ObservedMeeting:
         """Take what is needed of a meeting."""
         made = meeting.get(vendor.created_field)
-        touched = [meeting[name] for name in LAST_MODIFIED_FIELDS if meeting.get(name) is not None]
+        touched = [meeting[name] for name in vendor.last_modified_fields if meeting.get(name) is not None]
         untouched = made is not None and bool(touched) and all(moment == made for moment in touched)
-        return cls(vendor.date(meeting), fields_of(meeting), vendor.made_at(meeting), untouched)
+        return cls(vendor.date(meeting), fields_of(meeting, vendor), vendor.made_at(meeting), untouched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +149,8 @@ class Observation:
                 continue  # it could not be told from the next one like it
             key = str(meeting["id"])
             touched = max(
-                (str(meeting[name]) for name in LAST_MODIFIED_FIELDS if meeting.get(name) is not None), default=""
+                (str(meeting[name]) for name in vendor.last_modified_fields if meeting.get(name) is not None),
+                default="",
             )
             if key not in listed or touched >= latest[key]:
                 listed[key], latest[key] = ObservedMeeting.from_meeting(meeting, vendor), touched
@@ -258,7 +255,7 @@ def _departure(snapshot: Snapshot, look: Observation, key: str, meeting: Mapping
     old = snapshot.entries[key]
     if meeting is not None:
         # One that was read by itself may have other fields than one that was listed: what both have is compared.
-        now = fields_of(meeting)
+        now = fields_of(meeting, look.vendor)
         _, after = _differences(*({n: f[n] for n in old.fields if n in now} for f in (old.fields, now)))
         return _left(snapshot, look, key, after, look.vendor.date(meeting))
     return Change(key, None, _event(snapshot, look, key, kind="gone", before=old.fields, rev=old.rev))
@@ -324,9 +321,13 @@ def _event(
     }
 
 
-def fields_of(meeting: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a meeting: no nulls, not when it was touched last, and long values cut short."""
-    kept = {name: value for name, value in meeting.items() if value is not None and name not in LAST_MODIFIED_FIELDS}
+def fields_of(meeting: Mapping[str, Any], vendor: Vendor) -> dict[str, Any]:
+    """Return what is kept of a meeting: no nulls, not when it was touched last, and long values cut short.
+
+    That somebody touched it is no change; what was changed is.
+    """
+    touched = vendor.last_modified_fields
+    kept = {name: value for name, value in meeting.items() if value is not None and name not in touched}
     fields = {name: _bounded(kept[name], _LONG, _PREVIEW) for name in sorted(kept)}
     if sum(map(len, _texts(fields))) > _LARGE:
         return {name: _bounded(kept[name], _SHORT, _SHORT // 2) for name in fields}

@@ -111,7 +111,7 @@ def test_replay(before, after, old_window, new_window):
     """Who replays the events over what was in the window has exactly what is in it now."""
     snapshot = first(before, old_window)
     changes = compare(snapshot, after, new_window)
-    now = {key: fields_of(m | {"id": key}) for key, m in after.items() if m["meetingDate"] in new_window}
+    now = {key: fields_of(m | {"id": key}, VENDOR) for key, m in after.items() if m["meetingDate"] in new_window}
 
     assert now == replay(fields(snapshot), told(changes))
     assert now == fields(advance(snapshot, changes, new_window, SECOND))
@@ -134,7 +134,7 @@ def test_one_event_each(before, after, old_window, new_window):
     snapshot = first(before, old_window)
     events = told(compare(snapshot, after, new_window))
     ids = [event["id"] for event in events]
-    now = {key: fields_of(m | {"id": key}) for key, m in after.items() if m["meetingDate"] in new_window}
+    now = {key: fields_of(m | {"id": key}, VENDOR) for key, m in after.items() if m["meetingDate"] in new_window}
     differing = {key for key in {*now, *snapshot.entries} if now.get(key) != fields(snapshot).get(key)}
 
     assert len(ids) == len(set(ids))
@@ -277,11 +277,11 @@ def test_vendor_ids_stay_numbers():
 def test_events_are_bounded():
     """However long a meeting's texts and however many its fields are, an event of it has some kilobytes."""
     huge = {f"field{number}": "ä" * 5_000 for number in range(60)} | {"list": list(range(10_000))}
-    kept = fields_of(huge)
+    kept = fields_of(huge, VENDOR)
 
     assert sum(len(str(value)) for value in kept.values()) < 10_000
-    assert kept != fields_of(huge | {"field7": "ä" * 4_999 + "b"})
-    assert kept == fields_of(dict(reversed(huge.items())))
+    assert kept != fields_of(huge | {"field7": "ä" * 4_999 + "b"}, VENDOR)
+    assert kept == fields_of(dict(reversed(huge.items())), VENDOR)
 
 
 def test_listed_twice():
