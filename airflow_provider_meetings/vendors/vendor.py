@@ -85,6 +85,8 @@ class Vendor(ABC):
     counterpart_is_mutable: ClassVar[bool]
     #: Whether what looks alike has to be known before a create, for want of idempotency keys.
     needs_presence_check: ClassVar[bool]
+    #: Where an answer says, as a truth, that it is a success.
+    success_flag: ClassVar[str] = "success"
     #: The path of all meetings.
     collection: ClassVar[str]
 
@@ -342,7 +344,9 @@ class Vendor(ABC):
         if envelope.succeeded:
             return envelope
         if envelope.error is None and is_success(envelope.response.status):
-            problem = "it is not a JSON object" if envelope.content is None else "`success` is not true in it"
+            problem = (
+                "it is not a JSON object" if envelope.content is None else f"`{self.success_flag}` is not true in it"
+            )
             raise self.errors.malformed(request, envelope.response, problem)
         error = self.errors.error(request, envelope, key_field=self.key_field(request.scope), names_record=names_record)
         raise self.after_unknown(error) if retry_state.outcome_unknown else error
