@@ -66,12 +66,11 @@ class Vendor(ABC):
     record_mapping: ClassVar[RecordMapping]
     #: Where a meeting, sent or listed, says when it begins.
     date_field: ClassVar[str]
-    #: Where a meeting that comes back has its id. Under another name than ``id`` it is given that one in addition:
-    #: everything above knows a meeting by its ``id``.
+    #: Where a meeting that comes back has its id; under another name than ``id`` it is given that one, too.
     id_field: ClassVar[str] = "id"
     #: Where a listed meeting says when it was made.
     created_field: ClassVar[str]
-    #: Where a meeting says when somebody touched it last. The vendors' pages are vague: their likely names.
+    #: Where a meeting says when somebody touched it last: likely names, since the vendors' pages are vague.
     last_modified_fields: ClassVar[frozenset[str]] = frozenset(
         {"updatedAt", "updatedDate", "modifiedAt", "modifiedDate", "lastModified", "lastModifiedDate"}
     )
@@ -85,8 +84,8 @@ class Vendor(ABC):
     counterpart_is_mutable: ClassVar[bool]
     #: Whether what looks alike has to be known before a create, for want of idempotency keys.
     needs_presence_check: ClassVar[bool]
-    #: Where an answer says, as a truth, that it is a success.
-    success_flag: ClassVar[str] = "success"
+    #: What is wrong with an answer that should be a success and does not say that it is.
+    no_success: ClassVar[str] = "`success` is not true in it"
     #: The path of all meetings.
     collection: ClassVar[str]
 
@@ -344,9 +343,7 @@ class Vendor(ABC):
         if envelope.succeeded:
             return envelope
         if envelope.error is None and is_success(envelope.response.status):
-            problem = (
-                "it is not a JSON object" if envelope.content is None else f"`{self.success_flag}` is not true in it"
-            )
+            problem = "it is not a JSON object" if envelope.content is None else self.no_success
             raise self.errors.malformed(request, envelope.response, problem)
         error = self.errors.error(request, envelope, key_field=self.key_field(request.scope), names_record=names_record)
         raise self.after_unknown(error) if retry_state.outcome_unknown else error

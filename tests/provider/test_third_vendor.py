@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from airflow_provider_meetings.operators.meetings import (
     UpdateMeetingOperator,
 )
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
+from airflow_provider_meetings.vendors.creates import KeyedVendor
 from tests.provider.third_vendor import LINE
 from tests.provider.third_vendor_server import PlinthCrm, body, serving
 from tests.support.model import FAULTS, HOUR, NOON, Late, Luck, TaskInstance, check
@@ -89,6 +91,22 @@ def test_airflow_learns_its_form():
     assert "Plinth" == forms["plinth"]["hook-name"]
     assert 600 == forms["plinth"]["conn-fields"]["key_life"]["schema"]["default"]
     assert 30 == forms["plinth"]["conn-fields"]["timeout"]["schema"]["default"]
+
+
+def test_the_docs_tell_how():
+    """Ten steps name files that are there, what the file uses, and every method that a vendor has to write."""
+    text = (ROOT.parent / "docs" / "architecture.md").read_text()
+    section = text.partition("## How to add a vendor")[2].partition("\n## ")[0]
+    names = set(re.findall(r"`([^`]+)`", section))
+    source = (Path(__file__).parent / "third_vendor.py").read_text()
+    files = {name for name in names if "/" in name and "…" not in name}
+
+    assert [f"{number}." for number in range(1, 11)] == re.findall(r"^\d+\.", section, re.MULTILINE)
+    assert {"connection/registry.py", "vendors/vendor.py"} < files
+    assert [] == [name for name in files if not ((ROOT / name).exists() or (ROOT.parent / name).exists())]
+    assert [] == [name for name in names - files if "…" not in name and name != "KeylessVendor" and name not in source]
+    assert KeyedVendor.__abstractmethods__ < names
+    assert {"_vendor_of", "_check"} < names
 
 
 # -- the hook

@@ -92,7 +92,7 @@ class Plinth(KeyedVendor):
         sources={"id": "uid", "starts_at": "begins", "title": "subject", "location": "room", "notes": "notes",
                  "counterpart_id": "party", "cancelled": "void", "created_at": "made", "updated_at": "touched"},
     )  # fmt: skip
-    success_flag = "ok"
+    no_success = "`ok` is not true in it"
     id_field = "uid"
     date_field = "begins"
     created_field = "made"
