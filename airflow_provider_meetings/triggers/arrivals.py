@@ -18,8 +18,10 @@ __all__ = ["load", "turn_to_start"]
 
 #: Seconds of one turn of the loop in which triggers begin at once; who comes later in that turn waits for another one.
 SLICE = 0.005
-#: Those who have waited begin so many in a turn.
+#: Those who have waited begin so many in a turn; as many that come while a module is being loaded are a crowd, too.
 STARTS = 50
+#: Seconds without a crowd after which Python's full collections are as they were.
+QUIET = 10.0
 # What Airflow imports for its first look-up of a connection.
 _LOOK_UP = (
     "airflow.sdk.definitions.connection",
@@ -40,6 +42,9 @@ class _Door:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._until: float | None = None  # the end of this turn's slice; None: nobody has begun in it
         self.loading: dict[str, asyncio.Future[object]] = {}
+        self.loaders = 0  # who wait for the module that is being loaded
+        self._frozen = False
+        self._crowded_until = 0.0
 
     def turn(self) -> asyncio.Future[None] | None:
         """Return what to wait for; None: begin now."""
@@ -49,9 +54,32 @@ class _Door:
             self._loop.call_soon(self._next_turn)
         if not self._waiting and now < self._until:
             return None
+        self.spare_full_collections()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(waiter)
         return waiter
+
+    def spare_full_collections(self) -> None:
+        """Take what is there already out of Python's full collections, until the crowd has begun.
+
+        Airflow and its libraries are some two hundred thousand objects, which stay. Going through them takes the
+        collector more than 100 ms, in which the loop stands still, and thousands of waiters that start make it do so.
+        The process is shared with others: nothing is left as it was not before, and who has frozen objects of his own
+        is left alone.
+        """
+        self._crowded_until = self._loop.time() + QUIET
+        if not self._frozen and not gc.get_freeze_count():
+            self._frozen = True
+            gc.freeze()
+            self._loop.call_later(QUIET, self._thaw)
+
+    def _thaw(self) -> None:
+        left = self._crowded_until - self._loop.time()
+        if left > 0:
+            self._loop.call_later(left, self._thaw)
+        else:
+            self._frozen = False
+            gc.unfreeze()
 
     def _next_turn(self) -> None:
         self._until = None
@@ -65,7 +93,6 @@ class _Door:
 
 
 _doors: WeakKeyDictionary[asyncio.AbstractEventLoop, _Door] = WeakKeyDictionary()
-_settled = False
 
 
 def _door() -> _Door:
@@ -78,7 +105,6 @@ def _door() -> _Door:
 
 def turn_to_start() -> asyncio.Future[None] | None:
     """Return what a trigger waits for before it begins; None: it is its turn already."""
-    _settle()
     return _door().turn()
 
 
@@ -92,10 +118,14 @@ async def load(module: str, attribute: str) -> None:
     """
     if hasattr(sys.modules.get(module), attribute):
         return
-    _settle()
-    loading = _door().loading
+    door = _door()
+    loading = door.loading
     if module not in loading:  # one thread for all who come meanwhile
         loading[module] = asyncio.ensure_future(asyncio.to_thread(_import, module))
+        door.loaders = 0
+    door.loaders += 1
+    if door.loaders == STARTS:
+        door.spare_full_collections()
     try:
         await asyncio.shield(loading[module])
     finally:
@@ -107,15 +137,3 @@ def _import(module: str) -> None:
         with contextlib.suppress(ImportError):  # before Airflow 3.3
             importlib.import_module(name)
     importlib.import_module(module)
-
-
-def _settle() -> None:
-    """Take what is there already out of Python's full collections, once.
-
-    Airflow and its libraries are some two hundred thousand objects, which stay. Going through them takes the collector
-    more than 100 ms, in which the loop stands still, and thousands of waiters that start make it do so.
-    """
-    global _settled  # noqa: PLW0603 - once a process
-    if not _settled:
-        _settled = True
-        gc.freeze()

@@ -1,6 +1,7 @@
 """Thousands of triggers that start in one turn of the event loop."""
 
 import asyncio
+import gc
 import importlib
 import sys
 import threading
@@ -112,3 +113,68 @@ def test_what_cannot_be_loaded_is_an_error_of_all():
         return [type(result) for result in results]
 
     assert asyncio.run(main()) == [ModuleNotFoundError] * 3
+
+
+async def _seen_frozen(count, start):
+    """Start so many; return whether objects were frozen meanwhile, and whether they still are a moment later."""
+    before = gc.get_freeze_count()
+    tasks = [asyncio.create_task(start(number)) for number in range(count)]
+    await asyncio.sleep(0)
+    meanwhile = gc.get_freeze_count()
+    await asyncio.gather(*tasks)
+    await asyncio.sleep(0.2)
+    return meanwhile > before, gc.get_freeze_count() > before
+
+
+@pytest.fixture
+def unfrozen():
+    """Nobody has frozen anything."""
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("unfrozen")
+@pytest.mark.parametrize(("count", "frozen"), [(1, False), (500, True)])
+def test_a_crowd_spares_full_collections_for_a_while(monkeypatch, count, frozen):
+    """Objects are frozen while many begin, and no longer: a triggerer is shared with others."""
+    monkeypatch.setattr(arrivals, "QUIET", 0.05)
+    monkeypatch.setattr(arrivals, "SLICE", 0.0 if count > 1 else 60.0)
+
+    async def main():
+        return await _seen_frozen(count, lambda number: _start([], number))
+
+    assert asyncio.run(main()) == (frozen, False)
+
+
+@pytest.mark.usefixtures("unfrozen")
+def test_a_crowd_that_waits_for_a_module_spares_them_too(monkeypatch, tmp_path):
+    """What is loaded makes many objects, too."""
+    monkeypatch.setattr(arrivals, "QUIET", 0.05)
+    (tmp_path / "slow_to_load_too.py").write_text("import time\ntime.sleep(0.1)\nREADY = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    async def main():
+        return await _seen_frozen(100, lambda _: arrivals.load("slow_to_load_too", "READY"))
+
+    try:
+        assert asyncio.run(main()) == (True, False)
+    finally:
+        sys.modules.pop("slow_to_load_too", None)
+
+
+@pytest.mark.usefixtures("unfrozen")
+def test_what_somebody_else_has_frozen_stays_frozen(monkeypatch):
+    """A process that has frozen objects itself decides about them itself."""
+    monkeypatch.setattr(arrivals, "QUIET", 0.05)
+    monkeypatch.setattr(arrivals, "SLICE", 0.0)
+    gc.freeze()
+    count = gc.get_freeze_count()
+
+    async def main():
+        await asyncio.gather(*(_start([], number) for number in range(500)))
+        await asyncio.sleep(0.2)
+
+    asyncio.run(main())
+
+    assert gc.get_freeze_count() >= count - 1000  # some of them have been given back meanwhile
