@@ -12,7 +12,8 @@ from airflow_provider_meetings.exceptions import (
     MeetingsTransportError,
     MeetingValidationError,
 )
-from tests.support.polling import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
+from tests.support.flows import problem
+from tests.support.polling import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, run
 
 
 def test_equal_questions_are_asked_once():
@@ -39,7 +40,7 @@ def test_a_thousand_waiters_on_twenty_windows():
     async def main():
         vendor = Vendor()
         for number in range(600):
-            vendor.add(NOON + number * HOUR)
+            vendor.book(NOON + number * HOUR)
         async with polling(vendor) as poller:
             waiting = [
                 ask(poller, NOON + n % 20 * WEEK, NOON + (n % 20 + 1) * WEEK, min_count=10**6) for n in range(1000)
@@ -62,7 +63,7 @@ def test_a_thousand_prospects_in_one_week():
     async def main():
         vendor = Vendor()
         for number in range(1390):
-            vendor.add(NOON + number * 400_000, prospectId=f"p{number % 500}")
+            vendor.book(NOON + number * 400_000, prospectId=f"p{number % 500}")
         async with polling(vendor) as poller:
             waiting = [ask(poller, min_count=3 if n < 600 else 2, prospectId=f"p{n}") for n in range(1000)]
             await asyncio.sleep(4.9)
@@ -87,7 +88,7 @@ def test_a_wide_list_that_does_not_pay_is_not_read_on():
     async def main():
         vendor = Vendor()
         for number in range(10_000):
-            vendor.add(NOON + number * 60_000, prospectId=f"p{number % 1000}")
+            vendor.book(NOON + number * 60_000, prospectId=f"p{number % 1000}")
         async with polling(vendor) as poller:
             waiting = [ask(poller, min_count=99, prospectId=f"p{n}") for n in range(3)]
             await asyncio.sleep(4.9)
@@ -114,7 +115,7 @@ def test_every_waiter_gets_its_own_answer(kind):
                 if kind == "hiringcenter"
                 else {"opportunityId": number % 9}
             )
-            vendor.add(NOON + number * HOUR // 2, **fields)
+            vendor.book(NOON + number * HOUR // 2, **fields)
         name = "prospectId" if kind == "hiringcenter" else "opportunity-id"
         value = (lambda n: f"p{n}") if kind == "hiringcenter" else (lambda n: n)
         async with polling(vendor) as poller:
@@ -172,8 +173,8 @@ def test_another_spelling_is_left_to_the_vendor():
 
     async def main():
         vendor = Vendor()
-        vendor.add(NOON + 1, meetingType="Phone")
-        vendor.add(NOON + 2, meetingType="virtual")
+        vendor.book(NOON + 1, meetingType="Phone")
+        vendor.book(NOON + 2, meetingType="virtual")
         async with polling(vendor) as poller:
             waiting = [ask(poller, min_count=5, meetingType=kind) for kind in ("phone", "virtual", "other")]
             await asyncio.sleep(12)
@@ -195,7 +196,7 @@ def test_a_meeting_is_seen_within_the_poke_interval():
             await asyncio.sleep(100)
             loop = asyncio.get_running_loop()
             made = loop.time()
-            vendor.add(NOON + HOUR)
+            vendor.book(NOON + HOUR)
             await quick
             after_quick = loop.time() - made
             await slow
@@ -230,7 +231,7 @@ def test_a_refused_question_fails_only_those_who_ask_it():
         vendor = Vendor()
         vendor.trouble = lambda request: problem(400) if "ownerId" in dict(request.params) else None
         for number in range(500):
-            vendor.add(NOON + number)
+            vendor.book(NOON + number)
         async with polling(vendor) as poller:
             bad = [ask(poller, NOON, NOON + WEEK, ownerId="bad") for _ in range(3)]
             good = ask(poller, NOON, NOON + WEEK, prospectId="p0", min_count=10**6)
@@ -266,7 +267,7 @@ def test_a_refused_wide_question_is_nobodys_fault():
         vendor = Vendor()
         vendor.trouble = lambda request: None if "prospectId" in dict(request.params) else problem(400)
         for number in range(10):
-            vendor.add(NOON + number, prospectId=f"p{number}")
+            vendor.book(NOON + number, prospectId=f"p{number}")
         async with polling(vendor) as poller:
             waiting = [ask(poller, prospectId=f"p{n}") for n in range(10)]
             return await asyncio.wait_for(asyncio.gather(*waiting), 10), vendor.count
@@ -307,7 +308,7 @@ def test_a_rotated_key_goes_unnoticed():
             vendor.key = vendor.conn_key = "key-2"
             await asyncio.sleep(5)
             for n in range(9):
-                vendor.add(NOON + n * 2 * WEEK)
+                vendor.book(NOON + n * 2 * WEEK)
             await asyncio.gather(*waiting)
             return vendor.look_ups
 
@@ -371,10 +372,10 @@ def test_one_list_that_fails_does_not_hold_up_the_others():
             others = [ask(poller, NOON + n * 20 * WEEK, NOON + n * 20 * WEEK + DAY) for n in range(1, 6)]
             await asyncio.sleep(60)
             for n in range(1, 6):
-                vendor.add(NOON + n * 20 * WEEK)
+                vendor.book(NOON + n * 20 * WEEK)
             await asyncio.wait_for(asyncio.gather(*others), 60)
             vendor.trouble = lambda _: None
-            vendor.add(NOON)
+            vendor.book(NOON)
             await asyncio.wait_for(stuck, 120)
 
     run(main())
@@ -434,7 +435,7 @@ def test_a_connection_that_cannot_be_looked_up_is_waited_for():
 
     async def main():
         vendor = Vendor()
-        vendor.add(NOON)
+        vendor.book(NOON)
         look_up, left = vendor.look_up, [3]
 
         async def flaky(conn_id):
@@ -468,7 +469,7 @@ def test_a_cancelled_waiter_is_cancelled():
             one.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await one
-            vendor.add(NOON)
+            vendor.book(NOON)
             await other
 
     run(main())
@@ -486,7 +487,7 @@ def test_a_changed_connection_is_noticed():
             await asyncio.sleep(60)
             vendor.trouble = lambda _: None
             vendor.key = vendor.conn_key = "key-3"
-            vendor.add(NOON)
+            vendor.book(NOON)
             await asyncio.wait_for(waiting, 120)
 
     run(main())

@@ -11,7 +11,8 @@ from airflow_provider_meetings.hooks.meetings import unknown_connection
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE
 from airflow_provider_meetings.polling.live_connection import FIRST_LOOKS, REFRESH
 from airflow_provider_meetings.transport.limiter import limiter_for
-from tests.support.polling import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, problem, run
+from tests.support.flows import problem
+from tests.support.polling import DAY, HOUR, NOON, WEEK, Vendor, ask, end, polling, run
 
 
 def rotate(vendor):
@@ -36,7 +37,7 @@ def test_a_long_interval_does_not_hide_it():
             waiting = ask(poller, interval=3600)
             await asyncio.sleep(100)
             rotate(vendor)
-            vendor.add(NOON)
+            vendor.book(NOON)
             return await since(waiting), vendor.count
 
     took, count = run(main())
@@ -60,7 +61,7 @@ def test_retry_after_does_not_hide_it(per_minute, bad):
             before = vendor.count
             rotate(vendor)
             for n in range(30):
-                vendor.add(NOON + n * 9 * WEEK)
+                vendor.book(NOON + n * 9 * WEEK)
             return before, await since(asyncio.gather(*waiting))
 
     before, took = run(main())
@@ -119,7 +120,7 @@ def test_an_outage_does_not_hide_it():
             waiting = [ask(poller, NOON, NOON + n * DAY + 1, interval=1800) for n in range(5)]
             await asyncio.sleep(300)
             rotate(vendor)
-            vendor.add(NOON)
+            vendor.book(NOON)
             return await since(asyncio.gather(*waiting))
 
     assert run(main()) <= REFRESH + 5
@@ -141,13 +142,13 @@ def test_a_connection_that_is_not_found_for_a_while_was_not_deleted():
             await asyncio.sleep(10)
             poller._connection._look_up = missing
             await asyncio.sleep(CONNECTION_GRACE - REFRESH)
-            vendor.add(NOON)
+            vendor.book(NOON)
             took = await since(asyncio.gather(*waiting))
             again = ask(poller, min_count=2)
             await asyncio.sleep(10)
             poller._connection._look_up = look_up
             await asyncio.sleep(2 * CONNECTION_GRACE)
-            vendor.add(NOON)
+            vendor.book(NOON)
             await again
         return took
 
@@ -211,13 +212,13 @@ def test_another_account_is_asked_for_itself(other, latency):
             await asyncio.sleep(0.05)
             # Known to nobody but the old account, which answers while the connection is changed.
             if latency > 1:
-                vendor.add(NOON + HOUR, id="old-1")
-                vendor.add(NOON + 2 * HOUR, id="old-2")
+                vendor.book(NOON + HOUR, id="old-1")
+                vendor.book(NOON + 2 * HOUR, id="old-2")
             await asyncio.sleep(30)
-            vendor.kind, vendor.meetings = other, []
+            vendor.become(other)
             rotate(vendor)
-            vendor.add(NOON + HOUR, id=1)
-            vendor.add(NOON + 2 * HOUR, id=2)
+            vendor.book(NOON + HOUR, id=1)
+            vendor.book(NOON + 2 * HOUR, id=2)
             return await asyncio.gather(*waiting)
 
     assert [[1, 2]] * 6 == [sorted(one["id"] for one in meetings) for meetings in run(main())]
@@ -255,7 +256,7 @@ def test_airflow_that_does_not_answer_is_no_change():
 
             poller._connection._look_up = flaky
             await asyncio.sleep(50)
-            vendor.add(NOON)
+            vendor.book(NOON)
             took = await since(waiting)
         return took, len(lost), vendor.look_ups
 

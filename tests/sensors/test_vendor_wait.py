@@ -10,8 +10,9 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow_provider_meetings.core import ratelimit
 from airflow_provider_meetings.sensors import holding
 from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
+from tests.support.flows import problem
 from tests.support.polling import NOON as START
-from tests.support.polling import WEEK, Vendor, ask, end, polling, problem, run
+from tests.support.polling import WEEK, Vendor, ask, end, polling, run
 from tests.support.sandbox import HIRINGCENTER, HOUR, NOON
 from tests.support.task_runner import WAYS, live
 

@@ -34,15 +34,15 @@ def examples(number):
     )
 
 
-def hiringcenter(**fields):
-    """The rules of HiringCenter for a connection named "hc"."""
-    errors = ErrorFactory("HiringCenter", "hc", "https://api.hiringcenterpro.com/v2")
+def hiringcenter(conn_id="hc", **fields):
+    """The rules of HiringCenter for a connection."""
+    errors = ErrorFactory("HiringCenter", conn_id, "https://api.hiringcenterpro.com/v2")
     return HiringCenter(errors, **{"update_method": "POST", "idempotency_window": 86_400.0} | fields)
 
 
-def builderprime(**fields):
-    """The rules of Builder Prime for a connection named "bp"."""
-    errors = ErrorFactory("Builder Prime", "bp", "https://acme.builderprime.com/api")
+def builderprime(conn_id="bp", **fields):
+    """The rules of Builder Prime for a connection."""
+    errors = ErrorFactory("Builder Prime", conn_id, "https://acme.builderprime.com/api")
     return BuilderPrime(errors, **{"max_window": 31 * DAY, "parallel": 4} | fields)
 
 
@@ -55,6 +55,12 @@ def answer(status, content=None, **headers):
     """An answer with a JSON body (or the bytes given) and headers written with underscores."""
     body = content if isinstance(content, bytes) else b"" if content is None else json.dumps(content).encode()
     return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+def problem(status, **headers):
+    """Make an answer that is a refusal in the envelopes of both vendors."""
+    content = {"success": False, "error": "no", "message": "no", "errors": [{"code": "", "message": "no"}]}
+    return answer(status, content, **{name: str(value) for name, value in headers.items()})
 
 
 def lost(after=0.0, *, maybe_sent=True):

@@ -1,21 +1,19 @@
-"""A world without wall clock: an event loop whose time jumps to what happens next, and a vendor in memory."""
+"""An event loop in virtual time, which jumps to what happens next, and a vendor in memory that a poller asks."""
 
 import asyncio
 import contextlib
 import dataclasses
-import json
 import selectors
 
 from airflow_provider_meetings.connection.builderprime import BuilderPrimeSettings
 from airflow_provider_meetings.connection.hiringcenter import HiringCenterSettings
-from airflow_provider_meetings.core.flow import Gather, Page, Request, Response, Sleep
 from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.polling.criteria import Criteria
 from airflow_provider_meetings.polling.poller import Poller
-from airflow_provider_meetings.vendors.builderprime import BuilderPrime
-from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from airflow_provider_meetings.vendors.responses import ErrorFactory
+from airflow_provider_meetings.transport.aio import AsyncTransport
+from tests.support.flows import builderprime, hiringcenter, problem
+from tests.support.vendors import FakeBuilderPrime, FakeHiringCenter, MeetingTable
 
 HOUR, DAY, WEEK = 3_600_000, 86_400_000, 7 * 86_400_000
 #: 2 February 2026, 10:00 UTC, in milliseconds.
@@ -71,39 +69,57 @@ def run(main):
 
 
 class Vendor:
-    """HiringCenter or Builder Prime, in memory: its meetings, what it was asked and when, and what is wrong with it."""
+    """HiringCenter or Builder Prime behind a connection: its meetings, what it was asked, and what is wrong with it.
+
+    Attributes:
+        asked: When each request came, in the loop's time, and its parameters.
+        reads: The ids of the meetings that were asked for one by one.
+        trouble: Returns an answer, or an error, in place of the vendor's, or None.
+    """
 
     def __init__(self, kind="hiringcenter", *, latency=0.05, per_minute=1_000_000, per_hour=1_000_000):
-        self.kind = kind
         self.latency = latency
         self.per_minute, self.per_hour = per_minute, per_hour
-        self.key = "key-1"
-        self.meetings = []
-        self.asked = []  # (time, params)
+        self.key = self.conn_key = "key-1"
+        self.asked, self.reads = [], []
         self.trouble = lambda _: None
-        self.look_ups = 0
-        self.open_sessions = 0
-        self.conn_key = "key-1"
+        self.look_ups = self.open_sessions = 0
+        self.become(kind)
+
+    def become(self, kind):
+        """Be a vendor without meetings, from now on."""
+        self.kind = kind
+        self.table = MeetingTable(kind, now=lambda: round(self.now() * 1000))
+        if kind == "hiringcenter":
+            self._server = FakeHiringCenter(self.table, after_inclusive=True, before_inclusive=True)
+        else:
+            self._server = FakeBuilderPrime(self.table)
+        self.date_field, self.edit, self.delete = self.table.date_field, self.table.edit, self.table.delete
+
+    @property
+    def meetings(self):
+        """Its meetings."""
+        return list(self.table.rows.values())
 
     @property
     def count(self):
         """How many requests there were."""
         return len(self.asked)
 
-    def add(self, date, **fields):
-        """Add a meeting."""
-        number = len(self.meetings) + 1
+    @property
+    def lists(self):
+        """How many requests for lists there were."""
+        return self.count - len(self.reads)
+
+    def now(self):
+        """The wall clock, in seconds."""
+        return NOON / 1000 + asyncio.get_running_loop().time() - 1000 + 0.123
+
+    def book(self, date=NOON + HOUR, **fields):
+        """Make a meeting now; return its id."""
         if self.kind == "hiringcenter":
-            basis = {
-                "id": f"m{number}",
-                "meetingDate": date,
-                "prospectId": "p0",
-                "ownerId": "o0",
-                "meetingType": "phone",
-            }
-        else:
-            basis = {"id": number, "startDateTime": date, "opportunityId": 1}
-        self.meetings.append(basis | fields)
+            fields = {"prospectId": "p0", "ownerId": "o0", "meetingType": "phone"} | fields
+        return self.table.book(date, **({"opportunityId": 1} | fields))
 
     async def look_up(self, conn_id):
         """Look the connection up, as the poller does."""
@@ -117,68 +133,29 @@ class Vendor:
                 rate_limit_per_minute=self.per_minute,
                 rate_limit_per_hour=self.per_hour,
             )
-            return (
-                settings,
-                HiringCenter(
-                    ErrorFactory("HiringCenter", conn_id, settings.base_url),
-                    settings.retry_limits,
-                    rate_limits=settings.rate_limits,
-                    update_method=settings.update_method,
-                    idempotency_window=settings.idempotency_window,
-                ),
-                1,
-            )
+            limits = {"retry_limits": settings.retry_limits, "rate_limits": settings.rate_limits}
+            return settings, hiringcenter(conn_id, **limits), 1
         settings = BuilderPrimeSettings(conn_id=conn_id, base_url="http://localhost/api", api_key=self.conn_key)
-        return (
-            settings,
-            BuilderPrime(
-                ErrorFactory("Builder Prime", conn_id, settings.base_url),
-                settings.retry_limits,
-                max_window=31 * DAY,
-                parallel=4,
-            ),
-            4,
-        )
+        return settings, builderprime(conn_id, retry_limits=settings.retry_limits), 4
 
-    def transport(self, settings, _log, *, gate, **_):
+    def transport(self, settings, log, *, gate, **_):
         """Make the transport that leads here."""
-        return _Transport(self, settings, gate)
+        return _Transport(self, settings, log, gate)
 
     def answer(self, request):
-        """Answer a request."""
-        params = dict(request.params)
-        low = int(params.get("meetingDateAfter", params.get("start-date-from", -(1 << 60))))
-        high = int(params.get("meetingDateBefore", params.get("start-date-to", 1 << 60)))
-        field = "meetingDate" if self.kind == "hiringcenter" else "startDateTime"
-        wanted = {
-            name: params[key]
-            for key, name in {
-                "prospectId": "prospectId",
-                "ownerId": "ownerId",
-                "meetingType": "meetingType",
-                "opportunity-id": "opportunityId",
-            }.items()
-            if key in params
-        }
-        found = [
-            one
-            for one in self.meetings
-            if low <= one[field] <= high and all(str(one[name]) == value for name, value in wanted.items())
-        ]
-        found.sort(key=lambda one: (-one[field], str(one["id"])))
-        limit = int(params["limit"])
-        if self.kind == "builderprime":
-            start = limit * int(params["page"])
-            return {"success": True, "data": found[start : start + limit]}
-        start = int(params.get("pageToken") or 0)
-        token = str(start + limit) if len(found) > start + limit else None
-        items = found[start : start + limit]
-        return {"success": True, "items": items, "pagination": {"nextPageToken": token}}
+        """Answer a request, by what is there and by the key, when it arrives."""
+        last = request.path.rpartition("/")[2]
+        if last not in {"meetings", "v1"}:
+            self.reads.append(last)
+        return self._server(request)
 
 
-class _Transport:
-    def __init__(self, vendor, settings, gate):
-        self._vendor, self._settings, self._gate = vendor, settings, gate
+class _Transport(AsyncTransport):
+    """The package's own, but for the socket."""
+
+    def __init__(self, vendor, settings, log, gate):
+        super().__init__(settings, log, gate=gate)
+        self._vendor = vendor
 
     async def __aenter__(self):
         self._vendor.open_sessions += 1
@@ -187,62 +164,20 @@ class _Transport:
     async def __aexit__(self, *_):
         self._vendor.open_sessions -= 1
 
-    async def pages(self, listing, counter=None):
-        """Drive a list, page by page."""
-        reply = failure = None
-        while True:
-            try:
-                step = listing.send(reply) if failure is None else listing.throw(failure)
-            except StopIteration:
-                return
-            reply = failure = None
-            try:
-                if isinstance(step, Page):
-                    yield step
-                elif isinstance(step, Sleep):
-                    await asyncio.sleep(step.seconds)
-                elif isinstance(step, Gather):
-                    reply = [await self._drive(call, counter) for call in step.calls]
-                elif isinstance(step, Request):
-                    reply = await self._perform(step, counter)
-            except MeetingsError as error:
-                failure = error
-
-    async def _drive(self, call, counter=None):
-        try:
-            step = call.send(None)
-            while True:
-                step = call.send(await self._perform(step, counter) if isinstance(step, Request) else None)
-        except StopIteration as done:
-            return done.value
-
     async def _perform(self, request, counter=None):
         vendor = self._vendor
         if counter is not None:
             counter.add(request)
         await self._gate.enter(request)
-        now = asyncio.get_running_loop().time()
-        vendor.asked.append((now, dict(request.params)))
-        # What is there, and whether the key is right, when the request arrives.
-        content, known = json.dumps(vendor.answer(request)).encode(), self._settings.api_key == vendor.key
+        vendor.asked.append((asyncio.get_running_loop().time(), dict(request.params)))
+        response, known = vendor.answer(request), self._settings.api_key == vendor.key
         await asyncio.sleep(vendor.latency)
-        response = vendor.trouble(request)
-        if response is None and not known:
-            response = problem(401)
-        if response is None:
-            response = Response(200, {}, content)
+        response = vendor.trouble(request) or (response if known else problem(401))
         if isinstance(response, MeetingsError):
             raise response
         response = dataclasses.replace(response, received_at=asyncio.get_running_loop().time())
         self._gate.observe(response)
         return response
-
-
-def problem(status, **headers):
-    """Make an answer that is a refusal in the envelopes of both vendors."""
-    content = {"success": False, "error": "no", "message": "no", "errors": [{"code": "", "message": "no"}]}
-    headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
-    return Response(status, headers, json.dumps(content).encode())
 
 
 @contextlib.asynccontextmanager

@@ -8,22 +8,23 @@ from airflow_provider_meetings.sets.files import FileLocation
 from airflow_provider_meetings.sets.run_changes import ChangeSearch
 from tests.support.flows import BASE, builderprime, hiringcenter
 from tests.support.store import Killed
+from tests.support.vendors import MeetingTable
 
 HOUR = 3_600_000
 WINDOW = (BASE, BASE + 24 * HOUR)
 
 
 class Calendar:
-    """Stands in for a hook: meetings in a dict, and answers that fail when the test says so."""
+    """Stands in for a hook to a vendor in memory, whose answers fail when the test says so."""
 
     meetings_conn_id = "meetings"
 
     def __init__(self, kind="hiringcenter"):
         self.conn_type = kind
         self.vendor = hiringcenter() if kind == "hiringcenter" else builderprime()
-        self.meetings = {}
+        self.table = MeetingTable(kind, now=lambda: self.now)
+        self.meetings, self.delete = self.table.rows, self.table.delete
         self.now = BASE - 100 * HOUR
-        self.serial = 0
         self.reads = []
         self.lists = 0
         self.hidden = set()
@@ -32,26 +33,19 @@ class Calendar:
 
     def book(self, date=BASE + HOUR, **fields):
         """Make a meeting now; return its id."""
-        self.serial += 1
         self.now += 1
-        meeting_id = f"m{self.serial:03}"
-        stamps = {self.vendor.created_field: self.now}
-        if self.conn_type == "hiringcenter":
-            stamps["updatedAt"] = self.now
-        self.meetings[meeting_id] = {"id": meeting_id, self.vendor.date_field: date, **stamps, **fields}
-        return meeting_id
+        return self.table.book(date, **{"id": f"m{len(self.table.numbers) + 1:03}"} | fields)
 
     def edit(self, meeting_id, **changes):
         """Change a meeting; `date` is when it begins."""
         self.now += 1
         if "date" in changes:
-            changes[self.vendor.date_field] = changes.pop("date")
-        touched = {"updatedAt": self.now} if self.conn_type == "hiringcenter" else {}
-        self.meetings[meeting_id] |= changes | touched
+            changes[self.table.date_field] = changes.pop("date")
+        self.table.edit(meeting_id, **changes)
 
     def within(self, start, end):
         """Return the meetings of a window, by id."""
-        field = self.vendor.date_field
+        field = self.table.date_field
         return {key: dict(one) for key, one in self.meetings.items() if start <= one[field] < end}
 
     # -- as a hook

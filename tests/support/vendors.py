@@ -1,52 +1,130 @@
-"""Servers in memory that list meetings in every way that the vendors' pages leave open, without a socket."""
+"""Both vendors in memory, without a socket: they list meetings in every way that the vendors' pages leave open."""
 
 import itertools
 import random
 
 from airflow_provider_meetings.exceptions import MeetingsError
-from tests.support.flows import answer
+from tests.support.flows import answer, problem
+
+#: Where each vendor says when a meeting begins, and when it was made and changed.
+DATE_FIELDS = {"hiringcenter": "meetingDate", "builderprime": "startDateTime"}
+STAMPS = {"hiringcenter": ("createdAt", "updatedAt"), "builderprime": ("createdDate",)}
 
 
-class Shelf:
-    """Meetings that a server has, and how they come and go.
+class MeetingTable:
+    """A vendor's meetings, and how people book, change and delete them.
 
     Args:
-        dates: When the meetings are that stay.
-        seed: Of everything that happens at random.
-        id_field: What ids look like: text or numbers.
+        kind: ``hiringcenter`` or ``builderprime``.
+        now: Returns the time in milliseconds, for when a meeting was made or changed; None: that is not recorded.
+        number_of: Makes a meeting's number, of which its id is made, from a count.
     """
 
-    def __init__(self, dates, seed=0):
-        self.random = random.Random(seed)  # noqa: S311 - a test's dice
-        self._numbers = itertools.count(1)
-        self.meetings = {}
-        self.ever = {}
-        self.staying = {self.add(date) for date in dates}
-        self.mortal = set()
+    def __init__(self, kind, *, now=None, number_of=int):
+        self.kind = kind
+        self.date_field = DATE_FIELDS[kind]
+        self.random = random.Random(0)  # noqa: S311 - a test's dice
+        self.rows = {}
+        self.numbers = {}  # of each meeting, by its id
+        self._serial = itertools.count(1)
+        self._now = now
+        self._number_of = number_of
 
-    def add(self, date):
-        """Add a meeting; its id tells nothing about its place."""
-        number = next(self._numbers)
-        meeting_id = (number * 7919) % 1_000_003
-        self.meetings[meeting_id] = self.ever[meeting_id] = date
+    def book(self, date, **fields):
+        """Make a meeting; return its id."""
+        number = self._number_of(next(self._serial))
+        meeting_id = fields.pop("id", f"m{number}" if self.kind == "hiringcenter" else number)
+        self.numbers[meeting_id] = number
+        self.rows[meeting_id] = {"id": meeting_id, self.date_field: date, **self._stamps(STAMPS[self.kind]), **fields}
         return meeting_id
 
-    def add_mortal(self, date):
-        """Add a meeting that may go again."""
-        self.mortal.add(self.add(date))
+    def edit(self, meeting_id, **changes):
+        """Change a meeting."""
+        self.rows[meeting_id] |= changes | self._stamps(STAMPS[self.kind][1:])
+
+    def delete(self, meeting_id):
+        """Delete a meeting."""
+        del self.rows[meeting_id]
+
+    def _stamps(self, names):
+        return {} if self._now is None else dict.fromkeys(names, self._now())
+
+
+class ChangingTable(MeetingTable):
+    """A table whose ids tell nothing about a meeting's place; some meetings stay, and others may go again.
+
+    Args:
+        kind: The vendor.
+        dates: When the meetings are that stay.
+        seed: Of everything that happens at random.
+    """
+
+    def __init__(self, kind, dates, seed=0):
+        super().__init__(kind, number_of=lambda count: count * 7919 % 1_000_003)
+        self.random = random.Random(seed)  # noqa: S311 - a test's dice
+        self.ever = {}
+        self.removable = set()
+        self.staying = {self.book(date) for date in dates}
+
+    def book(self, date, **fields):
+        """Make a meeting; return its id."""
+        meeting_id = super().book(date, **fields)
+        self.ever[meeting_id] = date
+        return meeting_id
+
+    def book_removable(self, date):
+        """Make a meeting that may go again."""
+        self.removable.add(self.book(date))
 
     def remove_one(self):
-        """Remove a meeting that is not one of those that stay."""
-        here = sorted(self.mortal & self.meetings.keys())
+        """Delete a meeting that is not one of those that stay."""
+        here = sorted(self.removable & self.rows.keys())
         if here:
-            del self.meetings[self.random.choice(here)]
+            self.delete(self.random.choice(here))
 
 
-class FakeHiringCenter:
+class _Fake:
+    """What both vendors have in common."""
+
+    collection = ""
+    #: The field that each filter compares.
+    filters = {}  # noqa: RUF012 - each vendor's own
+    item = ""
+
+    def __init__(self, table, *, ignores=(), meanwhile=lambda: None):
+        self.table = table
+        self.ignores, self.meanwhile = frozenset(ignores), meanwhile
+        self.count = 0
+
+    def __call__(self, request):
+        """Answer a request: for a list, or for one meeting."""
+        assert request.method == "GET"
+        if self.count:
+            self.meanwhile()
+        self.count += 1
+        if request.path == self.collection:
+            return self.list({name: value for name, value in request.params if name not in self.ignores})
+        meeting_id = request.path.removeprefix(f"{self.collection}/")
+        found = [row for key, row in self.table.rows.items() if str(key) == meeting_id]
+        return answer(200, {"success": True, self.item: found[0]}) if found else problem(404)
+
+    def rows(self, params, lies_within):
+        """The rows that match, each with its date and its number; what a row does not have is not compared."""
+        wanted = {name: params[key] for key, name in self.filters.items() if key in params}
+        date_field = self.table.date_field
+        return [
+            (row[date_field], self.table.numbers[key], row)
+            for key, row in self.table.rows.items()
+            if lies_within(row[date_field], params)
+            and all(str(row.get(name, text)) == text for name, text in wanted.items())
+        ]
+
+
+class FakeHiringCenter(_Fake):
     """Lists meetings, latest first, with tokens.
 
     Args:
-        shelf: The meetings.
+        table: The meetings.
         tokens: ``offset`` counts meetings, ``keyset`` names the last one seen.
         after_inclusive: Whether ``meetingDateAfter`` includes its bound.
         before_inclusive: Likewise.
@@ -60,9 +138,12 @@ class FakeHiringCenter:
         meanwhile: Called before each request but the first.
     """
 
+    collection, item = "/meetings", "item"
+    filters = {name: name for name in ("prospectId", "ownerId", "meetingType")}  # noqa: RUF012 - it does not change
+
     def __init__(
         self,
-        shelf,
+        table,
         *,
         tokens="offset",
         after_inclusive=False,
@@ -71,34 +152,24 @@ class FakeHiringCenter:
         cap=200,
         order="latest",
         ties="id",
-        ignores=(),
         eager=False,
         totals=False,
-        meanwhile=lambda: None,
+        **options,
     ):
-        self.shelf = shelf
+        super().__init__(table, **options)
         self.tokens, self.order, self.ties = tokens, order, ties
         self.after_inclusive, self.before_inclusive = after_inclusive, before_inclusive
-        self.old_envelope, self.cap, self.eager = old_envelope, cap, eager
-        self.ignores, self.meanwhile, self.totals = frozenset(ignores), meanwhile, totals
-        self.count = 0
+        self.old_envelope, self.cap, self.eager, self.totals = old_envelope, cap, eager, totals
 
-    def __call__(self, request):
-        """Answer a request."""
-        assert (request.method, request.path) == ("GET", "/meetings")
-        if self.count:
-            self.meanwhile()
-        self.count += 1
-        params = {name: value for name, value in request.params if name not in self.ignores}
-        rows = self._ordered(
-            [(date, number) for number, date in self.shelf.meetings.items() if self._lies_within(date, params)]
-        )
+    def list(self, params):
+        """Answer a request for a page."""
+        rows = self._ordered(self.rows(params, self._lies_within))
         limit = min(int(params.get("limit", 50)), self.cap)
         start = self._start(rows, params.get("pageToken"))
         page = rows[start : start + limit]
         more = len(page) == limit if self.eager else start + limit < len(rows)
-        token = self._token(page, start + limit) if more else self.shelf.random.choice([None, ""])
-        items = [{"id": f"m{number}", "meetingDate": date} for date, number in page]
+        token = self._token(page, start + limit) if more else self.table.random.choice([None, ""])
+        items = [row for _, _, row in page]
         if self.old_envelope:
             return answer(200, {"success": True, "items": items, "nextPageToken": token})
         total = {"totalCount": len(rows)} if self.totals else {}
@@ -114,7 +185,7 @@ class FakeHiringCenter:
         if self.order == "shuffled":
             return sorted(rows, key=lambda row: (row[1] * 31) % 1009)
         if self.ties == "unstable":
-            self.shelf.random.shuffle(rows)
+            self.table.random.shuffle(rows)
         else:
             rows.sort(key=lambda row: row[1], reverse=self.ties == "descending")
         return sorted(rows, key=lambda row: row[0], reverse=self.order == "latest")
@@ -133,11 +204,11 @@ class FakeHiringCenter:
         return sum((-row[0], sign * row[1]) <= passed for row in rows)
 
 
-class FakeBuilderPrime:
+class FakeBuilderPrime(_Fake):
     """Lists meetings by page number, in any order.
 
     Args:
-        shelf: The meetings.
+        table: The meetings.
         order: ``start``, ``descending``, ``id`` or ``unstable``.
         from_inclusive: Whether ``start-date-from`` includes its bound.
         to_inclusive: Likewise.
@@ -147,70 +218,63 @@ class FakeBuilderPrime:
         meanwhile: Called before each request but the first.
     """
 
+    collection, item = "/meetings/v1", "data"
+    filters = {"opportunity-id": "opportunityId", "employee-id": "employee"}  # noqa: RUF012 - it does not change
+
     def __init__(
         self,
-        shelf,
+        table,
         *,
         order="start",
         from_inclusive=True,
         to_inclusive=True,
         max_window=31 * 86_400_000,
         max_limit=100,
-        ignores=(),
-        meanwhile=lambda: None,
+        **options,
     ):
-        self.shelf, self.order = shelf, order
+        super().__init__(table, **options)
+        self.order = order
         self.from_inclusive, self.to_inclusive = from_inclusive, to_inclusive
         self.max_window, self.max_limit = max_window, max_limit
-        self.ignores, self.meanwhile = frozenset(ignores), meanwhile
-        self.count = 0
 
-    def __call__(self, request):
-        """Answer a request."""
-        assert (request.method, request.path) == ("GET", "/meetings/v1")
-        if self.count:
-            self.meanwhile()
-        self.count += 1
-        params = dict(request.params)
+    def list(self, params):
+        """Answer a request for a page."""
         first, last = int(params["start-date-from"]), int(params["start-date-to"])
-        limit, number = int(params["limit"]), int(params["page"])
+        limit, number = int(params["limit"]), int(params.get("page", 0))
         if last <= first or last - first > self.max_window or limit > self.max_limit:
-            complaint = {"code": "INVALID", "message": f"a window of {last - first} ms, a limit of {limit}"}
-            return answer(400, {"success": False, "errors": [complaint]})
-        if "dates" in self.ignores:
-            rows = [(date, key) for key, date in self.shelf.meetings.items()]
-        else:
-            rows = [(date, key) for key, date in self.shelf.meetings.items() if self._lies_within(date, first, last)]
-        rows = self._ordered(rows)
-        if "page" in self.ignores:
-            number = 0
+            error = {"code": "INVALID", "message": f"a window of {last - first} ms, a limit of {limit}"}
+            return answer(400, {"success": False, "errors": [error]})
+        rows = self._ordered(self.rows(params, self._lies_within))
         page = rows[number * limit : (number + 1) * limit]
-        data = [{"id": key, "startDateTime": date} for date, key in page]
-        return answer(200, {"success": True, "data": data})
+        return answer(200, {"success": True, "data": [row for _, _, row in page]})
 
-    def _lies_within(self, date, first, last):
-        return (first <= date if self.from_inclusive else first < date) and (
-            date <= last if self.to_inclusive else date < last
+    def _lies_within(self, date, params):
+        first, last = int(params["start-date-from"]), int(params["start-date-to"])
+        return "dates" in self.ignores or (
+            (first <= date if self.from_inclusive else first < date)
+            and (date <= last if self.to_inclusive else date < last)
         )
 
     def _ordered(self, rows):
         if self.order == "unstable":
-            self.shelf.random.shuffle(rows)
+            self.table.random.shuffle(rows)
             return rows
-        return sorted(rows, key=lambda row: row[1] if self.order == "id" else row, reverse=self.order == "descending")
+        return sorted(
+            rows, key=lambda row: row[1] if self.order == "id" else row[:2], reverse=self.order == "descending"
+        )
 
 
-def listed(meetings, prefix=""):
-    """Check that no meeting is there twice; return the ids as the shelf has them."""
-    ids = [int(str(meeting["id"]).removeprefix(prefix)) for meeting in meetings]
+def listed(meetings):
+    """Check that no meeting is there twice; return the ids."""
+    ids = [meeting["id"] for meeting in meetings]
     assert len(ids) == len(set(ids)), "a meeting was listed twice"
     return set(ids)
 
 
-def check(shelf, window, got):
+def check(table, window, got):
     """Check that a list has every meeting that stayed, and nothing outside the window, nor anything that never was."""
-    assert {key for key in shelf.staying if shelf.ever[key] in window} <= got
-    assert all(key in shelf.ever and shelf.ever[key] in window for key in got)
+    assert {key for key in table.staying if table.ever[key] in window} <= got
+    assert all(key in table.ever and table.ever[key] in window for key in got)
 
 
 def complete_or_error(read):

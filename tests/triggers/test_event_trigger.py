@@ -19,8 +19,9 @@ from airflow_provider_meetings.triggers import events
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from airflow_provider_meetings.watching.snapshot_store import SnapshotStore
 from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec
+from tests.support.polling import HOUR, NOON, Vendor, run
 from tests.support.store import StateStore
-from tests.support.watching import HOUR, NOON, Calendar, Triggerer, brief, run
+from tests.support.watching import Triggerer, brief
 
 DAY = timedelta(days=1)
 GIVEN = [
@@ -108,7 +109,7 @@ def test_alone_without_a_store():
 class _Watching(MeetingsEventTrigger):
     """The trigger in the world of these tests."""
 
-    calendar: Calendar
+    vendor: Vendor
     poller = None
 
     async def watch(self):
@@ -120,15 +121,15 @@ class _Watching(MeetingsEventTrigger):
 
         watched = WatchSpec("c", NOON, NOON + 1000 * HOUR)
         journal = SnapshotStore(self.asset_state_store, f"meetings/{watched.scope}")
-        return Watcher(watched, journal, interval=10.0, join=join, clock=self.calendar.now)
+        return Watcher(watched, journal, interval=10.0, join=join, clock=self.vendor.now)
 
 
 class _Airflow:
     """What the triggerer does with an event trigger; its database answers when it is told to."""
 
-    def __init__(self, calendar, store, poller):
+    def __init__(self, vendor, store, poller):
         self.trigger = _Watching(meetings_conn_id="c", ahead=DAY)
-        self.trigger.calendar, self.trigger.poller = calendar, poller
+        self.trigger.vendor, self.trigger.poller = vendor, poller
         self.trigger.trigger_id = 7
         self.trigger.asset_state_store = [store]
         self.manager = SharedStreamManager(ack_timeout=60, _now=asyncio.get_running_loop().time)
@@ -153,10 +154,10 @@ class _Airflow:
 
 
 @contextlib.asynccontextmanager
-async def _airflow(calendar, store, monkeypatch):
+async def _airflow(vendor, store, monkeypatch):
     monkeypatch.setattr(events, "asset_stores", lambda trigger: trigger.asset_state_store)
-    async with Triggerer(calendar).poller() as poller:
-        airflow = _Airflow(calendar, store, poller)
+    async with Triggerer(vendor).poller() as poller:
+        airflow = _Airflow(vendor, store, poller)
         task = asyncio.create_task(airflow.run())
         try:
             yield airflow
@@ -169,10 +170,10 @@ def test_pending_until_stored(monkeypatch):
     """Events count as told when Airflow says that they are in its database, and not before."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        async with _airflow(calendar, store, monkeypatch) as airflow:
+        vendor, store = Vendor(), StateStore()
+        async with _airflow(vendor, store, monkeypatch) as airflow:
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(20)
             before = store.manifest["pending"], brief(airflow.taken)
             airflow.store()
@@ -191,14 +192,14 @@ def test_repeated_when_not_stored(monkeypatch):
     """Events that Airflow has not stored when it dies are fired by the next triggerer, with the same ids."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        async with _airflow(calendar, store, monkeypatch) as airflow:
+        vendor, store = Vendor(), StateStore()
+        async with _airflow(vendor, store, monkeypatch) as airflow:
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(20)
             first = airflow.taken
-        calendar.edit("m1", location="Zoom")
-        async with _airflow(calendar, store, monkeypatch) as airflow:
+        vendor.edit("m1", location="Zoom")
+        async with _airflow(vendor, store, monkeypatch) as airflow:
             await asyncio.sleep(5)
             airflow.store()
             await asyncio.sleep(20)
@@ -214,11 +215,11 @@ def test_cancelled_on_the_way(monkeypatch):
     """A trigger that is cancelled between handing out an event and Airflow's taking it does not count it as told."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        async with _airflow(calendar, store, monkeypatch) as airflow:
+        vendor, store = Vendor(), StateStore()
+        async with _airflow(vendor, store, monkeypatch) as airflow:
             monkeypatch.setattr(airflow.manager, "bind_pending_event", None)  # it breaks off just before
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(20)
             assert airflow.taken == []
         return store.manifest["pending"]
@@ -230,10 +231,10 @@ def test_never_stored_starts_anew(monkeypatch):
     """Where Airflow never says that an event is stored, the trigger ends, so that Airflow starts it again."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        async with _airflow(calendar, store, monkeypatch) as airflow:
+        vendor, store = Vendor(), StateStore()
+        async with _airflow(vendor, store, monkeypatch) as airflow:
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(120)
             return airflow.manager._groups, store.manifest["pending"]
 
@@ -281,13 +282,11 @@ _ROOMS = ("{*'abcdefg'}", "frozenset('gfedcba')", "[*'gfedabc']", "dict.fromkeys
 
 def test_a_set_is_the_same_watch_after_a_restart():
     """A set's order differs in each process; the arguments and the scope do not, nor for a reordered list."""
-    said = {
-        subprocess.run(
-            [sys.executable, "-c", _SCOPE % rooms],
-            env=os.environ | {"PYTHONHASHSEED": str(seed)},
-            check=True, capture_output=True, text=True,
-        ).stdout.splitlines()[-1]
-        for seed, rooms in enumerate(_ROOMS)
-    }  # fmt: skip
+    said = set()
+    for seed in range(2):
+        command = [sys.executable, "-c", "".join(_SCOPE % rooms for rooms in _ROOMS)]
+        environment = os.environ | {"PYTHONHASHSEED": str(seed)}
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        said.update(done.stdout.splitlines()[-len(_ROOMS) :])
 
     assert len(said) == 1

@@ -18,7 +18,7 @@ from airflow_provider_meetings.exceptions import (
 )
 from airflow_provider_meetings.vendors.spans import SpanLine
 from tests.support.flows import BASE, Line, answer, builderprime, examples, retry_limits
-from tests.support.vendors import FakeBuilderPrime, Shelf, check, complete_or_error, listed
+from tests.support.vendors import ChangingTable, FakeBuilderPrime, check, complete_or_error, listed
 
 
 @st.composite
@@ -45,10 +45,10 @@ PARALLEL = st.sampled_from([1, 2, 4])
 def test_a_static_list_is_complete_and_each_meeting_is_there_once(case, bounds, order, page_size, parallel):
     """Whatever the order and the bounds: half-open window, every meeting of it, each once, no slice too long."""
     dates, window, longest = case
-    shelf = Shelf(dates)
-    line = Line(FakeBuilderPrime(shelf, order=order, max_window=longest, **bounds))
+    table = ChangingTable("builderprime", dates)
+    line = Line(FakeBuilderPrime(table, order=order, max_window=longest, **bounds))
     vendor = builderprime(page_size=page_size, parallel=parallel, max_window=longest)
-    assert {key for key, date in shelf.ever.items() if date in window} == listed(line.read(vendor.listing(window)))
+    assert {key for key, date in table.ever.items() if date in window} == listed(line.read(vendor.listing(window)))
 
 
 @examples(150)
@@ -56,11 +56,11 @@ def test_a_static_list_is_complete_and_each_meeting_is_there_once(case, bounds, 
 def test_an_order_that_changes_with_each_request_loses_nothing_silently(case, bounds, page_size, parallel, seed):
     """A list is complete or an error, also where pages cannot be turned at all."""
     dates, window, longest = case
-    shelf = Shelf(dates, seed)
-    line = Line(FakeBuilderPrime(shelf, order="unstable", max_window=longest, **bounds))
+    table = ChangingTable("builderprime", dates, seed)
+    line = Line(FakeBuilderPrime(table, order="unstable", max_window=longest, **bounds))
     vendor = builderprime(page_size=page_size, parallel=parallel, max_window=longest)
     got = complete_or_error(lambda: listed(line.read(vendor.listing(window))))
-    assert got in (None, {key for key, date in shelf.ever.items() if date in window})
+    assert got in (None, {key for key, date in table.ever.items() if date in window})
 
 
 @examples(75)
@@ -68,10 +68,10 @@ def test_an_order_that_changes_with_each_request_loses_nothing_silently(case, bo
 def test_a_static_server_that_ignores_the_dates_is_read_completely(case, order, page_size, parallel):
     """What the server does not leave out is left out here."""
     dates, window, longest = case
-    shelf = Shelf(dates)
-    line = Line(FakeBuilderPrime(shelf, order=order, max_window=longest, ignores={"dates"}))
+    table = ChangingTable("builderprime", dates)
+    line = Line(FakeBuilderPrime(table, order=order, max_window=longest, ignores={"dates"}))
     vendor = builderprime(page_size=page_size, parallel=parallel, max_window=longest)
-    assert {key for key, date in shelf.ever.items() if date in window} == listed(line.read(vendor.listing(window)))
+    assert {key for key, date in table.ever.items() if date in window} == listed(line.read(vendor.listing(window)))
 
 
 @examples(120)
@@ -89,23 +89,23 @@ def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(  # noqa: 
 ):
     """What was there all along is listed exactly once, with random traffic before every request."""
     dates, window, longest = case
-    shelf = Shelf(dates, seed)
+    table = ChangingTable("builderprime", dates, seed)
     places = [*dates, BASE - 1, BASE + 1, BASE + 30]
     for _ in range(5):
-        shelf.add_mortal(shelf.random.choice(places))
+        table.book_removable(table.random.choice(places))
 
     def meanwhile():
         for move in moves:
             if move == "remove":
-                shelf.remove_one()
+                table.remove_one()
             else:
-                shelf.add_mortal(shelf.random.choice(places))
+                table.book_removable(table.random.choice(places))
 
-    line = Line(FakeBuilderPrime(shelf, order=order, max_window=longest, meanwhile=meanwhile, **bounds))
+    line = Line(FakeBuilderPrime(table, order=order, max_window=longest, meanwhile=meanwhile, **bounds))
     vendor = builderprime(page_size=page_size, parallel=parallel, max_window=longest)
     got = complete_or_error(lambda: listed(line.read(vendor.listing(window))))
     if got is not None:
-        check(shelf, window, got)
+        check(table, window, got)
     elif page_size == 100:
         pytest.fail("no millisecond has a hundred meetings, so no page had to be turned")
 
@@ -120,23 +120,23 @@ def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(  # noqa: 
 )
 def test_traffic_is_no_excuse_where_no_millisecond_is_crowded(places, order, page_size, moves, seed):
     """An error is allowed only where a single millisecond fills a page."""
-    shelf = Shelf([BASE + 3 * place for place in places], seed)
+    table = ChangingTable("builderprime", [BASE + 3 * place for place in places], seed)
     free = iter(range(100_000))
 
     def meanwhile():
         for move in moves:
             if move == "remove":
-                shelf.remove_one()
-            elif len(shelf.ever) < 400:  # a list that grows by a page with each request has no end
+                table.remove_one()
+            elif len(table.ever) < 400:  # a list that grows by a page with each request has no end
                 # Never near another one: a span of a millisecond is asked for with one more on either side.
-                shelf.add_mortal(BASE + 40_000 + 3 * next(free))
+                table.book_removable(BASE + 40_000 + 3 * next(free))
 
     for _ in range(6):
-        shelf.add_mortal(BASE + 40_000 + 3 * next(free))
-    line = Line(FakeBuilderPrime(shelf, order=order, meanwhile=meanwhile))
+        table.book_removable(BASE + 40_000 + 3 * next(free))
+    line = Line(FakeBuilderPrime(table, order=order, meanwhile=meanwhile))
     window = Window(BASE, BASE + 100_000)
     got = listed(line.read(builderprime(page_size=page_size).listing(window)))
-    check(shelf, window, got)
+    check(table, window, got)
 
 
 @examples(150)
@@ -149,20 +149,20 @@ def test_traffic_is_no_excuse_where_no_millisecond_is_crowded(places, order, pag
 )
 def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(count, page_size, order, moves, seed):
     """Where pages have to be turned after all: complete, or an error that says so."""
-    shelf = Shelf([BASE] * count, seed)
+    table = ChangingTable("builderprime", [BASE] * count, seed)
 
     def meanwhile():
         for move in moves:
             if move == "remove":
-                shelf.remove_one()
-            elif len(shelf.ever) < 60:  # a list that grows faster than it is read has no end
-                shelf.add_mortal(BASE + shelf.random.choice([-1, 0, 0, 1]))
+                table.remove_one()
+            elif len(table.ever) < 60:  # a list that grows faster than it is read has no end
+                table.book_removable(BASE + table.random.choice([-1, 0, 0, 1]))
 
-    line = Line(FakeBuilderPrime(shelf, order=order, meanwhile=meanwhile))
+    line = Line(FakeBuilderPrime(table, order=order, meanwhile=meanwhile))
     window = Window(BASE - 5, BASE + 5)
     got = complete_or_error(lambda: listed(line.read(builderprime(page_size=page_size).listing(window))))
     if got is not None:
-        check(shelf, window, got)
+        check(table, window, got)
 
 
 @pytest.mark.parametrize(("order", "factor"), [("start", 3), ("descending", 3), ("id", 4)])
@@ -170,8 +170,8 @@ def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(count,
 def test_uniform_meetings_cost_a_small_multiple_of_the_pages(count, order, factor):
     """The density seen on a full page tells how to slice; an order that hides it costs halvings."""
     days = 90
-    shelf = Shelf([BASE + place * days * DAY // count for place in range(count)])
-    line = Line(FakeBuilderPrime(shelf, order=order))
+    table = ChangingTable("builderprime", [BASE + place * days * DAY // count for place in range(count)])
+    line = Line(FakeBuilderPrime(table, order=order))
     got = listed(line.read(builderprime().listing(Window(BASE, BASE + days * DAY))))
     assert count == len(got)
     assert len(line.requests) <= factor * max(math.ceil(count / 100), math.ceil(days / 31))
@@ -179,7 +179,7 @@ def test_uniform_meetings_cost_a_small_multiple_of_the_pages(count, order, facto
 
 def test_no_slice_is_longer_than_31_days_and_none_is_left_out():
     """A year is asked for in slices that the server takes, a millisecond wider than what they stand for."""
-    line = Line(FakeBuilderPrime(Shelf([])))
+    line = Line(FakeBuilderPrime(ChangingTable("builderprime", [])))
     line.read(builderprime().listing(Window(BASE, BASE + 365 * DAY)))
     spans = sorted(
         (int(params["start-date-from"]), int(params["start-date-to"]))
@@ -195,8 +195,8 @@ def test_no_slice_is_longer_than_31_days_and_none_is_left_out():
 def test_adjacent_windows_neither_miss_nor_repeat():
     """A meeting on the common bound belongs to the later window only, with either kind of bounds."""
     for inclusive in (True, False):
-        shelf = Shelf([BASE, BASE + 10, BASE + 10, BASE + 20])
-        server = FakeBuilderPrime(shelf, from_inclusive=inclusive, to_inclusive=inclusive)
+        table = ChangingTable("builderprime", [BASE, BASE + 10, BASE + 10, BASE + 20])
+        server = FakeBuilderPrime(table, from_inclusive=inclusive, to_inclusive=inclusive)
         first = Line(server).read(builderprime(page_size=2).listing(Window(BASE, BASE + 10)))
         second = Line(server).read(builderprime(page_size=2).listing(Window(BASE + 10, BASE + 20)))
         assert [item["startDateTime"] for item in first] == [BASE]
@@ -205,7 +205,7 @@ def test_adjacent_windows_neither_miss_nor_repeat():
 
 def test_filters_go_with_every_request():
     """Filters are the vendor's own parameters and never get lost between slices."""
-    line = Line(FakeBuilderPrime(Shelf([BASE] * 5)))
+    line = Line(FakeBuilderPrime(ChangingTable("builderprime", [BASE] * 5)))
     filters = {"opportunity-id": "102988", "employee-id": 50}
     vendor = builderprime(page_size=2)
     line.read(vendor.listing(Window(BASE, BASE + 90 * DAY), vendor.check_filters(filters)))
@@ -223,8 +223,8 @@ def test_an_open_window_is_refused_before_anything_is_sent(window):
 @pytest.mark.parametrize("width", [1, 3, 31 * DAY])
 def test_a_server_that_ignores_the_page_number_is_left_with_an_error(width):
     """A full page that comes again has no end: the error says so, and where."""
-    shelf = Shelf([BASE] * 7)
-    line = Line(FakeBuilderPrime(shelf, ignores={"page"}))
+    table = ChangingTable("builderprime", [BASE] * 7)
+    line = Line(FakeBuilderPrime(table, ignores={"page"}))
     with pytest.raises(MeetingsProtocolError) as caught:
         line.read(builderprime(page_size=5).listing(Window(BASE, BASE + width)))
     assert (caught.value.status, caught.value.method, caught.value.path) == (200, "GET", "/meetings/v1")
@@ -233,8 +233,8 @@ def test_a_server_that_ignores_the_page_number_is_left_with_an_error(width):
 
 def test_a_server_that_ignores_everything_is_left_with_an_error():
     """Neither dates nor pages have an effect: the list cannot be complete."""
-    shelf = Shelf([BASE + DAY * place for place in range(7)])
-    line = Line(FakeBuilderPrime(shelf, ignores={"page", "dates"}))
+    table = ChangingTable("builderprime", [BASE + DAY * place for place in range(7)])
+    line = Line(FakeBuilderPrime(table, ignores={"page", "dates"}))
     with pytest.raises(MeetingsProtocolError):
         line.read(builderprime(page_size=5).listing(Window(BASE, BASE + DAY)))
 
@@ -299,7 +299,7 @@ def test_the_waits_of_all_pages_share_one_patience(dates):
                 refused.add(request.params)
                 return answer(429, retry_after="20")
             if dates is not None:
-                return FakeBuilderPrime(Shelf(dates))(request)
+                return FakeBuilderPrime(ChangingTable("builderprime", dates))(request)
             number = int(dict(request.params)["page"])
             return answer(200, {"success": True, "data": [{"id": 2 * number}, {"id": 2 * number + 1}][: 3 - number]})
 
@@ -386,7 +386,7 @@ def office_hours(count, seed, *, busiest=1.4, quietest=0.6):
 def test_a_year_in_office_hours_costs_little_more_than_its_pages(order, count, factor):
     """Spans are cut where the meetings are: nights and weekends cost nothing, a busy week no more than a quiet one."""
     dates = office_hours(count, seed=1)
-    line = Line(FakeBuilderPrime(Shelf(dates), order=order))
+    line = Line(FakeBuilderPrime(ChangingTable("builderprime", dates), order=order))
     got = line.read(builderprime().listing(Window(min(dates), max(dates) + 1)))
     assert count == len({item["id"] for item in got})
     assert factor * count / 100 >= len(line.requests)
@@ -398,7 +398,7 @@ def test_a_year_in_office_hours_costs_little_more_than_its_pages(order, count, f
 def test_one_crowded_afternoon_costs_six_requests(order):
     """120 meetings a minute apart in a window of a week: a full answer says where to cut."""
     afternoon = [BASE + 3 * DAY + 14 * 3_600_000 + minute * 60_000 for minute in range(120)]
-    line = Line(FakeBuilderPrime(Shelf(afternoon), order=order))
+    line = Line(FakeBuilderPrime(ChangingTable("builderprime", afternoon), order=order))
     assert 120 == len(listed(line.read(builderprime().listing(Window(BASE, BASE + 7 * DAY)))))
     assert len(line.requests) <= 6
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsError, MeetingsProtocolError, MeetingsRateLimitError
 from tests.support.flows import BASE, Line, answer, examples, hiringcenter, retry_limits
-from tests.support.vendors import FakeHiringCenter, Shelf, check, complete_or_error, listed
+from tests.support.vendors import ChangingTable, FakeHiringCenter, check, complete_or_error, listed
 
 
 @st.composite
@@ -50,10 +50,10 @@ WAYS = st.fixed_dictionaries(
 def test_a_static_list_is_complete_and_each_meeting_is_there_once(parallel, case, ways, page_size, cap):
     """Whatever the page leaves open: half-open window, every meeting of it, each once."""
     dates, window = case
-    shelf = Shelf(dates)
-    line = Line(FakeHiringCenter(shelf, cap=cap, **ways))
-    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
-    assert {key for key, date in shelf.ever.items() if date in window} == got
+    table = ChangingTable("hiringcenter", dates)
+    line = Line(FakeHiringCenter(table, cap=cap, **ways))
+    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)))
+    assert {key for key, date in table.ever.items() if date in window} == got
 
 
 @pytest.mark.parametrize("parallel", AT_ONCE)
@@ -62,12 +62,12 @@ def test_a_static_list_is_complete_and_each_meeting_is_there_once(parallel, case
 def test_a_server_whose_ties_change_places_is_read_completely_or_refused(parallel, case, page_size, seed):
     """Meetings of one millisecond may come in another order each time; a list is complete or an error."""
     dates, window = case
-    shelf = Shelf(dates, seed)
-    line = Line(FakeHiringCenter(shelf, ties="unstable"))
+    table = ChangingTable("hiringcenter", dates, seed)
+    line = Line(FakeHiringCenter(table, ties="unstable"))
     got = complete_or_error(
-        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
+        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)))
     )
-    assert got in (None, {key for key, date in shelf.ever.items() if date in window})
+    assert got in (None, {key for key, date in table.ever.items() if date in window})
 
 
 @pytest.mark.parametrize("parallel", AT_ONCE)
@@ -81,10 +81,10 @@ def test_a_server_whose_ties_change_places_is_read_completely_or_refused(paralle
 def test_a_static_server_that_ignores_bounds_is_read_completely(parallel, case, page_size, ignores, ways):
     """What the server does not leave out is left out here."""
     dates, window = case
-    shelf = Shelf(dates)
-    line = Line(FakeHiringCenter(shelf, ignores=ignores, **ways))
-    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
-    assert {key for key, date in shelf.ever.items() if date in window} == got
+    table = ChangingTable("hiringcenter", dates)
+    line = Line(FakeHiringCenter(table, ignores=ignores, **ways))
+    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)))
+    assert {key for key, date in table.ever.items() if date in window} == got
 
 
 @pytest.mark.parametrize("parallel", AT_ONCE)
@@ -93,18 +93,18 @@ def test_a_static_server_that_ignores_bounds_is_read_completely(parallel, case, 
 def test_a_server_that_lists_earliest_first_is_followed_by_its_tokens(parallel, case, page_size, tokens):
     """The documented order is not needed where the first page shows that it is not kept."""
     dates, window = case
-    shelf = Shelf(set(dates))
-    line = Line(FakeHiringCenter(shelf, order="earliest", tokens=tokens))
-    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
-    assert {key for key, date in shelf.ever.items() if date in window} == got
+    table = ChangingTable("hiringcenter", set(dates))
+    line = Line(FakeHiringCenter(table, order="earliest", tokens=tokens))
+    got = listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)))
+    assert {key for key, date in table.ever.items() if date in window} == got
 
 
 def test_a_server_without_any_order_is_followed_by_its_tokens():
     """A shuffled list is as complete as an ordered one, once it shows."""
-    shelf = Shelf([BASE + place for place in range(50)])
-    line = Line(FakeHiringCenter(shelf, order="shuffled"))
-    got = listed(line.read(hiringcenter(page_size=7).listing(Window(BASE + 5, BASE + 45))), "m")
-    assert {key for key, date in shelf.ever.items() if BASE + 5 <= date < BASE + 45} == got
+    table = ChangingTable("hiringcenter", [BASE + place for place in range(50)])
+    line = Line(FakeHiringCenter(table, order="shuffled"))
+    got = listed(line.read(hiringcenter(page_size=7).listing(Window(BASE + 5, BASE + 45))))
+    assert {key for key, date in table.ever.items() if BASE + 5 <= date < BASE + 45} == got
 
 
 @pytest.mark.parametrize("parallel", AT_ONCE)
@@ -119,32 +119,32 @@ def test_a_server_without_any_order_is_followed_by_its_tokens():
 def test_who_comes_and_goes_meanwhile_makes_nobody_missed_or_repeated(parallel, case, ways, page_size, moves, seed):  # noqa: PLR0917 - one argument a thing that varies
     """What was there all along is listed exactly once, with random traffic before every request."""
     dates, window = case
-    shelf = Shelf(dates, seed)
+    table = ChangingTable("hiringcenter", dates, seed)
     places = [*dates, BASE - 1, BASE + 1, BASE + 30]
     for _ in range(5):
-        shelf.add_mortal(shelf.random.choice(places))
+        table.book_removable(table.random.choice(places))
 
     def there(place):
-        return list(shelf.meetings.values()).count(place)
+        return [row["meetingDate"] for row in table.rows.values()].count(place)
 
     crowded = any(there(place) >= page_size for place in places)
 
     def meanwhile():
         for move in moves:
             if move == "remove":
-                shelf.remove_one()
+                table.remove_one()
             elif free := [place for place in places if there(place) < page_size - 1]:
-                shelf.add_mortal(shelf.random.choice(free))
+                table.book_removable(table.random.choice(free))
 
-    line = Line(FakeHiringCenter(shelf, meanwhile=meanwhile, **ways))
+    line = Line(FakeHiringCenter(table, meanwhile=meanwhile, **ways))
     got = complete_or_error(
-        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
+        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)))
     )
     if got is None:
         # Only a millisecond that fills a page and changes all the time may end in an error.
         assert crowded
     else:
-        check(shelf, window, got)
+        check(table, window, got)
 
 
 @pytest.mark.parametrize("parallel", AT_ONCE)
@@ -160,24 +160,24 @@ def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(  # no
     parallel, count, page_size, moves, seed, ways
 ):
     """Where a page is full of one millisecond only tokens can be followed: complete, or an error that says so."""
-    shelf = Shelf([BASE] * count, seed)
+    table = ChangingTable("hiringcenter", [BASE] * count, seed)
     for _ in range(4):
-        shelf.add_mortal(BASE + shelf.random.choice([-1, 0, 0, 1]))
+        table.book_removable(BASE + table.random.choice([-1, 0, 0, 1]))
 
     def meanwhile():
         for move in moves:
             if move == "remove":
-                shelf.remove_one()
-            elif len(shelf.ever) < 60:  # a list that grows faster than it is read has no end
-                shelf.add_mortal(BASE + shelf.random.choice([-1, 0, 0, 1]))
+                table.remove_one()
+            elif len(table.ever) < 60:  # a list that grows faster than it is read has no end
+                table.book_removable(BASE + table.random.choice([-1, 0, 0, 1]))
 
-    line = Line(FakeHiringCenter(shelf, meanwhile=meanwhile, **ways))
+    line = Line(FakeHiringCenter(table, meanwhile=meanwhile, **ways))
     window = Window(BASE - 5, BASE + 5)
     got = complete_or_error(
-        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)), "m")
+        lambda: listed(line.read(hiringcenter(page_size=page_size, **AT_ONCE[parallel]).listing(window)))
     )
     if got is not None:
-        check(shelf, window, got)
+        check(table, window, got)
 
 
 @pytest.mark.parametrize("tokens", ["offset", "keyset"])
@@ -185,17 +185,17 @@ def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(  # no
 @pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 1_000, 2_001])
 def test_a_list_costs_hardly_more_requests_than_it_has_pages(count, before_inclusive, tokens):
     """Pages overlap by one millisecond, no more."""
-    shelf = Shelf([BASE + 60_000 * place for place in range(count)])
-    line = Line(FakeHiringCenter(shelf, tokens=tokens, before_inclusive=before_inclusive))
-    assert count == len(listed(line.read(hiringcenter().listing(Window(BASE, None))), "m"))
+    table = ChangingTable("hiringcenter", [BASE + 60_000 * place for place in range(count)])
+    line = Line(FakeHiringCenter(table, tokens=tokens, before_inclusive=before_inclusive))
+    assert count == len(listed(line.read(hiringcenter().listing(Window(BASE, None)))))
     assert len(line.requests) <= math.ceil(count / 199) + 2
 
 
 def test_adjacent_windows_neither_miss_nor_repeat():
     """A meeting on the common bound belongs to the later window only, with either kind of bounds."""
     for inclusive in (True, False):
-        shelf = Shelf([BASE, BASE + 10, BASE + 10, BASE + 20])
-        server = FakeHiringCenter(shelf, after_inclusive=inclusive, before_inclusive=inclusive)
+        table = ChangingTable("hiringcenter", [BASE, BASE + 10, BASE + 10, BASE + 20])
+        server = FakeHiringCenter(table, after_inclusive=inclusive, before_inclusive=inclusive)
         first = Line(server).read(hiringcenter(page_size=2).listing(Window(BASE, BASE + 10)))
         second = Line(server).read(hiringcenter(page_size=2).listing(Window(BASE + 10, BASE + 20)))
         assert [item["meetingDate"] for item in first] == [BASE]
@@ -204,8 +204,8 @@ def test_adjacent_windows_neither_miss_nor_repeat():
 
 def test_filters_go_with_every_page():
     """Filters are the vendor's own parameters and never get lost between pages."""
-    shelf = Shelf([BASE + place for place in range(5)] + [BASE] * 5)
-    line = Line(FakeHiringCenter(shelf))
+    table = ChangingTable("hiringcenter", [BASE + place for place in range(5)] + [BASE] * 5)
+    line = Line(FakeHiringCenter(table))
     vendor = hiringcenter(page_size=2)
     filters = vendor.check_filters({"ownerId": " u1 ", "meetingType": "phone"})
     line.read(vendor.listing(Window(BASE, BASE + 9), filters))
@@ -215,7 +215,7 @@ def test_filters_go_with_every_page():
 
 def test_a_window_may_be_open_on_both_sides():
     """Without bounds no bound is sent at first."""
-    line = Line(FakeHiringCenter(Shelf([1, BASE])))
+    line = Line(FakeHiringCenter(ChangingTable("hiringcenter", [1, BASE])))
     assert len(line.read(hiringcenter().listing(Window()))) == 2
     assert [request.params for request in line.requests] == [(("limit", "200"),)]
 
@@ -259,14 +259,14 @@ def test_an_endless_list_ends_in_an_error(kind):
 @pytest.mark.parametrize("ignores", [(), ("meetingDateBefore",)], ids=["by date", "by token"])
 def test_the_waits_of_all_pages_share_one_patience(ignores):
     """Each of three pages is refused once, with a wait of 20 s: `max_wait` is what may be slept in all."""
-    shelf, window = Shelf([BASE + number for number in range(6)]), Window(BASE, BASE + 6)
+    table, window = ChangingTable("hiringcenter", [BASE + number for number in range(6)]), Window(BASE, BASE + 6)
 
     def read(max_wait):
-        shop, refused = FakeHiringCenter(shelf, ignores=ignores), set()
+        fake, refused = FakeHiringCenter(table, ignores=ignores), set()
 
         def server(request):
             if request.params in refused or len(refused) == 3:
-                return shop(request)
+                return fake(request)
             refused.add(request.params)
             return answer(429, retry_after="20")
 
@@ -275,7 +275,7 @@ def test_the_waits_of_all_pages_share_one_patience(ignores):
         return line, lambda: line.read(vendor.listing(window))
 
     line, listing = read(62)
-    assert (len(shelf.ever), 3) == (len(listing()), len(line.pauses))
+    assert (len(table.ever), 3) == (len(listing()), len(line.pauses))
     line, listing = read(59)
     with pytest.raises(MeetingsRateLimitError):
         listing()
@@ -340,7 +340,7 @@ def test_an_error_on_a_later_page_is_no_short_list():
 def test_parts_read_at_once_cost_little_more_than_the_pages(window, total):
     """Four parts of the window at a time, in the vendor's order, with few requests more than there are pages."""
     dates = [BASE + place * 365 * 86_400_000 // 4_000 for place in range(4_000)]
-    line = Line(FakeHiringCenter(Shelf(dates), totals=total))
+    line = Line(FakeHiringCenter(ChangingTable("hiringcenter", dates), totals=total))
     got = line.read(hiringcenter(parallel=4, slow_from=0.0).listing(window))
     assert sorted(dates, reverse=True) == [item["meetingDate"] for item in got]
     assert len(line.requests) <= 1.5 * 20
@@ -349,6 +349,6 @@ def test_parts_read_at_once_cost_little_more_than_the_pages(window, total):
 def test_one_page_is_asked_for_at_a_time_where_the_server_is_near():
     """Parts pay only where the vendor takes its time to answer."""
     dates = [BASE + place * 60_000 for place in range(1_000)]
-    line = Line(FakeHiringCenter(Shelf(dates)))
+    line = Line(FakeHiringCenter(ChangingTable("hiringcenter", dates)))
     line.read(hiringcenter(parallel=4).listing(Window(BASE, None)))
     assert len(line.requests) <= 6

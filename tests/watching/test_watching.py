@@ -11,9 +11,10 @@ from airflow_provider_meetings.assets import RECEIPTS, with_receipt
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from airflow_provider_meetings.watching import snapshot_store as snapshots
 from airflow_provider_meetings.watching import watcher as watching
-from tests.support.polling import problem
+from tests.support.flows import answer, problem
+from tests.support.polling import HOUR, NOON, Vendor, run
 from tests.support.store import StateStore
-from tests.support.watching import HOUR, INTERVAL, NOON, Calendar, Triggerer, brief, once, run
+from tests.support.watching import INTERVAL, Triggerer, brief, once
 
 DAY = 24 * HOUR
 
@@ -23,25 +24,25 @@ def test_every_kind(kind):
     """Booked, edited, moved out, moved in, deleted: each is told once, at the next look, with what has changed."""
 
     async def main():
-        calendar, store = Calendar(kind), StateStore()
-        old, far, gone = calendar.book(), calendar.book(NOON + 2000 * HOUR), calendar.book(NOON + 9 * HOUR)
-        triggerer = Triggerer(calendar, [store])
+        vendor, store = Vendor(kind), StateStore()
+        old, far, gone = vendor.book(), vendor.book(NOON + 2000 * HOUR), vendor.book(NOON + 9 * HOUR)
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(12)
             assert triggerer.database == []
-            new = calendar.book(NOON + 5 * HOUR)
+            new = vendor.book(NOON + 5 * HOUR)
             await asyncio.sleep(2 * INTERVAL)
-            calendar.edit(old, location="Zoom")
+            vendor.edit(old, location="Zoom")
             await asyncio.sleep(2 * INTERVAL)
-            calendar.edit(new, **{calendar.date_field: NOON + 3000 * HOUR})
+            vendor.edit(new, **{vendor.date_field: NOON + 3000 * HOUR})
             await asyncio.sleep(2 * INTERVAL)
-            calendar.edit(far, **{calendar.date_field: NOON + 7 * HOUR})
+            vendor.edit(far, **{vendor.date_field: NOON + 7 * HOUR})
             await asyncio.sleep(2 * INTERVAL)
-            calendar.delete(gone)
+            vendor.delete(gone)
             await asyncio.sleep(2 * INTERVAL)
-        return triggerer.database, calendar, (old, far, gone, new)
+        return triggerer.database, vendor, (old, far, gone, new)
 
-    events, calendar, (old, far, gone, new) = run(main())
+    events, vendor, (old, far, gone, new) = run(main())
 
     assert [
         ("created", None, new),
@@ -51,26 +52,26 @@ def test_every_kind(kind):
         ("gone", None, gone),
     ] == brief(events)
     created, changed, moved_out, moved_in, deleted = once(events)
-    assert calendar.date_field in created["after"]
+    assert vendor.date_field in created["after"]
     assert ({"location": None}, {"location": "Zoom"}) == (changed["before"], changed["after"])
-    assert {calendar.date_field: NOON + 3000 * HOUR} == moved_out["after"]
-    assert NOON + 7 * HOUR == moved_in["after"][calendar.date_field]
+    assert {vendor.date_field: NOON + 3000 * HOUR} == moved_out["after"]
+    assert NOON + 7 * HOUR == moved_in["after"][vendor.date_field]
     assert deleted["after"] is None
-    assert NOON + 9 * HOUR == deleted["before"][calendar.date_field]
-    assert [str(new), str(gone)] == calendar.reads
+    assert NOON + 9 * HOUR == deleted["before"][vendor.date_field]
+    assert [str(new), str(gone)] == vendor.reads
 
 
 def test_sliding_window():
     """As time goes by meetings come into the window and fall behind it; both are told once, and nobody is asked for."""
 
     async def main():
-        calendar = Calendar()
-        calendar.book(NOON + 30_000)
-        calendar.book(NOON + HOUR + 30_000)
-        triggerer = Triggerer(calendar, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
+        vendor = Vendor()
+        vendor.book(NOON + 30_000)
+        vendor.book(NOON + HOUR + 30_000)
+        triggerer = Triggerer(vendor, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
         async with triggerer.running():
             await asyncio.sleep(120)
-        return triggerer.database, calendar.reads
+        return triggerer.database, vendor.reads
 
     events, reads = run(main())
 
@@ -83,12 +84,12 @@ def test_deleted_at_the_edge():
     """A meeting that is deleted just before it would have fallen behind the window is told to be gone."""
 
     async def main():
-        calendar = Calendar()
-        meeting = calendar.book(NOON + 35_000)
-        triggerer = Triggerer(calendar, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
+        vendor = Vendor()
+        meeting = vendor.book(NOON + 35_000)
+        triggerer = Triggerer(vendor, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
         async with triggerer.running():
             await asyncio.sleep(34)
-            calendar.delete(meeting)
+            vendor.delete(meeting)
             await asyncio.sleep(20)
         return triggerer.database
 
@@ -100,10 +101,10 @@ def test_first_look(initial, expected):
     """What is there at the first look is told where that is wanted, and only then."""
 
     async def main():
-        calendar = Calendar()
+        vendor = Vendor()
         for number in range(3):
-            calendar.book(NOON + number * HOUR)
-        triggerer = Triggerer(calendar, [StateStore()], tell_first=initial)
+            vendor.book(NOON + number * HOUR)
+        triggerer = Triggerer(vendor, [StateStore()], tell_first=initial)
         async with triggerer.running():
             await asyncio.sleep(60)
         return triggerer.database
@@ -118,19 +119,19 @@ def test_siblings_share_the_requests():
     """Ten watches of one connection ask as much as one, also for a meeting that is missing."""
 
     async def main(count):
-        calendar = Calendar(latency=0.5)
-        meeting = calendar.book()
-        triggerers = [Triggerer(calendar, [StateStore()]) for _ in range(count)]
+        vendor = Vendor(latency=0.5)
+        meeting = vendor.book()
+        triggerers = [Triggerer(vendor, [StateStore()]) for _ in range(count)]
         async with triggerers[0].poller() as poller:  # one for all, as in a triggerer
             tasks = [asyncio.create_task(one.run(poller)) for one in triggerers]
             await asyncio.sleep(25)
-            calendar.delete(meeting)
+            vendor.delete(meeting)
             await asyncio.sleep(35)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         assert all([("gone", None, "m1")] == brief(one.database) for one in triggerers)
-        return calendar.lists, len(calendar.reads)
+        return vendor.lists, len(vendor.reads)
 
     assert run(main(1)) == run(main(10))
 
@@ -139,15 +140,15 @@ def test_a_failed_list_is_no_empty_list():
     """While the vendor is down nothing is told to be gone; afterwards it is asked again."""
 
     async def main():
-        calendar = Calendar()
-        calendar.book()
-        triggerer = Triggerer(calendar, [StateStore()])
+        vendor = Vendor()
+        vendor.book()
+        triggerer = Triggerer(vendor, [StateStore()])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.broken = lambda _: problem(503)
+            vendor.trouble = lambda _: problem(503)
             await asyncio.sleep(300)
-            calendar.broken = lambda _: None
-            new = calendar.book()
+            vendor.trouble = lambda _: None
+            new = vendor.book()
             await asyncio.sleep(200)
         return triggerer.database, new
 
@@ -160,16 +161,16 @@ def test_a_missing_meeting_that_cannot_be_read_waits():
     """Where it cannot be told what became of a meeting, nothing is told until it can."""
 
     async def main():
-        calendar = Calendar()
-        meeting = calendar.book()
-        triggerer = Triggerer(calendar, [StateStore()])
+        vendor = Vendor()
+        meeting = vendor.book()
+        triggerer = Triggerer(vendor, [StateStore()])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.broken = lambda request: problem(503) if request.path.endswith(f"/{meeting}") else None
-            calendar.delete(meeting)
+            vendor.trouble = lambda request: problem(503) if request.path.endswith(f"/{meeting}") else None
+            vendor.delete(meeting)
             await asyncio.sleep(60)
             before = list(triggerer.database)
-            calendar.broken = lambda _: None
+            vendor.trouble = lambda _: None
             await asyncio.sleep(60)
         return before, triggerer.database
 
@@ -183,22 +184,17 @@ def test_a_list_that_missed_a_meeting():
     """A meeting that one list does not have and that is there nevertheless is not told of."""
 
     async def main():
-        calendar = Calendar()
-        meeting = calendar.book()
-        triggerer = Triggerer(calendar, [StateStore()])
-        answer = calendar.answer
-
-        def forgetful(request):
-            reply = answer(request)
-            return reply | {"items": []} if "items" in reply else reply
-
+        vendor = Vendor()
+        meeting = vendor.book()
+        triggerer = Triggerer(vendor, [StateStore()])
+        empty = answer(200, {"success": True, "items": [], "pagination": {}})
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.answer = forgetful
+            vendor.trouble = lambda request: empty if request.path == "/meetings" else None
             await asyncio.sleep(INTERVAL)
-            calendar.answer = answer
+            vendor.trouble = lambda _: None
             await asyncio.sleep(60)
-        return triggerer.database, calendar.reads, meeting
+        return triggerer.database, vendor.reads, meeting
 
     events, reads, meeting = run(main())
 
@@ -224,16 +220,16 @@ def test_out_of_the_filters(watched, changes):
     """A meeting that the filters do not find any more has left, and one that they newly find has come."""
 
     async def main():
-        calendar = Calendar()
-        meeting = calendar.book(location="Zoom")
+        vendor = Vendor()
+        meeting = vendor.book(location="Zoom")
         bounds = {"window_start": NOON, "window_end": NOON + DAY}
-        triggerer = Triggerer(calendar, [StateStore()], watched=bounds | watched)
+        triggerer = Triggerer(vendor, [StateStore()], watched=bounds | watched)
         async with triggerer.running():
             await asyncio.sleep(25)
-            before = {name: calendar.meetings[0][name] for name in changes}
-            calendar.edit(meeting, **changes)
+            before = {name: vendor.meetings[0][name] for name in changes}
+            vendor.edit(meeting, **changes)
             await asyncio.sleep(30)
-            calendar.edit(meeting, **before)
+            vendor.edit(meeting, **before)
             await asyncio.sleep(30)
         return triggerer.database
 
@@ -247,24 +243,15 @@ def test_out_of_a_filter_that_cannot_be_checked():
     """Where a meeting does not show what the vendor filters by, the lists decide, after some of them."""
 
     async def main():
-        calendar = Calendar("builderprime")
-        meeting = calendar.book(employee=50)
+        vendor = Vendor("builderprime")
+        meeting = vendor.book(employee=50)
         watched = {"window_start": NOON, "window_end": NOON + DAY, "filters": {"employee-id": 50}}
-        triggerer = Triggerer(calendar, [StateStore()], watched=watched)
-        answer = calendar.answer
-
-        def by_employee(request):
-            reply = answer(request)
-            if isinstance(reply["data"], list):
-                return reply | {"data": [one for one in reply["data"] if one["employee"] == 50]}
-            return reply
-
-        calendar.answer = by_employee
+        triggerer = Triggerer(vendor, [StateStore()], watched=watched)
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.edit(meeting, employee=51)
+            vendor.edit(meeting, employee=51)
             await asyncio.sleep(80)
-        return triggerer.database, len(calendar.reads)
+        return triggerer.database, len(vendor.reads)
 
     events, reads = run(main())
 
@@ -276,17 +263,17 @@ def test_a_wrong_key_is_waited_out(caplog):
     """A key that is refused is an error in the log every few minutes, no hot loop, and no end."""
 
     async def main():
-        calendar = Calendar()
-        triggerer = Triggerer(calendar, [StateStore()])
+        vendor = Vendor()
+        triggerer = Triggerer(vendor, [StateStore()])
         async with triggerer.running() as task:
             await asyncio.sleep(25)
-            asked = calendar.count
-            calendar.key = "another"
+            asked = vendor.count
+            vendor.key = "another"
             await asyncio.sleep(3600)
-            wrong = calendar.count - asked
+            wrong = vendor.count - asked
             assert not task.done()
-            calendar.conn_key = "another"
-            new = calendar.book()
+            vendor.conn_key = "another"
+            new = vendor.book()
             await asyncio.sleep(600)
         return triggerer.database, wrong, new
 
@@ -302,14 +289,14 @@ def test_only_some_kinds():
     """Kinds that are not wanted are not told, and are known nevertheless."""
 
     async def main():
-        calendar = Calendar()
-        meeting = calendar.book()
-        triggerer = Triggerer(calendar, [StateStore()], kinds=["gone"])
+        vendor = Vendor()
+        meeting = vendor.book()
+        triggerer = Triggerer(vendor, [StateStore()], kinds=["gone"])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.edit(meeting, location="Zoom")
+            vendor.edit(meeting, location="Zoom")
             await asyncio.sleep(20)
-            calendar.delete(meeting)
+            vendor.delete(meeting)
             await asyncio.sleep(20)
         return triggerer.database
 
@@ -323,15 +310,15 @@ def test_a_burst_is_repeated():
     """After several events at once the last is fired again and again, lest a run leaves some; a single one is not."""
 
     async def main():
-        calendar = Calendar()
-        triggerer = Triggerer(calendar, [StateStore()])
+        vendor = Vendor()
+        triggerer = Triggerer(vendor, [StateStore()])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(60)
             alone = len(triggerer.database)
             for _ in range(3):
-                calendar.book()
+                vendor.book()
             await asyncio.sleep(10_000)
         return alone, triggerer.database
 
@@ -347,13 +334,13 @@ def test_a_repeat_never_holds_up_the_next_look():
     """After two events the watch looks again when it is time, whatever has to be repeated meanwhile."""
 
     async def main():
-        calendar = Calendar()
-        triggerer = Triggerer(calendar, [StateStore()], interval=2, lag=0.5)
+        vendor = Vendor()
+        triggerer = Triggerer(vendor, [StateStore()], interval=2, lag=0.5)
         async with triggerer.running():
             await asyncio.sleep(10)
-            calendar.book(), calendar.book()
+            vendor.book(), vendor.book()
             await asyncio.sleep(5)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(5)
             return [event["id"] for event in triggerer.database]
 
@@ -365,16 +352,16 @@ def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
     """A DAG that has one run at a time, however long each takes, gets what was left lying; then it is over."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, calendar.now()))
-        triggerer = Triggerer(calendar, [store])
+        vendor, store = Vendor(), StateStore()
+        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(seconds)
             before = len(triggerer.database)
             (event_id,) = {event["event_id"] for event in triggerer.database}
-            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {event_id: True}, calendar.now()))
+            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {event_id: True}, vendor.now()))
             await asyncio.sleep(20_000)
         return before, triggerer.database
 
@@ -388,13 +375,13 @@ def test_a_triggerer_that_was_killed_goes_on_repeating():
     """The event that a DAG has not received yet is known to the next triggerer."""
 
     async def main():
-        calendar, store, database = Calendar(), StateStore(), []
-        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, calendar.now()))
-        async with Triggerer(calendar, [store], database).running():
+        vendor, store, database = Vendor(), StateStore(), []
+        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
+        async with Triggerer(vendor, [store], database).running():
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(13)
-        async with Triggerer(calendar, [store], database).running():
+        async with Triggerer(vendor, [store], database).running():
             await asyncio.sleep(60)
         return database
 
@@ -408,12 +395,12 @@ def test_a_dag_that_is_gone_is_not_waited_for():
     """A DAG that has received nothing for a day does not have the others run for its sake."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "gone", "1", {"earlier": True}, calendar.now() - 2 * 86_400))
-        triggerer = Triggerer(calendar, [store])
+        vendor, store = Vendor(), StateStore()
+        store.set(RECEIPTS, with_receipt(None, "gone", "1", {"earlier": True}, vendor.now() - 2 * 86_400))
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(200)
         return triggerer.database
 
@@ -512,15 +499,15 @@ def test_what_changes_between_two_triggerers(caplog, stores):
     """Without a store it is lost, and nothing old is told; with one it is told. The log says from when on."""
 
     async def main():
-        calendar, database = Calendar(), []
-        old = calendar.book()
-        async with Triggerer(calendar, stores, database).running():
+        vendor, database = Vendor(), []
+        old = vendor.book()
+        async with Triggerer(vendor, stores, database).running():
             await asyncio.sleep(60)
-        calendar.edit(old, location="Zoom")
-        calendar.book()
-        async with Triggerer(calendar, stores, database).running():
+        vendor.edit(old, location="Zoom")
+        vendor.book()
+        async with Triggerer(vendor, stores, database).running():
             await asyncio.sleep(60)
-            calendar.edit(old, location="Teams")
+            vendor.edit(old, location="Teams")
             await asyncio.sleep(60)
         return database
 
@@ -539,16 +526,16 @@ def test_many_meetings_fit_the_store():
     """Thousands of meetings are kept in values that the store's limit allows, and are known after a restart."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
+        vendor, store = Vendor(), StateStore()
         dice = random.Random(7)  # noqa: S311 - texts that cannot be packed well
         for number in range(1500):
-            calendar.book(NOON + number * 60_000, notes=f"{dice.getrandbits(600):x}")
-        first = Triggerer(calendar, [store])
+            vendor.book(NOON + number * 60_000, notes=f"{dice.getrandbits(600):x}")
+        first = Triggerer(vendor, [store])
         async with first.running():
             await asyncio.sleep(60)
-        calendar.edit("m1234", notes="other")
+        vendor.edit("m1234", notes="other")
         writes = store.writes
-        second = Triggerer(calendar, [store])
+        second = Triggerer(vendor, [store])
         async with second.running():
             await asyncio.sleep(60)
         return first.database + second.database, store, store.writes - writes
@@ -565,8 +552,8 @@ def test_a_store_that_cannot_be_reached(caplog):
     """A store that fails is waited for: nothing is told twice or lost, and nothing is taken for a first look."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        triggerer = Triggerer(calendar, [store])
+        vendor, store = Vendor(), StateStore()
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
             values, store.values = store.values, {}
@@ -575,7 +562,7 @@ def test_a_store_that_cannot_be_reached(caplog):
                 raise RuntimeError("not now")
 
             store.aset = fails
-            new = calendar.book()
+            new = vendor.book()
             await asyncio.sleep(60)
             store.values = values
             del store.aset
@@ -588,28 +575,28 @@ def test_a_store_that_cannot_be_reached(caplog):
     assert any("not now" in record.message for record in caplog.records)
 
 
-async def _story(calendar):
+async def _story(vendor):
     """A history in which everything happens to some meetings, back and forth, and mostly while nobody looks."""
-    a, b, c = (calendar.book(NOON + number * HOUR) for number in (1, 2, 3))
+    a, b, c = (vendor.book(NOON + number * HOUR) for number in (1, 2, 3))
     yield
-    calendar.edit(a, location="Zoom")
-    calendar.delete(b)
+    vendor.edit(a, location="Zoom")
+    vendor.delete(b)
     yield
-    calendar.edit(a, location="Teams")
-    d = calendar.book(NOON + 4 * HOUR)
-    calendar.edit(c, meetingDate=NOON + 5000 * HOUR)
+    vendor.edit(a, location="Teams")
+    d = vendor.book(NOON + 4 * HOUR)
+    vendor.edit(c, meetingDate=NOON + 5000 * HOUR)
     yield
-    calendar.edit(a, location="Zoom")
-    calendar.edit(c, meetingDate=NOON + 5 * HOUR)
+    vendor.edit(a, location="Zoom")
+    vendor.edit(c, meetingDate=NOON + 5 * HOUR)
     yield
-    calendar.edit(a, location="Teams")
-    calendar.delete(d)
+    vendor.edit(a, location="Teams")
+    vendor.delete(d)
     yield
 
 
 async def _play(kill, *, assets=1):
     """Play the story; in each part a triggerer is killed as told, twice, and a third one ends it in peace."""
-    calendar, database, stores = Calendar(), [], [StateStore() for _ in range(assets)]
+    vendor, database, stores = Vendor(), [], [StateStore() for _ in range(assets)]
     killed = 0
 
     async def live(kill):
@@ -618,11 +605,11 @@ async def _play(kill, *, assets=1):
         store.kill_before = kill.get("before") and store.writes + kill["before"]
         store.kill_after = kill.get("after") and store.writes + kill["after"]
         kill_at = len(database) + kill["taken"] if "taken" in kill else None
-        async with Triggerer(calendar, stores, database, kill_at=kill_at).running() as task:
+        async with Triggerer(vendor, stores, database, kill_at=kill_at).running() as task:
             await asyncio.sleep(45)
             killed += task.done()
 
-    parts = _story(calendar)
+    parts = _story(vendor)
     async for _ in parts:
         for how in (kill, kill, {}):
             await live(how)
@@ -666,15 +653,15 @@ def test_two_triggerers_at_once():
     """Two triggerers that both think they have the trigger lose nothing, and what both tell has one id."""
 
     async def main():
-        calendar, store, database = Calendar(), StateStore(), []
-        one, other = (Triggerer(calendar, [store], database) for _ in range(2))
+        vendor, store, database = Vendor(), StateStore(), []
+        one, other = (Triggerer(vendor, [store], database) for _ in range(2))
         async with one.running():
             await asyncio.sleep(27)
             async with other.running():
                 await asyncio.sleep(25)
-                meeting = calendar.book()
+                meeting = vendor.book()
                 await asyncio.sleep(50)
-                calendar.edit(meeting, location="Zoom")
+                vendor.edit(meeting, location="Zoom")
                 await asyncio.sleep(50)
         return database
 
@@ -688,16 +675,16 @@ def test_a_cleared_store_begins_anew():
     """Who clears the state in Airflow begins anew: nothing old is told, and the next change is."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        meeting = calendar.book()
-        triggerer = Triggerer(calendar, [store])
+        vendor, store = Vendor(), StateStore()
+        meeting = vendor.book()
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
             store.values.clear()
-            calendar.edit(meeting, location="Zoom")
+            vendor.edit(meeting, location="Zoom")
             await asyncio.sleep(30)
             before = list(triggerer.database)
-            calendar.edit(meeting, location="Teams")
+            vendor.edit(meeting, location="Teams")
             await asyncio.sleep(30)
         return before, triggerer.database
 
@@ -711,14 +698,14 @@ def test_without_a_store():
     """Before Airflow 3.3 what is known is in memory: changes are told, and a restart begins anew."""
 
     async def main():
-        calendar = Calendar()
-        meeting = calendar.book()
-        first, second = Triggerer(calendar), Triggerer(calendar)
+        vendor = Vendor()
+        meeting = vendor.book()
+        first, second = Triggerer(vendor), Triggerer(vendor)
         async with first.running():
             await asyncio.sleep(25)
-            calendar.edit(meeting, location="Zoom")
+            vendor.edit(meeting, location="Zoom")
             await asyncio.sleep(25)
-        calendar.edit(meeting, location="Teams")
+        vendor.edit(meeting, location="Teams")
         async with second.running():
             await asyncio.sleep(25)
         return first.database, second.database
@@ -734,14 +721,14 @@ def test_bulk_is_told_in_steps(monkeypatch):
     monkeypatch.setattr(watching, "BATCH_EVENTS", 7)
 
     async def main():
-        calendar, store = Calendar(), StateStore()
+        vendor, store = Vendor(), StateStore()
         for number in range(40):
-            calendar.book(NOON + number * HOUR)
-        triggerer = Triggerer(calendar, [store], tell_first=True)
+            vendor.book(NOON + number * HOUR)
+        triggerer = Triggerer(vendor, [store], tell_first=True)
         async with triggerer.running():
             await asyncio.sleep(100)
             for number in range(40):
-                calendar.delete(f"m{number + 1}")
+                vendor.delete(f"m{number + 1}")
             await asyncio.sleep(200)
         return triggerer.database
 
@@ -755,14 +742,14 @@ def test_what_is_stored_says_how_far(monkeypatch):
     monkeypatch.setattr(snapshots, "MAX_VALUE_CHARS", 300)
 
     async def main():
-        calendar, store = Calendar(), StateStore()
+        vendor, store = Vendor(), StateStore()
         for number in range(30):
-            calendar.book(NOON + number * HOUR, notes=f"{number * 7919**3:x}")
-        triggerer = Triggerer(calendar, [store])
+            vendor.book(NOON + number * HOUR, notes=f"{number * 7919**3:x}")
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
             for number in range(10):
-                calendar.book(NOON + number * HOUR, notes=f"{number * 7919**4:x}" * 9)
+                vendor.book(NOON + number * HOUR, notes=f"{number * 7919**4:x}" * 9)
             await asyncio.sleep(60)
         return store
 
