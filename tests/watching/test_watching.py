@@ -412,17 +412,17 @@ def test_the_first_run_may_take_its_time(crowded):
     """A DAG that says only after minutes what its first run has received gets what came after that."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        triggerer = Triggerer(calendar, [store])
+        vendor, store = Vendor(), StateStore()
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             if crowded:
-                calendar.book()
+                vendor.book()
             await asyncio.sleep(600)
             before = len(triggerer.database)
             # Somebody else's event has come first, so that the run has got nothing of the watch's.
-            store.set(RECEIPTS, with_receipt(None, "slow", "1", {}, calendar.now()))
+            store.set(RECEIPTS, with_receipt(None, "slow", "1", {}, vendor.now()))
             await asyncio.sleep(65)
         return before, triggerer.database
 
@@ -437,15 +437,15 @@ def test_a_run_of_other_events_has_the_last_one_repeated_at_once():
     """However long the pause between two repeats has become: who receives something else is told within a minute."""
 
     async def main():
-        calendar, store = Calendar(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, calendar.now()))
-        triggerer = Triggerer(calendar, [store])
+        vendor, store = Vendor(), StateStore()
+        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
+        triggerer = Triggerer(vendor, [store])
         async with triggerer.running():
             await asyncio.sleep(25)
-            calendar.book()
+            vendor.book()
             await asyncio.sleep(3 * 3600)  # the pause is an hour now, and one has just passed
             before = len(triggerer.database)
-            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {"another": True}, calendar.now()))
+            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {"another": True}, vendor.now()))
             await asyncio.sleep(65)
             return before, len(triggerer.database)
 
@@ -458,12 +458,12 @@ def test_a_single_event_stays_one_after_a_kill():
     """A DAG that never says what it has received is not told again because the triggerer was replaced."""
 
     async def main():
-        calendar, store, database = Calendar(), StateStore(), []
+        vendor, store, database = Vendor(), StateStore(), []
         for _ in range(3):
-            async with Triggerer(calendar, [store], database).running():
+            async with Triggerer(vendor, [store], database).running():
                 await asyncio.sleep(25)
                 if not database:
-                    calendar.book()
+                    vendor.book()
                 await asyncio.sleep(60)
         return database
 
