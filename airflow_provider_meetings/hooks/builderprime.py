@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from airflow_provider_meetings.connection import legacy_forms
@@ -105,19 +104,18 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
             check({TYPE_ID: 0} | {name: value for name, value in named.items() if name != TYPE_NAME})
         return super()._checked(given, check)
 
-    def _vendor_of(self, settings: BuilderPrimeSettings) -> BuilderPrime:
+    def _vendor_of(self, settings: BuilderPrimeSettings, errors: ErrorFactory) -> BuilderPrime:
         return BuilderPrime(
-            ErrorFactory("Builder Prime", settings.conn_id, settings.base_url, self._secrets),
+            errors,
             settings.retry_limits,
             key_fields={scope: settings.field_of(scope) for scope in settings.FIELD_OF_SCOPE},
             max_window=int(settings.max_window_days * DAY),
             parallel=settings.max_parallel_requests,
         )
 
-    def _check(self) -> Flow[str]:
+    def _check(self, vendor: BuilderPrime) -> Flow[str]:
         fields, keys = self._settings.FIELD_OF_SCOPE, self._settings.keys
         # Where reading has a key of its own, the main key is another one that writes.
         main = bool(self._settings.api_key) and "read_api_key" in keys
         own_keys = [scope for scope, name in fields.items() if not scope.endswith(".read") and (name in keys or main)]
-        once = replace(self._vendor, retry_limits=replace(self._vendor.retry_limits, max_attempts=1))
-        return once.check(own_keys)
+        return vendor.check(own_keys)

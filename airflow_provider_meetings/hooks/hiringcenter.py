@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from airflow_provider_meetings.connection import legacy_forms
@@ -34,9 +33,9 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
         """Return what the connection form below Airflow 3.2 hides, renames and suggests."""
         return legacy_forms.behaviour(cls.conn_type)
 
-    def _vendor_of(self, settings: HiringCenterSettings) -> HiringCenter:
+    def _vendor_of(self, settings: HiringCenterSettings, errors: ErrorFactory) -> HiringCenter:
         return HiringCenter(
-            ErrorFactory("HiringCenter", settings.conn_id, settings.base_url, self._secrets),
+            errors,
             settings.retry_limits,
             rate_limits=settings.rate_limits,
             update_method=settings.update_method,
@@ -44,6 +43,5 @@ class HiringCenterHook(MeetingsHook[HiringCenterSettings, HiringCenter]):
             parallel=settings.max_parallel_requests,
         )
 
-    def _check(self) -> Flow[str]:
-        once = replace(self._vendor, retry_limits=replace(self._vendor.retry_limits, max_attempts=1))
-        return once.check()
+    def _check(self, vendor: HiringCenter) -> Flow[str]:
+        return vendor.check()

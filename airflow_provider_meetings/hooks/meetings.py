@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -22,7 +23,7 @@ from airflow_provider_meetings.transport.proxies import proxy_for
 from airflow_provider_meetings.transport.sync import Transport
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.records import RecordMapping
-from airflow_provider_meetings.vendors.responses import Secrets
+from airflow_provider_meetings.vendors.responses import ErrorFactory, Secrets
 from airflow_provider_meetings.version_compat import aget_connection, mask_secret, with_secrets
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     """
 
     conn_type: str
+    hook_name: str
     conn_name_attr = "meetings_conn_id"
     default_conn_name = "meetings_default"
     #: What a connection of its type says.
@@ -67,12 +69,21 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     # -- what a vendor's hook adds
 
     @abstractmethod
-    def _vendor_of(self, settings: S) -> V:
-        """Make the vendor's calls for a connection."""
+    def _vendor_of(self, settings: S, errors: ErrorFactory) -> V:
+        """Make the vendor's rules for a connection.
+
+        Args:
+            settings: What the connection says.
+            errors: Makes the errors of the vendor.
+        """
 
     @abstractmethod
-    def _check(self) -> Flow[str]:
-        """Make the call that tries the connection; its result is a text for the person who pressed the button."""
+    def _check(self, vendor: V) -> Flow[str]:
+        """Make the call that tries the connection; its result is a text for the person who pressed the button.
+
+        Args:
+            vendor: The vendor's rules, which send each request once.
+        """
 
     # -- reading
 
@@ -274,7 +285,8 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection with the cheapest read there is, once; for the button in the connection's form."""
         try:
-            return True, self._transport.drive(self._check())
+            once = replace(self._vendor, retry_limits=replace(self._vendor.retry_limits, max_attempts=1))
+            return True, self._transport.drive(self._check(once))
         except MeetingsError as error:
             return False, self._as_this_connection(str(error))
 
@@ -358,7 +370,10 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     @lazy
     def _vendor(self) -> V:
-        return self._vendor_of(self._settings)
+        settings = self._settings
+        return self._vendor_of(
+            settings, ErrorFactory(self.hook_name, settings.conn_id, settings.base_url, self._secrets)
+        )
 
     @lazy
     def _transport(self) -> Transport:

@@ -7,7 +7,7 @@ cursor, earliest first, ``ok`` says whether all is well, a change is a PATCH, an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from airflow_provider_meetings.connection.form import VendorInfo, number
@@ -21,7 +21,7 @@ from airflow_provider_meetings.vendors.creates import KeyedVendor
 from airflow_provider_meetings.vendors.fields import Field, FieldTable
 from airflow_provider_meetings.vendors.matching import same_moment, same_text
 from airflow_provider_meetings.vendors.records import RecordMapping
-from airflow_provider_meetings.vendors.responses import Envelope, ErrorFactory, VendorError, decode, is_gone, is_success
+from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
 
 #: The line of the registry.
 LINE = ("plinth", VendorEntry(f"{__name__}.PlinthHook", f"{__name__}.INFO"))
@@ -163,9 +163,8 @@ class PlinthHook(MeetingsHook[PlinthSettings, Plinth]):
     settings_type = PlinthSettings
     record_mapping = Plinth.record_mapping
 
-    def _vendor_of(self, settings):
-        errors = ErrorFactory("Plinth", settings.conn_id, settings.base_url, self._secrets)
+    def _vendor_of(self, settings, errors):
         return Plinth(errors, settings.retry_limits, idempotency_window=settings.key_life)
 
-    def _check(self):
-        return replace(self._vendor, retry_limits=replace(self._vendor.retry_limits, max_attempts=1)).check()
+    def _check(self, vendor):
+        return vendor.check()
