@@ -12,8 +12,8 @@ from airflow_provider_meetings.core.lazy import lazy
 from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
+from airflow_provider_meetings.vendors.builderprime_types import TYPE_ID, TYPE_NAME, as_named, with_type_id
 from airflow_provider_meetings.vendors.responses import ErrorFactory
-from airflow_provider_meetings.vendors.type_names import TYPE_ID, TYPE_NAME, as_named, with_type_id
 
 __all__ = ["BuilderPrimeHook"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from airflow_provider_meetings.vendors.builderprime_read import BuilderPrimeReader
+from airflow_provider_meetings.vendors.builderprime_types import TYPE_ID, TYPE_NAME, as_named
 from airflow_provider_meetings.vendors.creates import KeylessVendor
 from airflow_provider_meetings.vendors.fields import Field, FieldTable, identifier, whole_number
 from airflow_provider_meetings.vendors.matching import ComparableFields, same_moment, same_number, same_text
 from airflow_provider_meetings.vendors.records import RecordMapping
-from airflow_provider_meetings.vendors.type_names import TYPE_ID, TYPE_NAME, as_named
 
 __all__ = ["BuilderPrime"]
 
@@ -121,5 +121,5 @@ class BuilderPrime(BuilderPrimeReader, KeylessVendor):
     counterpart_is_mutable = True
 
     def as_named(self, given: Any) -> dict[str, Any] | None:
-        """Return a meeting as a dict where it gives its type's name; see :func:`.type_names.as_named`."""
+        """Return a meeting as a dict where it gives its type's name; see :func:`.builderprime_types.as_named`."""
         return as_named(given)

@@ -1,17 +1,24 @@
 """The registry of vendors: a line each says where a vendor stands, and what is said twice agrees."""
 
+import ast
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import airflow_provider_meetings
 from airflow_provider_meetings.connection.registry import VENDORS, load
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.hooks.resolve import hook_for
 from airflow_provider_meetings.vendors.records import COLUMNS
 from airflow_provider_meetings.vendors.vendor import Vendor
 
+ROOT = Path(airflow_provider_meetings.__file__).parent
+# The lines of the registry, and what stands apart: the sandbox, and what starts it for tests.
+NAMES_VENDORS = {"connection/registry.py", "sandbox", "testing"}
 HOSTS = {"hiringcenter": None, "builderprime": "acme"}
 
 
@@ -77,3 +84,46 @@ def test_an_unknown_type_is_refused_with_the_known_ones(monkeypatch):
 def test_the_rules_are_a_vendor(conn_type):
     """What a hook makes is a :class:`Vendor`, which everything above asks."""
     assert isinstance(vendor_of(conn_type), Vendor)
+
+
+def own_files(conn_type):
+    """Return a vendor's own modules: in each folder those that begin with its name."""
+    return {path for path in ROOT.rglob(f"{conn_type}*.py") if "sandbox" not in path.parts}
+
+
+def words_of(path):
+    """Yield what a module's code says: its names and its texts, without comments and docstrings."""
+    tree = ast.parse(path.read_text())
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+        for field in ("id", "attr", "name", "arg", "module"):
+            if isinstance(getattr(node, field, None), str):
+                yield getattr(node, field)
+
+
+def test_only_its_own_modules_name_a_vendor(conn_type):
+    """The code of all other modules names neither the vendor nor a field that only its meetings have."""
+    entry, vendor = VENDORS[conn_type], vendor_of(conn_type)
+    names = {conn_type, entry.info.name.replace(" ", "")}
+    fields = {field.name for field in vendor.fields.table} | entry.info.moments | set(vendor.comparable_fields)
+    fields = {name for name in fields if re.search("[a-z][A-Z]", name)}
+    own = own_files(conn_type)
+    others = [
+        path
+        for path in ROOT.rglob("*.py")
+        if path not in own and not {str(path.relative_to(ROOT)), path.relative_to(ROOT).parts[0]} & NAMES_VENDORS
+    ]
+    said = {
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in others
+        for word in words_of(path)
+        if any(name in word.lower().replace(" ", "") for name in map(str.lower, names)) or word in fields
+    }
+    # What is likely, of a field that no vendor's page names, is no vendor's own.
+    likely = {f"vendors/vendor.py: {name}" for name in Vendor.last_modified_fields}
+
+    assert len(own) >= 4
+    assert len(others) > 80
+    assert set() == said - likely

@@ -3,7 +3,7 @@
 import pytest
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.vendors.type_names import as_named, with_type_id
+from airflow_provider_meetings.vendors.builderprime_types import as_named, with_type_id
 
 TYPES = [
     dict(zip(("id", "name"), row, strict=True))
