@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -15,6 +16,11 @@ __all__ = ["BuilderPrimeSettings"]
 
 # Where an account is, by the reference page.
 _URL = "https://{subdomain}.builderprime.com/api"
+# What people paste from the browser or the reference page, or write half: the account's subdomain can be told from it.
+_ACCOUNT = re.compile(
+    r"(?:https?:/*)?(?:([A-Z0-9-]+)\.builderprime\.com\.?(?::\d+)?(?:/.*)?|([A-Z0-9-]+)(?:/api(?:/.*)?|/))",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,8 @@ class BuilderPrimeSettings(Settings):
             MeetingsConfigurationError: Something in it is wrong; all problems are named at once.
         """
         form = ConnectionReader(conn, INFO)
+        if account := _ACCOUNT.fullmatch(form.host):
+            form.meant_host = (account[1] or account[2]).lower()
         keys = {name: form.take(name, read_key, "") for name in sorted(set(cls.FIELD_OF_SCOPE.values()))}
         if not form.password and not any(keys.values()):
             form.problem("password", "is empty, and so are the narrower keys in extra: one of them holds the API key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,6 +12,12 @@ from airflow_provider_meetings.connection.reader import ConnectionReader, read_c
 from airflow_provider_meetings.connection.settings import Settings
 
 __all__ = ["HiringCenterSettings"]
+
+# What people paste from the reference page, or write half; and what of that means the API.
+_API = re.escape(URL.removeprefix("https://").partition("/")[0])
+_PASTED = re.compile(rf"(?:https?:/*)?{_API}(?::\d+)?(?:/[^?#]*)?", re.IGNORECASE)
+_KNOWN = re.compile(rf"(?:https?://)?{_API}(?::\d+)?/v2(?:/meetings)?/*", re.IGNORECASE)
+_NO_SCHEME = re.compile(r"https?(?::(?!//)|/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,13 @@ class HiringCenterSettings(Settings):
         """
         form = ConnectionReader(conn, INFO)
         host = form.host or URL
+        if _PASTED.fullmatch(host):
+            form.meant_host = URL
+            if not _KNOWN.fullmatch(host):
+                form.problem("host", "is not HiringCenter's base URL")
+        elif _NO_SCHEME.match(host):
+            form.problem("host", "must be an https:// URL")
+            host = URL
         if not form.password:
             form.problem("password", "is empty: it holds the API key")
         values = {

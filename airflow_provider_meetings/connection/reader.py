@@ -41,6 +41,8 @@ class ConnectionReader:
         self._info = info
         self.conn_id = conn.conn_id or ""
         self.host = (conn.host or "").strip()
+        #: What the author most probably means where the host is wrong: set by the vendor's settings; no secret.
+        self.meant_host = ""
         self.password = (conn.password or "").strip()
         self._problems: list[str] = []
         self._prefix = f"extra__{getattr(conn, 'conn_type', None)}__"
@@ -73,6 +75,8 @@ class ConnectionReader:
 
     def problem(self, name: str, text: str) -> None:
         """Note what is wrong with a field."""
+        if name == "host" and self.meant_host:
+            text += f"; write {self.meant_host}"
         self._problems.append(f"{name} {text}")
 
     def take(self, name: str, read: Callable[[Any], Any], empty: Any = None) -> Any:

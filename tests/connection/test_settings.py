@@ -281,6 +281,62 @@ def test_the_hosts_that_builder_prime_does_not_take(host):
     assert refusal(bp, host=host)[0].startswith("host ")
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "acme.builderprime.com/api/meetings/v1",
+        "acme.builderprime.com/api",
+        "acme.builderprime.com/",
+        "ACME.BuilderPrime.com",
+        "https://acme.builderprime.com",
+        "https://acme.builderprime.com/",
+        "https://acme.builderprime.com/api/v1",
+        "https://acme.builderprime.com/admin/calendar",
+        "http://acme.builderprime.com/api",
+        "https:/acme.builderprime.com/api",
+        "acme.builderprime.com:443",
+        "acme/api",
+        "acme/",
+    ],
+)
+def test_a_host_of_builder_prime_that_is_nearly_right_is_shown_as_it_should_be(host):
+    """Whoever pastes an address, or writes half of one, reads what to write instead."""
+    assert refusal(bp, host=host)[0].endswith("; write acme")
+
+
+@pytest.mark.parametrize("host", ["acme.example.com", "https://gateway.example.com", "acme corp", ""])
+def test_no_host_is_made_up(host):
+    """What is none of Builder Prime's is refused without a guess."""
+    assert "; write" not in refusal(bp, host=host)[0]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "api.hiringcenterpro.com",
+        "https://api.hiringcenterpro.com",
+        "https://api.hiringcenterpro.com/",
+        "https://api.hiringcenterpro.com/v1",
+        "https://api.hiringcenterpro.com/v2/auth",
+        "https://api.hiringcenterpro.com/v2/v2",
+        "http://api.hiringcenterpro.com/v2",
+        "https:/api.hiringcenterpro.com/v2",
+        "API.HiringCenterPro.com/meetings",
+    ],
+)
+def test_a_host_of_hiringcenter_that_is_nearly_right_is_shown_as_it_should_be(host):
+    """Whoever leaves out the version, or pastes something else, reads what to write instead."""
+    assert refusal(hc, host=host)[0].endswith("; write https://api.hiringcenterpro.com/v2")
+
+
+@pytest.mark.parametrize(
+    "host", ["https:/gateway.example.com/v2", "https/gateway.example.com", "http:gateway.example.com"]
+)
+def test_a_scheme_that_is_written_wrong_is_no_host(host):
+    """It is not taken for the name of a host."""
+    assert refusal(hc, host=host)[0] == "host must be an https:// URL"
+
+
 @pytest.mark.parametrize("value", [False, "false", 0, 1, "/no/such/bundle.pem", [], {}])
 def test_certificates_are_always_verified(value):
     """True or the path of a bundle that is there."""
