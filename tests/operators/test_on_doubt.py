@@ -6,7 +6,7 @@ from airflow_provider_meetings.exceptions import MeetingConflictError, MeetingsC
 from airflow_provider_meetings.operators import asking
 from airflow_provider_meetings.operators.meetings import CreateMeetingOperator
 from tests.support.sandbox import BUILDERPRIME
-from tests.support.set_tasks import SetOnAirflow
+from tests.support.task_runner import TaskOnAirflow
 
 BOOKED = {"opportunityId": 102988, "meetingTypeId": 1012, "employeeId": 50}
 
@@ -18,7 +18,7 @@ def create(server, connect, monkeypatch):
     def make(on_doubt="ask", **arguments):
         connect(BUILDERPRIME, max_attempts=1, web_url_template="https://app.test/m/{id}")
         usual = {"meeting": BUILDERPRIME.meeting(), "meetings_conn_id": "meetings", "on_doubt": on_doubt}
-        task = SetOnAirflow(monkeypatch, operator=CreateMeetingOperator, **(usual | arguments))
+        task = TaskOnAirflow(monkeypatch, operator=CreateMeetingOperator, **(usual | arguments))
         server.fault("answer", match={"method": "POST"}, when="after", status=502, body="<html>", times=1)
         server.fault("status", match={"method": "GET"}, status=503, skip=1, times=1)
         assert task.start().state == "up_for_retry"
@@ -88,9 +88,9 @@ def test_what_it_cannot_be_is_refused_before_anything_is_sent(server, connect, m
     """Another word than the two, or an Airflow that has no required actions."""
     connect(BUILDERPRIME)
     usual = {"meeting": BUILDERPRIME.meeting(), "meetings_conn_id": "meetings"}
-    wrong = SetOnAirflow(monkeypatch, operator=CreateMeetingOperator, on_doubt="perhaps", **usual).start()
+    wrong = TaskOnAirflow(monkeypatch, operator=CreateMeetingOperator, on_doubt="perhaps", **usual).start()
     monkeypatch.setattr(asking, "can_ask", lambda: False)
-    old = SetOnAirflow(monkeypatch, operator=CreateMeetingOperator, on_doubt="ask", **usual).start()
+    old = TaskOnAirflow(monkeypatch, operator=CreateMeetingOperator, on_doubt="ask", **usual).start()
 
     assert all(isinstance(ended.error, MeetingsConfigurationError) for ended in (wrong, old))
     assert "must be 'fail' or 'ask'" in str(wrong.error)

@@ -14,7 +14,7 @@ from tests.support.flows import problem
 from tests.support.polling import NOON as START
 from tests.support.polling import WEEK, Vendor, ask, end, polling, run
 from tests.support.sandbox import HIRINGCENTER, HOUR, NOON
-from tests.support.task_runner import WAYS, live
+from tests.support.task_runner import WAYS, Supervisor, live
 
 MODES = pytest.mark.parametrize("mode", WAYS)
 STATUSES = pytest.mark.parametrize("status", [429, 503])
@@ -69,15 +69,12 @@ def test_a_timeout_within_the_wait_asks_nothing_either(server, connect, monkeypa
 
 def test_a_retry_of_the_task_knows_of_the_wait(server, connect, monkeypatch):
     """A try that breaks off within the vendor's wait does not ask anew at once."""
-    from tests.support import task_runner  # noqa: PLC0415 - to replace what makes its supervisor
-
     connect(HIRINGCENTER, max_wait=0.2)
-    supervisor = task_runner.Supervisor()
-    monkeypatch.setattr(task_runner, "Supervisor", lambda **_: supervisor)
+    supervisor = Supervisor()
     server.fault("answer", status=429, **asks(HIRINGCENTER))
-    live(monkeypatch, "poke", timeout=0.1)
+    live(monkeypatch, "poke", timeout=0.1, supervisor=supervisor)
     server.insert(HIRINGCENTER, HIRINGCENTER.row(NOON))
-    outcome = live(monkeypatch, "poke")
+    outcome = live(monkeypatch, "poke", supervisor=supervisor)
     first, *others = times_of(server, HIRINGCENTER)
     assert outcome.state == "success"
     assert min(others) - first >= 1.0

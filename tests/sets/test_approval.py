@@ -8,8 +8,8 @@ from airflow_provider_meetings.operators import asking
 from airflow_provider_meetings.sets.approval import APPROVAL_KEY, Approval, ApprovalStore
 from airflow_provider_meetings.sets.plan import Change, Plan
 from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, NOON
-from tests.support.set_tasks import SetOnAirflow
 from tests.support.store import StateStore
+from tests.support.task_runner import TaskOnAirflow
 
 WINDOW = {"window_start": str(NOON - DAY), "window_end": str(NOON + DAY)}
 
@@ -46,7 +46,7 @@ def task(connect, kind, row, monkeypatch):
     def make(*, durable=True, connection=None, **arguments):
         connect(kind, **({"max_parallel_requests": 1} | (connection or {})))
         usual = {"meetings": [row(0), row(1), row(2)], "match_on": [party_field(kind)], "approval": "always"}
-        return SetOnAirflow(
+        return TaskOnAirflow(
             monkeypatch, durable=durable, **(usual | WINDOW | {"meetings_conn_id": "meetings"} | arguments)
         )
 
