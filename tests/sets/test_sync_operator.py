@@ -7,6 +7,7 @@ import re
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingsConfigurationError,
@@ -210,8 +211,10 @@ def test_a_row_that_may_succeed_later_is_retried(server, connect, kind):
     assert [again[name] for name in ("created", "updated", "unchanged")] == [0, 1, 2]
 
 
-def test_a_vendor_that_is_down_is_not_asked_for_every_row(server, connect, kind):
+def test_a_vendor_that_is_down_is_not_asked_for_every_row(server, connect, kind, monkeypatch):
     """Where nothing of a batch gets through, the rest is left to the next try."""
+    # Each create that got no answer is looked for when it can no longer arrive: here that is soon.
+    monkeypatch.setattr(RetryLimits, "in_flight", 0.2)
     connect(kind, max_attempts=1, max_parallel_requests=1)
     server.fault("status", match={"method": "POST"}, status=503, times=None)
     with pytest.raises(MeetingsServerError, match=r"26 more were not tried"):
