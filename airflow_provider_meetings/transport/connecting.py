@@ -84,7 +84,10 @@ def resolve(host: str, port: int, due: float) -> Sequence[_Address]:
         TimeoutError: The time was up.
     """
     host = host.strip("[]")
-    if _is_address(host):
+    version = _version(host)
+    if version == 4:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port))]
+    if version == 6:  # which may name an interface
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
     found: queue.SimpleQueue[Sequence[_Address] | Exception] = queue.SimpleQueue()
 
@@ -104,12 +107,12 @@ def resolve(host: str, port: int, due: float) -> Sequence[_Address]:
     return result
 
 
-def _is_address(host: str) -> bool:
+def _version(host: str) -> int | None:
+    """Return the version of an IP address; None: it is a name."""
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host).version
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _by_turns(addresses: Sequence[_Address]) -> list[_Address]:

@@ -103,21 +103,35 @@ class Adapter(HTTPAdapter):
         self._settings = settings
         self._context: ssl.SSLContext | None = None
         self._authorizations: dict[str, str | None] = {}
+        self._pools: dict[tuple[str, Proxy | None], Any] = {}
         self._sockets = sockets
         super().__init__(pool_connections=_HOSTS, pool_maxsize=sockets)
 
     def forget(self) -> None:
         """Make new pools at the next request, without touching the old ones."""
         self._context = None
+        self._pools = {}
         self.proxy_manager: dict[str, Any] = {}
         self.init_poolmanager(_HOSTS, self._sockets)
+
+    def close(self) -> None:
+        """Close the sockets that no request is using."""
+        # A pool closes its sockets when nobody holds it any more: urllib3 does it so for requests that still run.
+        self._pools = {}
+        super().close()
 
     def proxy(self, url: str) -> Proxy | None:
         """Choose the proxy for an address."""
         return proxy_for(url, self._settings.proxies, self._settings.conn_id)
 
     def pool(self, url: str, proxy: Proxy | None) -> Any:
-        """Return the pool of sockets for an address."""
+        """Return the pool of sockets for an address; found again without a look into all that it depends on."""
+        known = self._pools.get((url, proxy))
+        if known is None or known.pool is None:  # that is what it loses when it is closed
+            known = self._pools[url, proxy] = self._make_pool(url, proxy)
+        return known
+
+    def _make_pool(self, url: str, proxy: Proxy | None) -> Any:
         manager = self.poolmanager
         if proxy is not None:
             self._authorizations[proxy.url] = proxy.authorization
@@ -169,4 +183,4 @@ class Adapter(HTTPAdapter):
         asked = select_proxy(url, proxies)
         if asked and (proxy is None or asked != proxy.url):
             proxy = Proxy.parse(asked)
-        return self.pool(url, proxy)
+        return self._make_pool(url, proxy)

@@ -98,10 +98,8 @@ class Transport:
     def stream(self, listing: PageFlow) -> Iterator[dict[str, Any]]:
         """Drive a list, meeting by meeting. No more than a page is held."""
         for page in self._steps(listing):
-            items = page.items
-            items.reverse()
-            while items:
-                yield items.pop()
+            yield from page.items
+            page.items.clear()
 
     def forget(self) -> None:
         """Begin anew in a child process; the session does so itself."""

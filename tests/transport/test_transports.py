@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import struct
+import threading
 import time
 import traceback
 import tracemalloc
@@ -84,6 +85,25 @@ def test_a_hundred_calls_use_two_sockets_at_most(kind):
         assert hook.get_conn().get(f"{tiny.url}/anything", timeout=10).status_code == 200
         hook.get_conn().close()
         assert tiny.accepted <= 2
+
+
+def test_a_session_that_is_closed_keeps_no_socket_open(kind):
+    """The server sees the end at once, and the next call opens another one."""
+    ended = threading.Event()
+
+    def serve(sock, _):
+        while read_request(sock) is not None:
+            sock.sendall(one_meeting(kind))
+        ended.set()
+
+    with Tiny(serve) as tiny:
+        hook = hook_to(kind, tiny.url, timeout=10)
+        hook.get_meeting(7)
+        hook.get_conn().close()
+        assert ended.wait(20)
+        hook.get_meeting(7)
+        assert tiny.accepted == 2
+        hook.get_conn().close()
 
 
 @WAYS
