@@ -11,7 +11,8 @@ INFO = VendorInfo(
     own_fields={
         "read_api_key": secret(
             "Read API key",
-            "Key with the scopes meetings.read, meetingtypes.read and meetingresults.read. Empty: the API key above.",
+            "Key with the scopes meetings.read, meetingtypes.read, meetingresults.read and employees.read. "
+            "Empty: the API key above.",
         ),
         "create_api_key": secret("Create API key", "Key with the scope meetings.create. Empty: the API key above."),
         "edit_api_key": secret("Edit API key", "Key with the scope meetings.edit. Empty: the API key above."),

@@ -258,7 +258,11 @@ class BuilderPrimeReader(Vendor):
         first = (("limit", "1"), ("page", "0"))
         yield from self._many(Request("GET", MEETINGS, params=day + first, scope="meetings.read"))
         granted, missing = ["meetings.read"], []
-        for path, scope in (("/meeting-types/v1", "meetingtypes.read"), ("/meeting-results/v1", "meetingresults.read")):
+        for path, scope in (
+            ("/meeting-types/v1", "meetingtypes.read"),
+            ("/meeting-results/v1", "meetingresults.read"),
+            ("/employees/v1", "employees.read"),
+        ):
             try:
                 yield from self._many(Request("GET", path, params=first, scope=scope))
                 granted.append(scope)

@@ -413,7 +413,7 @@ def test_the_connection_test_tells_what_the_key_may(server):
     )
     good, told = server.hook(BUILDERPRIME).test_connection()
     assert good
-    for scope in ("meetings.read", "meetingtypes.read", "meetingresults.read"):
+    for scope in ("meetings.read", "meetingtypes.read", "meetingresults.read", "employees.read"):
         assert scope in told
     assert {row["method"] for row in server.journal()} == {"GET"}
 

@@ -361,6 +361,25 @@ def test_one_type_and_one_result_are_read_by_id():
     assert [request.scope for request in line.requests] == ["meetingtypes.read", "meetingresults.read"]
 
 
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("/meeting-types/v1", "meetingtypes.read"),
+        ("/meeting-results/v1", "meetingresults.read"),
+        ("/employees/v1", "employees.read"),
+    ],
+)
+def test_the_connection_test_names_the_reading_scopes_that_a_key_lacks(path, scope):
+    """Those that it has are named as granted, and the one that is refused as missing."""
+    refused = {"success": False, "errors": [{"code": "FORBIDDEN", "message": "no scope"}]}
+    found = {"success": True, "data": []}
+    line = Line(lambda request: answer(403, refused) if request.path == path else answer(200, found))
+    granted, _, missing = line.drive(builderprime().check()).partition(". Missing scopes: ")
+    assert scope == missing
+    assert scope not in granted
+    assert granted.count(".read") == 3
+
+
 def test_a_list_without_the_scope_names_the_scope_and_the_field_of_the_key():
     """What to grant, and to which of the connection's keys."""
     line = Line(lambda _: answer(403, {"success": False, "errors": [{"code": "FORBIDDEN", "message": "no"}]}))
