@@ -34,6 +34,7 @@ __all__ = [
     "backoff",
     "bounded_wait",
     "by_status",
+    "clock_offset",
     "is_transient",
     "reset_in",
     "retry_after",
@@ -229,6 +230,17 @@ def server_time(response: Response) -> tuple[bool, float]:
     """
     told = _date(response.headers.get("date", ""))
     return (False, response.received_at) if told is None else (True, told)
+
+
+def clock_offset(response: Response, known: float) -> float:
+    """Return how far the server's clock is ahead of ours, in seconds.
+
+    Args:
+        response: An answer, whose ``Date`` is in whole seconds and was written between its request and its end.
+        known: What is known so far, where the answer does not tell.
+    """
+    told, moment = server_time(response)
+    return moment + 0.5 - (response.sent_at + response.received_at) / 2 if told else known
 
 
 def _date(text: str) -> float | None:

@@ -278,6 +278,11 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         """Where the numbers of this connection go: Airflow's ``Stats``."""
         return metrics_of(self._settings)
 
+    @property
+    def clock_offset(self) -> float:
+        """How far the vendor's clock is ahead of ours, in seconds, by its last answer."""
+        return self._transport.clock_offset
+
     def get_conn(self) -> requests.Session:
         """Return the authenticated, pooled session that every call of this hook uses."""
         return self._transport.session

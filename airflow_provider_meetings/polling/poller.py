@@ -177,6 +177,12 @@ class Poller:
             reading.exception()  # whoever still waits for it will see it
 
     @property
+    def clock_offset(self) -> float:
+        """How far the vendor's clock is ahead of ours, in seconds, by its last answer."""
+        offset: float = self._opened.transport.clock_offset
+        return offset
+
+    @property
     def vendor(self) -> Vendor:
         """The vendor's rules, as of the last answer."""
         return self._opened.vendor

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_meetings.core.times import Window
@@ -134,7 +134,7 @@ class ChangeSearch:
             events = iter(())
         deliver(events)
         snapshot = state.snapshot
-        snapshot.window, snapshot.taken_at, snapshot.settled = look.window, look.taken_at, True
+        snapshot.finish(look)
         snapshot.floor = floor.value
         snapshots.store(state, run=self.run, base=base)
 
@@ -152,7 +152,7 @@ class ChangeSearch:
         # The window of the last run, too: a meeting that has only got too old for this one is still listed so.
         asked = self.window if first else snapshot.window.hull(self.window)
         vendor = self.hook.vendor
-        return Observation.from_meetings(
+        look = Observation.from_meetings(
             self.hook.list_meetings(asked.start, asked.end, filters=dict(self.filters)),
             into=PackedListing(vendor, snapshot.entries),
             vendor=vendor,
@@ -161,6 +161,7 @@ class ChangeSearch:
             window=self.window,
             taken_at=self.taken_at,
         )
+        return replace(look, clock_offset=round(self.hook.clock_offset * 1000))  # as the answers have told
 
     def _verdicts(self, state: KnownState, look: Observation) -> dict[str, dict[str, Any] | None]:
         """Ask for known meetings that were not listed, by their ids, to tell those that are gone from those elsewhere.

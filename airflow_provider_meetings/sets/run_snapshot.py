@@ -142,7 +142,12 @@ class RunSnapshots:
             if len(entries) != header["count"]:
                 raise ValueError(f"{len(entries)} meetings, not {header['count']}")
             snapshot = Snapshot(
-                Window(*header["window"]), header["taken_at"], header["epoch"], header["floor"], entries=entries
+                Window(*header["window"]),
+                header["taken_at"],
+                header["epoch"],
+                header["floor"],
+                clock_offset=header.get("clock_offset", 0),
+                entries=entries,
             )
             return KnownState(snapshot, dict(header["missed"]))
         except FileNotFoundError:
@@ -234,6 +239,7 @@ def _lines(state: KnownState) -> Iterator[bytes]:
     header: Mapping[str, Any] = {
         "window": [snapshot.window.start, snapshot.window.end],
         "taken_at": snapshot.taken_at,
+        "clock_offset": snapshot.clock_offset,
         "epoch": snapshot.epoch,
         "floor": snapshot.floor,
         "missed": state.missed,

@@ -13,6 +13,7 @@ from yarl import URL
 
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Flow, Gather, Page, PageFlow, RenewKey, Request, Response, Sleep
+from airflow_provider_meetings.core.retry import clock_offset
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.common import LARGEST_ANSWER, Exchange, base_headers, os_error_behind
@@ -58,6 +59,8 @@ class AsyncTransport:
         self._gate = gate
         self._metrics = metrics
         self._sockets = sockets
+        #: How far the vendor's clock is ahead of ours, in seconds, by its last answer.
+        self.clock_offset = 0.0
         self._session: aiohttp.ClientSession | None = None
         self._proxy = proxy_for(settings.base_url, settings.proxies, settings.conn_id)
         self._proxy_options: dict[str, Any] = {}
@@ -198,6 +201,7 @@ class AsyncTransport:
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
             raise exchange.unusable(error) from None
         response = exchange.answered(answer.status, answer.headers, body)
+        self.clock_offset = clock_offset(response, self.clock_offset)
         if self._gate is not None:
             self._gate.observe(response)
         return response

@@ -30,6 +30,7 @@ from airflow_provider_meetings.core.flow import (
 )
 from airflow_provider_meetings.core.forks import forget_in_children
 from airflow_provider_meetings.core.ratelimit import WorkerThrottle
+from airflow_provider_meetings.core.retry import clock_offset
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.common import LARGEST_ANSWER, Exchange, iter_causes, os_error_behind
@@ -71,6 +72,8 @@ class Transport:
         self._sockets = sockets
         self._metrics = metrics
         self._throttle = WorkerThrottle()
+        #: How far the vendor's clock is ahead of ours, in seconds, by its last answer.
+        self.clock_offset = 0.0
         self.forget()
         forget_in_children(self)
         self.session = Session(settings, sockets)
@@ -200,6 +203,7 @@ class Transport:
             raise exchange.failed(error, never_sent=never_sent, status=status) from os_error_behind(error)
         response = exchange.answered(answer.status, answer.headers, body)
         self._throttle.observe(response)
+        self.clock_offset = clock_offset(response, self.clock_offset)
         return response
 
     def _send(self, request: Request, exchange: Exchange) -> Any:

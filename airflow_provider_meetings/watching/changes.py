@@ -44,7 +44,7 @@ _PREVIEW = 120
 # Where a meeting has so many fields that they are more than this, each is kept shorter.
 _LARGE = 8_000
 _SHORT = 60
-# The vendor's clock and ours.
+# How exactly the vendor's clock is known.
 _SLACK = 5_000
 # Where only the day of the creation is told, in whatever time zone.
 _MINUTE = 60_000
@@ -66,6 +66,7 @@ class Snapshot:
     Attributes:
         window: What was looked at.
         taken_at: When that was, in Unix milliseconds.
+        clock_offset: How far the vendor's clock was ahead of ours then, in milliseconds.
         epoch: When the first look was; it keeps the ids of events apart from those of an earlier life.
         floor: The highest revision that any meeting had that has left.
         settled: Whether the first look has been told, or needs not be.
@@ -77,7 +78,13 @@ class Snapshot:
     epoch: int
     floor: int = 0
     settled: bool = True
+    clock_offset: int = 0
     entries: MutableMapping[str, KnownMeeting] = field(default_factory=dict)
+
+    def finish(self, look: Observation) -> None:
+        """Take note of a look all of whose changes were taken in."""
+        self.window, self.taken_at, self.clock_offset = look.window, look.taken_at, look.clock_offset
+        self.settled = True
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Take changes in."""
@@ -116,6 +123,7 @@ class Observation:
         connection: The connection, for the events.
         window: Which dates count.
         taken_at: When it was, in Unix milliseconds.
+        clock_offset: How far the vendor's clock was ahead of ours, in milliseconds.
         listed: Every meeting that is in this window or in that of the last look, by its id as text.
     """
 
@@ -125,6 +133,7 @@ class Observation:
     window: Window
     taken_at: int
     listed: Mapping[str, ObservedMeeting]
+    clock_offset: int = 0
 
     @classmethod
     def from_meetings(
@@ -163,7 +172,14 @@ class Observation:
             if empty
             else {k: KnownMeeting(1, one.fields) for k, one in self.listed.items() if one.date in self.window}
         )
-        return Snapshot(self.window, self.taken_at, self.taken_at, settled=not empty, entries=inside)
+        return Snapshot(
+            self.window,
+            self.taken_at,
+            self.taken_at,
+            settled=not empty,
+            clock_offset=self.clock_offset,
+            entries=inside,
+        )
 
     def missing(self, snapshot: Snapshot) -> list[str]:
         """Return the ids of those that are known and were not listed."""
@@ -280,9 +296,8 @@ def _is_new(listed: ObservedMeeting, snapshot: Snapshot, *, seen_before: bool) -
         return True  # nobody has moved it, so it would have been there
     if listed.made_at is None:
         return seen_before
-    if listed.made_at % _MINUTE == 0:  # a day rather than a moment
-        return listed.made_at >= snapshot.taken_at - _BLUR
-    return listed.made_at >= snapshot.taken_at - _SLACK
+    looked_at = snapshot.taken_at + snapshot.clock_offset  # by the clock that the vendor has stamped the meeting with
+    return listed.made_at >= looked_at - (_BLUR if listed.made_at % _MINUTE == 0 else _SLACK)  # a day, or a moment
 
 
 def _left(snapshot: Snapshot, look: Observation, key: str, after: dict[str, Any], date: int) -> Change:

@@ -110,7 +110,13 @@ class SnapshotStore:
         self.last, self.crowded = manifest.get("last"), manifest.get("crowded", True)
         window = Window(*manifest["window"])
         self.snapshot = Snapshot(
-            window, manifest["taken_at"], manifest["epoch"], manifest["floor"], manifest["settled"], entries
+            window,
+            manifest["taken_at"],
+            manifest["epoch"],
+            manifest["floor"],
+            manifest["settled"],
+            manifest.get("clock_offset", 0),
+            entries,
         )
         if manifest["pending"]:
             told = await asyncio.to_thread(_unpack, manifest["pending"])
@@ -232,6 +238,7 @@ class SnapshotStore:
             "floor": snapshot.floor,
             "settled": snapshot.settled,
             "taken_at": snapshot.taken_at,
+            "clock_offset": snapshot.clock_offset,
             "window": [snapshot.window.start, snapshot.window.end],
             "pending": pending,
             "last": self.last,

@@ -295,6 +295,7 @@ class Watcher:
             connection=spec.connection,
             window=window,
             taken_at=taken_at,
+            clock_offset=round(poller.clock_offset * 1000),
         )
 
     async def _changes(self, poller: Poller, look: Observation) -> AsyncGenerator[list[Change], None]:
@@ -340,7 +341,7 @@ class Watcher:
         snapshot = self._store.snapshot
         assert snapshot is not None  # noqa: S101 - begun before
         first = not snapshot.settled
-        snapshot.window, snapshot.taken_at, snapshot.settled = look.window, look.taken_at, True
+        snapshot.finish(look)
         if first or self._store.is_stale(CHECKPOINT_INTERVAL):
             await self._store.checkpoint()
 

@@ -16,6 +16,7 @@ from airflow_provider_meetings.core.retry import (
     backoff,
     bounded_wait,
     by_status,
+    clock_offset,
     is_transient,
     reset_in,
     retry_after,
@@ -354,3 +355,16 @@ def test_no_failure_leads_to_more_attempts_or_waits_than_allowed(replies, most, 
     assert 1 <= len(line.requests) <= most
     assert sum(pause.seconds for pause in line.pauses) <= wait
     assert len(line.pauses) == len(line.requests) - 1
+
+
+@pytest.mark.parametrize(("date", "expected"), [(NOW + 60, 60.5), (NOW - 90, -89.5), (NOW, 0.5)])
+def test_how_far_a_servers_clock_is_ahead(date, expected):
+    """Its date is in whole seconds, and of a moment between the request and the end of its answer."""
+    response = Response(200, {"date": http_date(date)}, b"", NOW - 1, NOW + 1)
+    assert expected == clock_offset(response, 7.0)
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": ""}, {"date": "yesterday"}])
+def test_a_server_that_tells_no_time_leaves_what_is_known(headers):
+    """Not every gateway sends a date."""
+    assert clock_offset(Response(200, headers, b"", NOW - 1, NOW + 1), 7.0) == 7.0

@@ -10,7 +10,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.sets import run_changes
 from airflow_provider_meetings.sets.files import FileLocation
 from tests.support.flows import BASE
-from tests.support.run_changes import HOUR, Breaking, Calendar, Killed, brief, search
+from tests.support.run_changes import HOUR, WINDOW, Breaking, Calendar, Killed, brief, search
 
 VENDORS = pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
 
@@ -369,3 +369,20 @@ def test_a_second_writer_is_noticed(tmp_path):
         search(calendar, tmp_path, "r1")
     assert search(calendar, tmp_path, "r1") == []
     assert len(files(tmp_path)) <= 3
+
+
+@pytest.mark.parametrize("ahead", [-90.0, 0.0, 90.0], ids=["behind", "right", "ahead"])
+@pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
+def test_a_vendors_clock_is_compared_with_itself(tmp_path, kind, ahead):
+    """What is made since the last run is created, and what was made before it is moved in, whatever its clock says."""
+    calendar = Calendar(kind)
+    calendar.clock_offset = ahead
+    far = calendar.book(WINDOW[1] + 1)
+    calendar.now += 60_000
+    search(calendar, tmp_path, "r1")
+    calendar.now += 10_000
+    new = calendar.book()
+    calendar.edit(new, location="Zoom")
+    calendar.edit(far, date=WINDOW[0] + 1)
+
+    assert {("moved_in", "edit", far), ("created", None, new)} == set(brief(search(calendar, tmp_path, "r2")))

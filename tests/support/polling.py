@@ -75,6 +75,7 @@ class Vendor:
         asked: When each request came, in the loop's time, and its parameters.
         reads: The ids of the meetings that were asked for one by one.
         trouble: Returns an answer, or an error, in place of the vendor's, or None.
+        clock_offset: How far its clock is ahead of ours, in seconds.
     """
 
     def __init__(self, kind="hiringcenter", *, latency=0.05, per_minute=1_000_000, per_hour=1_000_000):
@@ -83,13 +84,14 @@ class Vendor:
         self.key = self.conn_key = "key-1"
         self.asked, self.reads = [], []
         self.trouble = lambda _: None
+        self.clock_offset = 0.0
         self.look_ups = self.open_sessions = 0
         self.become(kind)
 
     def become(self, kind):
         """Be a vendor without meetings, from now on."""
         self.kind = kind
-        self.table = MeetingTable(kind, now=lambda: round(self.now() * 1000))
+        self.table = MeetingTable(kind, now=lambda: round((self.now() + self.clock_offset) * 1000))
         if kind == "hiringcenter":
             self._server = FakeHiringCenter(self.table, after_inclusive=True, before_inclusive=True)
         else:
@@ -156,6 +158,7 @@ class _Transport(AsyncTransport):
     def __init__(self, vendor, settings, log, gate):
         super().__init__(settings, log, gate=gate)
         self._vendor = vendor
+        self.clock_offset = vendor.clock_offset
 
     async def __aenter__(self):
         self._vendor.open_sessions += 1

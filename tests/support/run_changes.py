@@ -22,9 +22,10 @@ class Calendar:
     def __init__(self, kind="hiringcenter"):
         self.conn_type = kind
         self.vendor = hiringcenter() if kind == "hiringcenter" else builderprime()
-        self.table = MeetingTable(kind, now=lambda: self.now)
+        self.table = MeetingTable(kind, now=lambda: self.now + round(self.clock_offset * 1000))
         self.meetings, self.delete = self.table.rows, self.table.delete
         self.now = BASE - 100 * HOUR
+        self.clock_offset = 0.0  # of the vendor's clock, in seconds
         self.reads = []
         self.lists = 0
         self.hidden = set()

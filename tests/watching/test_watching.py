@@ -96,6 +96,29 @@ def test_deleted_at_the_edge():
     assert [("gone", None, "m1")] == brief(run(main()))
 
 
+@pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
+@pytest.mark.parametrize("ahead", [-90.0, 0.0, 90.0], ids=["behind", "right", "ahead"])
+def test_a_vendors_clock_is_compared_with_itself(kind, ahead):
+    """What is made since the last look is created, and what was made before it is moved in, whatever its clock says."""
+
+    async def main():
+        calendar = Vendor(kind)
+        calendar.clock_offset = ahead
+        far = calendar.book(NOON + 2000 * HOUR)
+        triggerer = Triggerer(calendar, [StateStore()])
+        async with triggerer.running():
+            await asyncio.sleep(45)
+            calendar.edit(far, **{calendar.date_field: NOON + 7 * HOUR})
+            new = calendar.book(NOON + 5 * HOUR)
+            calendar.edit(new, location="Zoom")
+            await asyncio.sleep(2 * INTERVAL)
+        return triggerer.database, far, new
+
+    events, far, new = run(main())
+
+    assert {("moved_in", "edit", far), ("created", None, new)} == set(brief(events))
+
+
 @pytest.mark.parametrize(("initial", "expected"), [(False, set()), (True, {"m1", "m2", "m3"})])
 def test_first_look(initial, expected):
     """What is there at the first look is told where that is wanted, and only then."""
