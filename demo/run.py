@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -22,8 +22,14 @@ from demo.vendors import Row, meetings
 
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
+#: What a run is triggered with, where it would wait for a person otherwise.
+UNATTENDED: Mapping[str, dict[str, Any]] = {"meetings_sync": {"approve_automatically": True}}
+#: Another table for the sync that waits for an approval: two jobs in another order, one that is new, one that is gone.
+_OTHER_JOBS = {"jobs": [102989, 102988, 102991]}
 _RUN_SECONDS = 900
 _ROWS_SHOWN = 20
+# Of a task that waits for a person: of its own from Airflow 3.3 on, with a trigger before.
+_WAITING_STATES = ("awaiting_input", "deferred")
 
 
 def example_dag_ids() -> list[str]:
@@ -37,6 +43,7 @@ def run_demo(*, keep: bool) -> int:
     processes = Processes(folder)
     clock = Clock()
     kept = succeeded = False
+    waiting = ""
     runs: dict[str, str] = {}
     signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
@@ -54,6 +61,7 @@ def run_demo(*, keep: bool) -> int:
         _report(airflow, api, runs)
         _show_meetings(before, meetings(ready, *_window()))
         _show_files(folder / "files")
+        waiting = _leave_one_waiting(api, clock) if keep and succeeded else ""
         kept = keep
     except KeyboardInterrupt:
         clock.say("Interrupted")
@@ -65,7 +73,7 @@ def run_demo(*, keep: bool) -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
             processes.stop()
     if kept:
-        _explain_how_to_go_on(airflow, ready, folder, runs)
+        _explain_how_to_go_on(airflow, ready, folder, runs, waiting)
     elif succeeded:
         shutil.rmtree(folder)
     if not succeeded:
@@ -85,7 +93,7 @@ def start_runs(home: AirflowHome, api: AirflowApi, dag_ids: Iterable[str]) -> di
             continue
         api.unpause(dag_id)
         if dag_id not in scheduled:
-            runs[dag_id] = api.trigger(dag_id)
+            runs[dag_id] = api.trigger(dag_id, UNATTENDED.get(dag_id))
     deadline = time.monotonic() + _RUN_SECONDS
     for dag_id in scheduled:
         while not (found := api.runs(dag_id)):
@@ -153,13 +161,36 @@ def _short(text: str, width: int = 40) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _explain_how_to_go_on(airflow: AirflowHome, ready: dict[str, Any], folder: Path, runs: dict[str, str]) -> None:
+def _leave_one_waiting(api: AirflowApi, clock: Clock) -> str:
+    """Starts a sync of another table, and returns the id of its run when it waits for a person."""
+    run_id = api.trigger("meetings_sync", _OTHER_JOBS)
+    deadline = time.monotonic() + _RUN_SECONDS
+    while True:
+        states = {task["task_id"]: task["state"] for task in api.tasks("meetings_sync", run_id)}
+        if states.get("apply") in _WAITING_STATES:
+            clock.say(f"meetings_sync: apply waits for an approval ({states['apply']})")
+            return run_id
+        if time.monotonic() > deadline or "failed" in states.values():
+            raise RuntimeError(f"No sync waits for an approval: {states}")
+        time.sleep(0.5)
+
+
+def _explain_how_to_go_on(
+    airflow: AirflowHome, ready: dict[str, Any], folder: Path, runs: dict[str, str], waiting: str
+) -> None:
+    def run_page(dag_id: str, run_id: str) -> str:
+        return f"{airflow.url}/dags/{dag_id}/runs/{quote(run_id)}"
+
     print(f"Airflow:  {airflow.url}  user {airflow.user}, password {airflow.password}")
-    print(f"Meetings: {airflow.url}/plugin/meetings")
-    for dag_id, run_id in runs.items():
-        print(f"          {airflow.url}/dags/{dag_id}/runs/{quote(run_id)}/plugin/run-meetings")
     print(f"Sandbox:  {ready['url']}/docs")
-    print(f"Stop all: {sys.executable} -m demo --stop {folder}")
+    print("\nWhat these runs have done to which meetings")
+    print(f"  on a page for all: {airflow.url}/plugin/meetings")
+    for dag_id, run_id in runs.items():
+        print(f"  on a tab of a run: {run_page(dag_id, run_id)}/plugin/run-meetings")
+    if waiting:
+        print("\nA sync that waits for your approval")
+        print(f"  {run_page('meetings_sync', waiting)}/tasks/apply/required_actions")
+    print(f"\nStop all: {sys.executable} -m demo --stop {folder}")
 
 
 def _window() -> tuple[pendulum.DateTime, pendulum.DateTime]:

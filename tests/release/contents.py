@@ -15,6 +15,7 @@ _IN_WHEEL = (
     f"{_PACKAGE}/connection/provider_info.py",
     f"{_PACKAGE}/sandbox/__main__.py",
     f"{_PACKAGE}/testing/__init__.py",
+    f"{_PACKAGE}/example_dags/meetings_sync.py",
     f"{_PACKAGE}/example_dags/meetings_tour.py",
     f"{_PACKAGE}/example_dags/meetings_watch.py",
     *(f"{_PACKAGE}/ui/static/{name}" for name in ("page.html", "run.html", "page.js", "run.js", "common.js")),

@@ -48,6 +48,7 @@ def test_renders(bag, dag_id):
     dag = bag.dags[dag_id]
     ti = _TaskInstance()
     context = {"ti": ti, "params": dag.params.dump(), "run_id": "run", "dag_run": None, "ds": pendulum.now("UTC")}
+    context["var"] = {"value": {}}
     for task in dag.tasks:
         if isinstance(task, MappedOperator) or not type(task).__module__.startswith("airflow_provider_meetings"):
             continue

@@ -7,7 +7,7 @@ import duckdb
 import pendulum
 import pytest
 
-from demo.run import example_dag_ids
+from demo.run import UNATTENDED, example_dag_ids
 from demo.vendors import meetings
 from tests.system.conftest import RUN_SECONDS
 
@@ -69,6 +69,22 @@ def test_site_visits_are_written_and_the_first_is_moved(examples):
     assert moved["when"].startswith(expected)
 
 
+def test_the_table_becomes_the_calendar(examples):
+    """The sync makes what the plan said: a meeting for each row, of the row's type; nobody was asked."""
+    dag_id = "meetings_sync"
+    rows = examples.xcom(dag_id, "rows")
+    planned, applied = examples.xcom(dag_id, "plan"), examples.xcom(dag_id, "apply")
+    week = examples.xcom(dag_id, "week_after_next")
+    now = meetings(examples.ready, pendulum.parse(week["start"]), pendulum.parse(week["end"]))
+
+    assert len(rows) == planned["created"] == applied["created"] == len(applied["ids"]["created"]) == 6
+    assert planned["plan_digest"] == applied["plan_digest"]
+    made = [now[f"Builder Prime {meeting_id}"] for meeting_id in applied["ids"]["created"]]
+    assert {(row["meetingTypeName"], row["title"]) for row in rows} == {(one["what"], one["notes"]) for one in made}
+    assert len((examples.folder / "files" / "sync" / "plan.jsonl").read_text().splitlines()) == 6
+    assert "6 created, 0 updated, 0 deleted, 0 unchanged; nobody was asked." in examples.log(dag_id, "tell")
+
+
 def test_the_tour_leaves_nothing_behind(examples):
     """On both vendors the tour creates, updates and deletes one and the same meeting."""
     for vendor in ("hiringcenter", "builderprime"):
@@ -105,7 +121,7 @@ def _now(system):
 def test_a_second_run_books_nobody_twice(examples):
     """Run again, the examples succeed and leave the meetings of the first run, no more."""
     before = _now(examples)
-    runs = {dag_id: examples.api.trigger(dag_id) for dag_id in example_dag_ids()}
+    runs = {dag_id: examples.api.trigger(dag_id, UNATTENDED.get(dag_id)) for dag_id in example_dag_ids()}
     for dag_id, run_id in runs.items():
         state = examples.api.wait_for_run(dag_id, run_id, seconds=RUN_SECONDS)
 
