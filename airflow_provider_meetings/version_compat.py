@@ -6,7 +6,7 @@ Imported when a DAG file is parsed: what is heavy is imported where it is used.
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -175,22 +175,27 @@ def park_for_answer(
     options: list[str],
     method_name: str,
     kwargs: dict[str, Any],
+    defaults: list[str] | None = None,
+    timeout: timedelta | None = None,
 ) -> NoReturn:
-    """Show a form as a required action, and free the worker until it is answered.
+    """Show a form as a required action, and free the worker until it is answered, or the time for that is over.
 
     From 3.3 on the task has a state of its own for that; before, a trigger of the standard provider looks for answers.
     """
     from airflow.sdk.execution_time.hitl import upsert_hitl_detail  # noqa: PLC0415
 
     upsert_hitl_detail(
-        ti_id=ti_id, options=options, subject=subject, body=body, defaults=None, multiple=False, params={}
+        ti_id=ti_id, options=options, subject=subject, body=body, defaults=defaults, multiple=False, params={}
     )
     waiting = _awaiting_input()
     if waiting is not None:
-        raise waiting(method_name=method_name, kwargs=kwargs, timeout=None)
+        raise waiting(method_name=method_name, kwargs=kwargs, timeout=timeout)
     from airflow.providers.standard.triggers.hitl import HITLTrigger  # noqa: PLC0415
 
-    trigger = HITLTrigger(ti_id=ti_id, options=options, params={}, multiple=False, timeout_datetime=None)
+    until = None if timeout is None else datetime.now(UTC) + timeout
+    trigger = HITLTrigger(
+        ti_id=ti_id, options=options, params={}, defaults=defaults, multiple=False, timeout_datetime=until
+    )
     operator.defer(trigger=trigger, method_name=method_name, kwargs=kwargs)
     raise AssertionError("defer does not return")
 

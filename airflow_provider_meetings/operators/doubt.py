@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_meetings.core.times import to_utc_text
 from airflow_provider_meetings.exactly_once.journal import Decision
 from airflow_provider_meetings.exceptions import MeetingConflictError
-from airflow_provider_meetings.operators.asking import PersonAnswer, ask_person
+from airflow_provider_meetings.operators.asking import AskingTerms, PersonAnswer, ask_person, note_stop, stopped
 from airflow_provider_meetings.vendors.records import COLUMNS
 
 if TYPE_CHECKING:
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
 
-__all__ = ["ask_which", "read_choice"]
+__all__ = ["CHOICES", "ask_which", "check_not_stopped", "read_choice"]
 
 _ADOPT, _ANOTHER, _STOP = "Adopt ", "Book another", "Stop"
+#: What may be chosen without looking, as ``default_choice``, and its option.
+CHOICES = {"another": _ANOTHER, "stop": _STOP}
 # A form with more choices helps nobody; whoever has so many look-alikes has to look into the CRM.
 _MAX_CANDIDATES = 10
 _COLUMNS = ("starts_at", "title", "type", "counterpart_name", "owner_name", "location", "created_at")
@@ -25,7 +27,9 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#!$])")
 _LONGEST_CELL = 60
 
 
-def ask_which(operator: Any, context: Any, hook: MeetingsHook[Any, Any], doubt: MeetingConflictError) -> NoReturn:
+def ask_which(
+    operator: Any, context: Any, hook: MeetingsHook[Any, Any], doubt: MeetingConflictError, terms: AskingTerms
+) -> NoReturn:
     """Park the task until a person has said which meeting it is.
 
     Args:
@@ -33,6 +37,7 @@ def ask_which(operator: Any, context: Any, hook: MeetingsHook[Any, Any], doubt: 
         context: Airflow's.
         hook: The connection's.
         doubt: The error that names the candidates.
+        terms: How long it waits, and what holds then.
     """
     candidates = doubt.candidates[:_MAX_CANDIDATES]
     ids = [str(meeting.get("id")) for meeting in candidates]
@@ -44,13 +49,16 @@ def ask_which(operator: Any, context: Any, hook: MeetingsHook[Any, Any], doubt: 
         options=[*(_ADOPT + meeting_id for meeting_id in ids), _ANOTHER, _STOP],
         method_name="execute_after_choice",
         kwargs={"candidates": ids},
+        timeout=terms.timeout,
+        default=None if terms.default is None else CHOICES[terms.default],
     )
 
 
-def read_choice(event: Any, candidates: Sequence[str] | None) -> Decision:
+def read_choice(context: Any, event: Any, candidates: Sequence[str] | None) -> Decision:
     """Return what the person has chosen.
 
     Args:
+        context: Airflow's.
         event: What Airflow resumes the task with.
         candidates: The ids of the meetings that the form showed.
 
@@ -63,9 +71,28 @@ def read_choice(event: Any, candidates: Sequence[str] | None) -> Decision:
         return Decision(None, answer.by)
     if choice.startswith(_ADOPT) and choice.removeprefix(_ADOPT) in (candidates or ()):
         return Decision(choice.removeprefix(_ADOPT), answer.by)
-    raise MeetingConflictError(
-        f"It cannot be told which of the meetings {', '.join(candidates or ())} this task created, and {answer.by} "
-        "chose to stop. Look at them in the CRM, delete what is too many, and clear the task."
+    ids = ", ".join(candidates or ())
+    by = answer.by if answer.choice else ""
+    note_stop(context, by, ids)
+    raise _stop_error(by, ids)
+
+
+def check_not_stopped(context: Any) -> None:
+    """Refuse to go on where a person has stopped the task, and the process died before Airflow knew.
+
+    Raises:
+        MeetingConflictError: A person has, or nobody has answered in time, and the task was not cleared since.
+    """
+    found = stopped(context)
+    if found is not None:
+        raise _stop_error(found["by"], found["what"])
+
+
+def _stop_error(by: str, ids: str) -> MeetingConflictError:
+    what = f"{by} chose to stop" if by else "nobody has answered in time"
+    return MeetingConflictError(
+        f"It cannot be told which of the meetings {ids} this task created, and {what}. Look at them in the CRM, delete "
+        "what is too many, and clear the task."
     )
 
 

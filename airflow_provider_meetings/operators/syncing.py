@@ -36,6 +36,11 @@ class SyncMeetingsOperator(MeetingsOperator):
             Airflow's form of required actions (Airflow 3.1+), and the task waits without a worker.
         max_deletes: A plan with more deletes is refused. Needed where there are no rows and ``delete_missing`` is set.
         max_changes: A plan with more changes is refused.
+        on_doubt: What to do with a plan that is larger than ``max_deletes`` or ``max_changes`` allow: ``fail``, or
+            ``ask`` a person whether it is applied anyway (Airflow 3.1+).
+        response_timeout: How long a person has time to answer, a ``timedelta`` or seconds; for ever when left out.
+        default_choice: What holds where nobody has answered in time: ``apply`` or ``stop``. When left out the task
+            fails then.
         plan_destination: The URL of a file that takes the whole plan as JSON Lines.
         state: The URL of a file that remembers from run to run which meeting each row has, so that one which somebody
             moved out of the scope is put back, rather than made a second time.
@@ -58,6 +63,9 @@ class SyncMeetingsOperator(MeetingsOperator):
         "approval",
         "max_deletes",
         "max_changes",
+        "on_doubt",
+        "response_timeout",
+        "default_choice",
         "plan_destination",
         "state",
         "meetings_conn_id",
@@ -78,6 +86,9 @@ class SyncMeetingsOperator(MeetingsOperator):
         approval: str = "never",
         max_deletes: int | str | None = None,
         max_changes: int | str | None = None,
+        on_doubt: str = "fail",
+        response_timeout: Any = None,
+        default_choice: str | None = None,
         plan_destination: str | None = None,
         state: str | None = None,
         **kwargs: Any,
@@ -94,6 +105,9 @@ class SyncMeetingsOperator(MeetingsOperator):
         self.approval = approval
         self.max_deletes = max_deletes
         self.max_changes = max_changes
+        self.on_doubt = on_doubt
+        self.response_timeout = response_timeout
+        self.default_choice = default_choice
         self.plan_destination = plan_destination
         self.state = state
         self._approval: dict[str, Any] | None = None

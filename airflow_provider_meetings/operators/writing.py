@@ -13,6 +13,7 @@ from airflow_provider_meetings.operators.base import MeetingsOperator
 if TYPE_CHECKING:
     from airflow_provider_meetings.exactly_once.journal import Decision
     from airflow_provider_meetings.hooks.meetings import MeetingsHook
+    from airflow_provider_meetings.operators.asking import AskingTerms
 
 __all__ = ["CreateMeetingOperator", "DeleteMeetingOperator", "UpdateMeetingOperator"]
 
@@ -31,10 +32,20 @@ class CreateMeetingOperator(MeetingsOperator):
         on_doubt: What to do where it cannot be told which of several equal meetings a lost create has made: ``fail``,
             or ``ask`` a person (Airflow 3.1+). The task then waits as a required action, without a worker, and goes on
             in the same try with the meeting that was chosen, with another one, or not at all.
+        response_timeout: How long a person has time to answer, a ``timedelta`` or seconds; for ever when left out.
+        default_choice: What holds where nobody has answered in time: ``another`` (book another one) or ``stop``. When
+            left out the task fails then.
         meetings_conn_id: The connection; its type decides which vendor is spoken to.
     """
 
-    template_fields: Sequence[str] = ("meeting", "idempotency_key", "on_doubt", "meetings_conn_id")
+    template_fields: Sequence[str] = (
+        "meeting",
+        "idempotency_key",
+        "on_doubt",
+        "response_timeout",
+        "default_choice",
+        "meetings_conn_id",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"meeting": "json"}
 
     def __init__(
@@ -43,19 +54,23 @@ class CreateMeetingOperator(MeetingsOperator):
         meeting: Mapping[str, Any] | str,
         idempotency_key: str | None = None,
         on_doubt: str = "fail",
+        response_timeout: Any = None,
+        default_choice: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.meeting = meeting
         self.idempotency_key = idempotency_key
         self.on_doubt = on_doubt
+        self.response_timeout = response_timeout
+        self.default_choice = default_choice
         self._decision: Decision | None = None
 
     def execute_after_choice(self, context: Any, event: Any = None, candidates: Sequence[str] | None = None) -> Any:
         """Go on, in the same try, when a person has said which meeting is this task's own."""
         from airflow_provider_meetings.operators.doubt import read_choice  # noqa: PLC0415 - not at parse time
 
-        self._decision = read_choice(event, candidates)
+        self._decision = read_choice(context, event, candidates)
         chosen = f"meeting {self._decision.adopt}" if self._decision.adopt else "another meeting"
         self.log.info("%s chose %s.", self._decision.by, chosen)
         context["ti"].xcom_push(key="decision", value={"adopt": self._decision.adopt, "by": self._decision.by})
@@ -64,16 +79,17 @@ class CreateMeetingOperator(MeetingsOperator):
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
         from airflow_provider_meetings.exactly_once.task_state import book_once  # noqa: PLC0415 - not at parse time
 
-        self._check_on_doubt()
+        terms = self._asking_terms(context)
         try:
             booking = book_once(hook, self.meeting, self.idempotency_key, context, decision=self._decision)
         except MeetingConflictError as doubt:
             # Airflow keeps one form a try: who has answered it is not asked once more.
-            if self.on_doubt != "ask" or not doubt.candidates or self._decision is not None or "ti" not in context:
+            has_asked = self._decision is not None
+            if terms is None or not doubt.candidates or has_asked or "ti" not in context:
                 raise
             from airflow_provider_meetings.operators.doubt import ask_which  # noqa: PLC0415 - not at parse time
 
-            ask_which(self, context, hook, doubt)
+            ask_which(self, context, hook, doubt, terms)
         self.log.info("Meeting %s: %s", booking.meeting["id"], booking.outcome)
         if "ti" in context:
             context["ti"].xcom_push(key="outcome", value=booking.outcome)
@@ -82,15 +98,21 @@ class CreateMeetingOperator(MeetingsOperator):
         report_outcome(self, context, booking.outcome, [told], hook=lambda: hook)
         return booking.meeting
 
-    def _check_on_doubt(self) -> None:
+    def _asking_terms(self, context: Any) -> AskingTerms | None:
+        """Return how a person is asked; None: nobody is."""
         if self.on_doubt not in {"fail", "ask"}:
             raise MeetingsConfigurationError(
                 f"on_doubt must be 'fail' or 'ask', not {self.on_doubt!r}. Nothing was sent."
             )
-        if self.on_doubt == "ask":
-            from airflow_provider_meetings.operators.asking import check_can_ask  # noqa: PLC0415 - not at parse time
+        if self.on_doubt == "fail":
+            return None
+        from airflow_provider_meetings.operators.asking import AskingTerms, check_can_ask  # noqa: PLC0415 - not at parse time
+        from airflow_provider_meetings.operators.doubt import CHOICES, check_not_stopped  # noqa: PLC0415 - likewise
 
-            check_can_ask("on_doubt='ask'")
+        check_can_ask("on_doubt='ask'")
+        terms = AskingTerms.parse(self.response_timeout, self.default_choice, tuple(CHOICES))
+        check_not_stopped(context)
+        return terms
 
     def _asked_for(self) -> Mapping[str, Any] | None:
         return _as_mapping(self.meeting)

@@ -34,21 +34,24 @@ class Approval:
         changes: The digest of each change, and what it is for people.
         by: Who has approved it; empty: nobody yet.
         begun: It is being carried out, so that a part of it is as good as all of it.
+        anyway: The person knew that the plan is larger than it may be.
     """
 
     digest: str
     changes: Mapping[str, str] = field(default_factory=dict)
     by: str = ""
     begun: bool = False
+    anyway: bool = False
 
     @classmethod
-    def of_plan(cls, plan: Plan) -> Approval:
+    def of_plan(cls, plan: Plan, *, anyway: bool = False) -> Approval:
         """Make what a person is asked about."""
         labels = [f"{change.action} {change.label}"[:_MAX_LABEL] for change in plan.changes[:_MAX_LABELS]]
         labels += [""] * (len(plan.changes) - len(labels))
         return cls(
             plan.digest,
             {change.digest[:_DIGEST]: label for change, label in zip(plan.changes, labels, strict=True)},
+            anyway=anyway,
         )
 
     def covers(self, plan: Plan) -> bool:
@@ -90,7 +93,7 @@ class ApprovalStore:
             if part is None or part["digest"] != document["digest"]:
                 return None  # it was being written when the process died: nobody was asked about it
             changes |= part["changes"]
-        return Approval(document["digest"], changes, document["by"], document["begun"])
+        return Approval(document["digest"], changes, document["by"], document["begun"], document["anyway"])
 
     def save(self, approval: Approval) -> None:
         """Store an approval: its parts first, so that it is there whole or not at all."""
@@ -101,8 +104,8 @@ class ApprovalStore:
         if not known or known["digest"] != approval.digest:
             for number, changes in enumerate(parts):
                 self._set(f"{APPROVAL_KEY}_{number}", {"digest": approval.digest, "changes": changes})
-        head = {"digest": approval.digest, "by": approval.by, "begun": approval.begun, "parts": len(parts)}
-        self._set(APPROVAL_KEY, head)
+        names = ("digest", "by", "begun", "anyway")
+        self._set(APPROVAL_KEY, {name: getattr(approval, name) for name in names} | {"parts": len(parts)})
 
     def forget(self) -> None:
         """Forget the approval: it was carried out, rejected, or is of another plan."""

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _MODES = ("apply", "plan")
 _APPROVALS = ("never", "always", "deletes")
+_ON_DOUBT = ("fail", "ask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class SetOptions:
         delete_missing: Meetings of the scope that have no row are deleted.
         max_deletes: How many deletes a plan may have; None: any number.
         max_changes: How many changes of all kinds a plan may have; None: any number.
+        on_doubt: ``fail``, or ``ask``: a person says whether a plan is carried out that is larger than it may be.
     """
 
     mode: str = "apply"
@@ -35,6 +37,7 @@ class SetOptions:
     delete_missing: bool = False
     max_deletes: int | None = None
     max_changes: int | None = None
+    on_doubt: str = "fail"
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> SetOptions:
@@ -49,6 +52,7 @@ class SetOptions:
             "delete_missing": _flag,
             "max_deletes": _count,
             "max_changes": _count,
+            "on_doubt": lambda value: _one_of(value, _ON_DOUBT),
         }
         values: dict[str, Any] = {}
         problems: dict[str, str] = {}
@@ -79,16 +83,32 @@ class SetOptions:
         Raises:
             MeetingsConfigurationError: It has more deletes, or more changes, than it may have. Nothing was written.
         """
-        for name, most, found in (
-            ("max_deletes", self.max_deletes, len(plan.of("delete"))),
-            ("max_changes", self.max_changes, len(plan.changes)),
-        ):
-            if most is not None and found > most:
-                kind = "deletes" if name == "max_deletes" else "changes"
-                raise MeetingsConfigurationError(
-                    f"The plan has {found} {kind}, and {name} allows {most}. Look at the plan in the log; if it is "
-                    f"right, raise {name}. Nothing was written."
-                )
+        excess = self.excess(plan)
+        if excess:
+            raise MeetingsConfigurationError(
+                f"{excess} Look at the plan in the log; if it is right, raise the limit, or let a person decide with "
+                "on_doubt='ask'. Nothing was written."
+            )
+
+    def excess(self, plan: Plan) -> str:
+        """Return by how much a plan is larger than it may be, as sentences; empty: it is not."""
+        found_limits = (
+            ("max_deletes", self.max_deletes, len(plan.of("delete")), "deletes"),
+            ("max_changes", self.max_changes, len(plan.changes), "changes"),
+        )
+        return " ".join(
+            f"The plan has {found} {kind}, and {name} allows {most}."
+            for name, most, found, kind in found_limits
+            if most is not None and found > most
+        )
+
+    def question(self) -> str:
+        """Return the argument by which a person may be asked; empty: none is."""
+        if self.mode == "plan":
+            return ""
+        if self.approval != "never":
+            return f"approval={self.approval!r}"
+        return "on_doubt='ask'" if self.on_doubt == "ask" else ""
 
     def needs_approval(self, plan: Plan) -> bool:
         """Whether a person has to look at a plan before it is carried out."""

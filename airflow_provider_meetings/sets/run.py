@@ -43,13 +43,13 @@ class Resumed:
         waited: It has waited, without a worker, for what an earlier try may have sent.
         answered: A person was asked in this try.
         approval: The plan that the person was asked about, with the person's name where it was approved.
-        rejected_by: Who has rejected it; empty: nobody.
+        rejected: Why it is not carried out, as a sentence; empty: it was not rejected.
     """
 
     waited: bool = False
     answered: bool = False
     approval: Approval | None = None
-    rejected_by: str = ""
+    rejected: str = ""
 
 
 class People(Protocol):
@@ -57,6 +57,9 @@ class People(Protocol):
 
     def check_can_ask(self, argument: str) -> None:
         """Refuse what asks a person where nobody can be asked."""
+
+    def check_terms(self) -> None:
+        """Refuse what cannot be the time that people have to answer."""
 
     def ask(self, subject: str, body: str, approval: Approval) -> NoReturn:
         """Ask a person, and free the worker meanwhile."""
@@ -97,11 +100,12 @@ class SetRun:
             MeetingsError: It could not be done, or not all of it.
         """
         self._options = SetOptions.parse(self.given)
-        if self._options.mode == "apply" and self._options.approval != "never":
-            self.people.check_can_ask(f"approval={self._options.approval!r}")
-        asked = self._declaration()
+        if self._options.question():
+            self.people.check_can_ask(self._options.question())
+        self.people.check_terms()
         self._approvals = ApprovalStore(self.context.get("task_state_store"))
         self._check_not_rejected()
+        asked = self._declaration()
         applies = self._options.mode == "apply"
         task = SetTask(self.hook, asked, self.context, writes=applies, waited=self.resumed.waited)
         task.settle()
@@ -110,12 +114,15 @@ class SetRun:
         if self._destination is not None:
             self._destination.write_json_lines(change.as_json() for change in plan.changes)
             self.log.info("Wrote the plan, %d change(s), to %s", len(plan.changes), self._destination.url)
-        self._options.check_plan(plan)
+        excess = self._options.excess(plan) if applies and self._options.on_doubt == "ask" else ""
+        if not excess:
+            self._options.check_plan(plan)
         if not applies:
             ids = {f"{action}d": [one.id for one in plan.of(action)] for action in ("update", "delete")}
             changes = [one.as_json() for one in plan.changes[:MAX_CHANGES]]
             return self._result(plan, plan.counts, {"created": [], **ids}) | {"changes": changes}
-        approval = self._approved(plan) if self._options.needs_approval(plan) else None
+        asks = bool(excess) or self._options.needs_approval(plan)
+        approval = self._approved(plan, excess) if asks else None
         applied = self._apply(task, plan, approval)
         self._approvals.forget()
         unchanged = len(plan.unchanged) - len(applied.settled)
@@ -182,15 +189,13 @@ class SetRun:
     # -- asking
 
     def _check_not_rejected(self) -> None:
-        if self.resumed.rejected_by:
+        if self.resumed.rejected:
             self._approvals.forget()
-            digest = self.resumed.approval.digest[:12] if self.resumed.approval else ""
             raise MeetingsRejectedError(
-                f"{self.resumed.rejected_by} has rejected plan {digest}: nothing was written. Clear the task to make a "
-                "new plan and ask again."
+                f"{self.resumed.rejected}: nothing was written. Clear the task to make a new plan and ask again."
             )
 
-    def _approved(self, plan: Plan) -> Approval:
+    def _approved(self, plan: Plan, excess: str) -> Approval:
         """Return the approval under which a plan is carried out; asks for one where there is none.
 
         Raises:
@@ -200,8 +205,10 @@ class SetRun:
         if self.resumed.answered and self.resumed.approval is not None:
             own = self.resumed.approval
             known = known if known is not None and known.begun and known.digest == own.digest else own
-        if known is not None and known.covers(plan):
+        if known is not None and known.covers(plan) and (known.anyway or not excess):
             self.log.info("Plan %s was approved by %s.", known.digest[:12], known.by)
+            if excess:
+                self.log.warning("%s %s chose to apply it anyway.", excess, known.by)
             begun = replace(known, begun=True)
             self._approvals.save(begun)
             self.people.note_approval(begun)
@@ -209,15 +216,19 @@ class SetRun:
         if known is not None and self.resumed.answered:
             self._approvals.forget()
             raise drift_error(known, plan)
-        return self._ask(plan)
+        return self._ask(plan, excess)
 
-    def _ask(self, plan: Plan) -> NoReturn:
-        approval = Approval.of_plan(plan)
+    def _ask(self, plan: Plan, excess: str) -> NoReturn:
+        approval = Approval.of_plan(plan, anyway=bool(excess))
         self._approvals.save(approval)
         table = self._table(plan)
-        self.log.info("Asking a person to approve plan %s.", plan.digest[:12])
+        if excess:
+            self.log.warning("%s Asking a person whether plan %s is applied anyway.", excess, plan.digest[:12])
+        else:
+            self.log.info("Asking a person to approve plan %s.", plan.digest[:12])
         self.people.ask(
-            f"Approve: {table.counts}",
+            f"{'Apply anyway?' if excess else 'Approve:'} {table.counts}",
+            f"{f'**{excess}**' if excess else ''}\n\n"
             f"Connection `{self.hook.meetings_conn_id}`, plan `{plan.digest[:12]}`: {table.counts}.\n\n"
             f"{table.as_markdown()}\n",
             approval,

@@ -1,5 +1,7 @@
 """A create whose outcome cannot be told asks a person, where the author wants that."""
 
+from datetime import timedelta
+
 import pytest
 
 from airflow_provider_meetings.exceptions import MeetingConflictError, MeetingsConfigurationError
@@ -74,6 +76,11 @@ def test_whoever_stops_it_makes_it_fail(server, create):
     assert "Ann chose to stop" in str(ended.error)
     assert there == ids(server)
 
+    again = task.start()  # killed before Airflow knew: nobody is asked again
+    assert ("failed", str(ended.error)) == (again.state, str(again.error))
+    task.clear()
+    assert "awaiting_input" == task.start().state
+
 
 def test_it_fails_where_nobody_is_to_be_asked(server, create):
     """The default: the error names the candidates."""
@@ -96,3 +103,52 @@ def test_what_it_cannot_be_is_refused_before_anything_is_sent(server, connect, m
     assert "must be 'fail' or 'ask'" in str(wrong.error)
     assert "Airflow 3.1" in str(old.error)
     assert [] == ids(server)
+
+
+def test_a_question_has_an_end(server, create):
+    """Where nobody answers in time the task fails, and says so; nothing is written."""
+    task = create(response_timeout=timedelta(hours=1))
+    there = ids(server)
+    parked = task.start()
+    assert timedelta(hours=1) == parked.message.timeout
+    ended = task.time_out(parked)
+
+    assert "failed" == ended.state
+    assert "nobody has answered in time" in str(ended.error)
+    assert there == ids(server)
+
+
+@pytest.mark.parametrize(("choice", "state", "more"), [("another", "success", 1), ("stop", "failed", 0)])
+def test_a_default_choice_holds_then(server, create, choice, state, more):
+    """The choice is the default's, and it says so."""
+    task = create(response_timeout="3600", default_choice=choice)
+    there = ids(server)
+    parked = task.start()
+    assert [{"another": "Book another", "stop": "Stop"}[choice]] == task.form.defaults
+    ended = task.time_out(parked)
+
+    assert state == ended.state
+    assert len(there) + more == len(ids(server))
+    decided = task.supervisor.xcoms.get("decision", {"by": str(ended.error)})
+    assert "the default choice" in decided["by"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ({"response_timeout": 0}, "response_timeout must be a timedelta or seconds"),
+        ({"response_timeout": "soon"}, "response_timeout must be a timedelta or seconds"),
+        ({"response_timeout": True}, "response_timeout must be a timedelta or seconds"),
+        ({"response_timeout": 60, "default_choice": "adopt"}, "default_choice must be one of another, stop"),
+        ({"default_choice": "stop"}, "give both"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused_before_anything_is_sent(server, connect, monkeypatch, terms, told):
+    """How long a question stands, and what holds then, is checked first."""
+    connect(BUILDERPRIME)
+    usual = {"meeting": BUILDERPRIME.meeting(), "meetings_conn_id": "meetings", "on_doubt": "ask"}
+    ended = TaskOnAirflow(monkeypatch, operator=CreateMeetingOperator, **usual, **terms).start()
+
+    assert isinstance(ended.error, MeetingsConfigurationError)
+    assert told in str(ended.error)
+    assert [] == server.journal()

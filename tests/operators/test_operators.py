@@ -222,7 +222,14 @@ def test_template_fields():
         )
     }
     assert fields == {
-        CreateMeetingOperator: {"meeting", "idempotency_key", "on_doubt", "meetings_conn_id"},
+        CreateMeetingOperator: {
+            "meeting",
+            "idempotency_key",
+            "on_doubt",
+            "response_timeout",
+            "default_choice",
+            "meetings_conn_id",
+        },
         UpdateMeetingOperator: {"meeting_id", "changes", "idempotency_key", "meetings_conn_id"},
         DeleteMeetingOperator: {"meeting_id", "missing_ok", "idempotency_key", "meetings_conn_id"},
         GetMeetingOperator: {"meeting_id", "meetings_conn_id"},

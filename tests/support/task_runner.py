@@ -140,6 +140,7 @@ class TaskOnAirflow:
         self.supervisor = Supervisor({} if durable else None)
         self.arguments = arguments
         self.tries = 0
+        self._max_tries = 2
 
     @property
     def form(self) -> CreateHITLDetailPayload:
@@ -151,6 +152,10 @@ class TaskOnAirflow:
     def result(self) -> Any:
         """What the task returned."""
         return self.supervisor.xcoms.get("return_value")
+
+    def clear(self) -> None:
+        """Clear the task, as a person does in the UI: Airflow gives it as many tries again."""
+        self._max_tries = self.tries + 2
 
     def start(self, **changes: Any) -> Ended:
         """Begin a new try."""
@@ -170,6 +175,15 @@ class TaskOnAirflow:
         }
         return self._run((parked.message.next_method, {**(parked.message.next_kwargs or {}), "event": event}))
 
+    def time_out(self, parked: Ended) -> Ended:
+        """Let the time for an answer pass, as Airflow's scheduler notices it: the default holds, if there is one."""
+        defaults = self.form.defaults
+        event: dict[str, Any] = {"error": "The timeout has passed.", "error_type": "timeout"}
+        if defaults is not None:
+            answer = {"chosen_options": defaults, "params_input": {}, "responded_at": START}
+            event = answer | {"responded_by_user": None, "timedout": True}
+        return self._run((parked.message.next_method, {**(parked.message.next_kwargs or {}), "event": event}))
+
     def go_on(self, deferred: Ended) -> Ended:
         """Go on after a wait without a worker."""
         assert isinstance(deferred.message, DeferTask)
@@ -177,7 +191,7 @@ class TaskOnAirflow:
 
     def _run(self, following: Any) -> Ended:
         with DAG("dag", schedule=None):
-            operator = self._operator(task_id="sync", retries=2, **self.arguments)
+            operator = self._operator(task_id="sync", retries=self._max_tries, **self.arguments)
         return start(self._monkeypatch, self.supervisor, operator, following=following, try_number=self.tries)
 
 
