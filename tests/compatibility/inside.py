@@ -17,7 +17,9 @@ from typing import Any
 PACKAGE = "airflow_provider_meetings"
 DISTRIBUTION = "airflow-provider-meetings"
 #: Modules that are made of what only newer versions have, and are imported there only.
-NEWER = {f"{PACKAGE}.triggers.stream": (3, 3)}
+NEWER = {f"{PACKAGE}.triggers.stream": (3, 3)} | {
+    f"{PACKAGE}.ui.{name}": (3, 1) for name in ("access", "agenda", "app", "attention", "runs", "watched")
+}
 
 
 def main() -> int:
