@@ -16,7 +16,7 @@ __all__ = ["BuilderPrimeSettings"]
 
 # Where an account is, by the reference page.
 _URL = "https://{subdomain}.builderprime.com/api"
-# What people paste from the browser or the reference page, or write half: the account's subdomain can be told from it.
+# What people paste from the browser or the reference page, or write half: the account's subdomain is in it.
 _ACCOUNT = re.compile(
     r"(?:https?:/*)?(?:([A-Z0-9-]+)\.builderprime\.com\.?(?::\d+)?(?:/.*)?|([A-Z0-9-]+)(?:/api(?:/.*)?|/))",
     re.IGNORECASE,

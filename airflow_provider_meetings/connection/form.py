@@ -3,7 +3,7 @@
 What the form of Airflow 3.3 does with a field, and why the types below are what they are:
 
 - It saves **all** fields into the connection's `extra` under their plain names, as JSON values (a number is a number,
-  a switch a boolean). A field that nobody touched is saved with its `default`, one without a default as `null`, and one
+  a switch a boolean). An untouched field is saved with its `default`, one without a default as `null`, and one
   that was emptied as `null`. To the hooks, `null` means "not given".
 - A type without `"null"` makes the field required. Only a choice is, so that it always holds one of its values.
 - The first type that is not `"null"` picks the editor; two such types make a bare text area. Hence one each.

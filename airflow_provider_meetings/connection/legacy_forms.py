@@ -7,10 +7,10 @@ The older form is made of WTForms fields, of four classes and no other. It diffe
 - A number field cannot hold a zero: where one makes sense, it is typed and saved as text. So is JSON. The settings
   understand both.
 - An emptied text is left out of the connection's `extra`, an emptied number is saved as `null`.
-- Airflow 2 sends a saved key to nobody's browser, and takes the empty field that comes back for an emptied one. What it
+- Airflow 2 never sends a saved key to a browser, and takes the empty field that comes back for an emptied one. What it
   takes for "as before" is a placeholder, so that is what our fields hold.
 
-WTForms and Flask-AppBuilder are imported when a form is asked for: newer Airflows neither ask nor have them.
+WTForms and Flask-AppBuilder are imported when a form is made: newer Airflows neither make one nor have them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def widgets(connection_type: str) -> dict[str, Any]:
 
 
 def _widget(field: dict[str, Any]) -> Any:
-    from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]  # noqa: PLC0415 - only where asked for
+    from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]  # noqa: PLC0415 - only where a form is made
         BS3PasswordFieldWidget,
         BS3TextFieldWidget,
     )
@@ -56,22 +56,22 @@ def _widget(field: dict[str, Any]) -> Any:
     schema = field["schema"]
     kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]
     default = schema.get("default")
-    told = {"label": field["label"], "description": field["description"]}
+    texts = {"label": field["label"], "description": field["description"]}
     optional = [validators.Optional()]
     if kind == "boolean":
-        return BooleanField(**told, default=default)
+        return BooleanField(**texts, default=default)
     if kind in {"integer", "number"} and schema.get("minimum"):
-        return IntegerField(**told, default=default, validators=optional, widget=BS3TextFieldWidget())
+        return IntegerField(**texts, default=default, validators=optional, widget=BS3TextFieldWidget())
     if schema.get("format") == "password":
-        return PasswordField(**told, validators=optional, widget=_kept(BS3PasswordFieldWidget))
+        return PasswordField(**texts, validators=optional, widget=_kept(BS3PasswordFieldWidget))
     if "enum" in schema:
         optional.append(validators.any_of(schema["enum"]))
     text = default if default is None or isinstance(default, str) else json.dumps(default)
-    return StringField(**told, default=text, validators=optional, widget=BS3TextFieldWidget())
+    return StringField(**texts, default=text, validators=optional, widget=BS3TextFieldWidget())
 
 
 def _kept(base: type) -> Any:
-    """Return a widget for a key that is kept when nobody types another one."""
+    """Return a widget for a key that is kept when the user types no other one."""
 
     class Kept(base):  # type: ignore[misc]
         def __init__(self) -> None:

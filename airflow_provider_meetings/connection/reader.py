@@ -1,4 +1,4 @@
-"""Reads an Airflow connection: its fields and extras, and what is wrong with them, to be told at once.
+"""Reads an Airflow connection: its fields and extras, and what is wrong with them, all in one error.
 
 Takes the parts of a connection as plain values, so that it is tested without Airflow. Values may come as strings:
 Airflow's connection form and URI connections deliver them so.
@@ -30,7 +30,7 @@ __all__ = [
 
 
 class ConnectionReader:
-    """Reads a connection's fields and collects what is wrong with them, to be told at once.
+    """Reads a connection's fields and collects what is wrong with them, for one error.
 
     Args:
         conn: The connection: an Airflow one, or what looks like it.
@@ -85,7 +85,7 @@ class ConnectionReader:
         default = empty if default is None else read(default)
         value = self._extra.pop(name, None)
         if value is None or value == "":
-            return default  # the form saves fields that nobody filled in as null or blank
+            return default  # the form saves empty fields as null or blank
         try:
             return read(value)
         except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Which vendors there are, a line each. Whatever depends on the type of a connection asks here.
+"""The vendors, a line each. All that depends on the type of a connection looks it up here.
 
 Nothing of a vendor's is imported before a connection of its type is used: Airflow reads this list in every process, and
 a DAG file need not know the vendor.

@@ -30,7 +30,7 @@ class Settings(ABC):
         max_wait: Seconds that a worker may sleep for the vendor within one call.
         verify: True, or the path of a CA bundle.
         proxies: By scheme, as ``requests`` takes them; empty means the environment's.
-        web_url_template: Where a person looks at a meeting; None: nobody has said.
+        web_url_template: Where a person looks at a meeting; None: the connection has none.
         max_parallel_requests: Requests that one task, or the triggerer, may have under way at once.
     """
 

@@ -80,7 +80,7 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
     def resolve_names(self, given: Any) -> Any:
         """Return a meeting, or changes, with ``meetingTypeId`` in place of ``meetingTypeName``.
 
-        The account's types are asked for once per hook (scope ``meetingtypes.read``), and only for a name.
+        The account's types are read once per hook (scope ``meetingtypes.read``), and only for a name.
 
         Raises:
             MeetingsConfigurationError: The name is not known, or contradicts the id beside it. Nothing was written.
@@ -100,7 +100,7 @@ class BuilderPrimeHook(MeetingsHook[BuilderPrimeSettings, BuilderPrime]):
     def _checked(self, given: Any, check: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         named = as_named(given)
         if named is not None:
-            # What is wrong with the other fields is told before the types are asked for.
+            # Errors of the other fields are raised before the types are read.
             check({TYPE_ID: 0} | {name: value for name, value in named.items() if name != TYPE_NAME})
         return super()._checked(given, check)
 

@@ -49,7 +49,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     Args:
         meetings_conn_id: The connection's id.
-        connection: The connection itself, for who has looked it up already.
+        connection: The connection itself, where the caller has looked it up already.
     """
 
     conn_type: str
@@ -102,7 +102,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
                 ``opportunity-id``, ``employee-id``.
 
         Returns:
-            An iterator that asks for the next page when it is needed, in the vendor's order.
+            An iterator that reads the next page when it is needed, in the vendor's order.
         """
         listing = self._vendor.listing(_window(window_start, window_end), self._vendor.check_filters(filters))
         note_lineage(self, "input")
@@ -115,7 +115,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
         window = _window(window_start, window_end)
         settings = await self._asettings()
         listing = self._vendor.listing(window, self._vendor.check_filters(filters))
-        limiter = limiter_for(settings, self._vendor.rate_limits)  # shared with all that ask in this event loop
+        limiter = limiter_for(settings, self._vendor.rate_limits)  # shared with all calls in this event loop
         async with AsyncTransport(
             settings,
             self.log,
@@ -238,11 +238,11 @@ class MeetingsHook(BaseHook, Generic[S, V]):
     # -- the connection
 
     def common_record(self, meeting: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a meeting as a record with the same columns for every vendor; nothing is asked."""
+        """Return a meeting as a record with the same columns for every vendor; nothing is sent."""
         return self._vendor.record_mapping.common_record(meeting, self.meetings_conn_id)
 
     def web_url(self, meeting: Mapping[str, Any]) -> str | None:
-        """Return where the vendor's web app shows a meeting; nothing is asked.
+        """Return where the vendor's web app shows a meeting; nothing is sent.
 
         Args:
             meeting: The meeting, or as much of it as the connection's ``web_url_template`` names: its ``id`` at least.
@@ -346,7 +346,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     def _renew(self, settings: S) -> S:
         if settings != self._settings:
-            self._secrets.add(*settings.secrets)  # a call that goes on does not repeat them, either
+            self._secrets.add(*settings.secrets)  # a running call does not log them, either
         return settings
 
     def _not_renewed(self, error: Exception) -> None:
@@ -358,7 +358,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
 
     def _read(self, conn: Any) -> S:
         if conn.conn_type and conn.conn_type != self.conn_type:
-            # Its key is somebody else's, and would go to whatever its host names.
+            # Its key is for another service, and would be sent to the host that it names.
             raise MeetingsConfigurationError(
                 f"Connection {self.meetings_conn_id!r} is of type {conn.conn_type!r}; {type(self).__name__} takes one "
                 f"of type {self.conn_type!r}. Nothing was sent."
@@ -395,7 +395,7 @@ def _window(start: Any, end: Any) -> Window:
     try:
         return Window.parse(start, end)
     except ValueError as error:
-        raise MeetingsConfigurationError(f"The window cannot be asked for, nothing was sent: {error}") from None
+        raise MeetingsConfigurationError(f"The window is invalid, nothing was sent: {error}") from None
 
 
 def unknown_connection(meetings_conn_id: str) -> MeetingsConfigurationError:

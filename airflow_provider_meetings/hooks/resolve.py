@@ -20,7 +20,7 @@ def hook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
 
     Raises:
         MeetingsConfigurationError: There is no such connection, or it is not one of this provider's.
-        MeetingsTransportError: Airflow itself cannot tell.
+        MeetingsTransportError: Airflow could not look the connection up.
     """
     try:
         conn = BaseHook.get_connection(meetings_conn_id)
@@ -39,7 +39,7 @@ async def ahook_for(meetings_conn_id: str) -> MeetingsHook[Any, Any]:
 
     Raises:
         MeetingsConfigurationError: There is no such connection, or it is not one of this provider's.
-        Exception: Whatever Airflow raises where it cannot tell.
+        Exception: Whatever Airflow raises where the look-up fails.
     """
     try:
         return _hook(await aget_connection(meetings_conn_id), meetings_conn_id)

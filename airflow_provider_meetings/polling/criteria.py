@@ -1,4 +1,4 @@
-"""What a sensor waits for, as a value: asked by the worker and the triggerer alike, answered by one predicate."""
+"""What a sensor waits for, as a value: one predicate decides it, on a worker and in the triggerer."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Criteria:
         if problems:
             from airflow_provider_meetings.vendors.fields import invalid_arguments  # noqa: PLC0415 - not where a DAG is parsed
 
-            raise invalid_arguments("The sensor cannot ask, nothing was sent", problems)
+            raise invalid_arguments("The sensor's arguments are invalid, nothing was sent", problems)
         return cls(window.start, window.end, dict(filters), checked, int(text), cancelled == "true")
 
     def live(self, meetings: Iterable[Mapping[str, Any]], cancelled_field: str | None) -> Iterable[Mapping[str, Any]]:
@@ -159,7 +159,7 @@ def is_connection_missing(error: BaseException) -> bool:
 
 
 def is_wrong_host(error: BaseException) -> bool:
-    """Whether somebody else has answered: a redirect, or a refusal that is not in the vendor's envelope.
+    """Whether another server than the vendor's has answered: a redirect, or an error outside the vendor's envelope.
 
     From the first question on it means a wrong address. Later on it is trouble on the way, which passes.
     """

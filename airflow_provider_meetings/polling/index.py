@@ -1,4 +1,4 @@
-"""What came of a list: many asks are looked up in it."""
+"""The result of a list, in which many queries are looked up."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FEW = 16
 
 
 class ListingIndex:
-    """A list that was read, in which many questions are looked up without reading it again for each of them.
+    """A list that was read, in which many queries are looked up without scanning it for each of them.
 
     Args:
         vendor: Whose list it is.
-        query: What was asked.
-        meetings: The answer, in the vendor's order.
+        query: The query of the list.
+        meetings: Its result, in the vendor's order.
     """
 
     def __init__(self, vendor: Vendor, query: ListQuery, meetings: list[dict[str, Any]]) -> None:
@@ -38,12 +38,12 @@ class ListingIndex:
         self._values: dict[str, dict[str, list[int]]] = {}
 
     def select(self, query: ListQuery) -> list[dict[str, Any]] | None:
-        """Return what the vendor would answer to a narrower ask; None: it cannot be told."""
+        """Return what the vendor would return for a narrower query; None: the list does not show it."""
         places = self._places(query)
         return None if places is None else [self.meetings[place] for place in places]
 
     def candidates(self, query: ListQuery, match: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """Return those of :meth:`select` that may match; whoever asks has to look at each of them still."""
+        """Return those of :meth:`select` that may match; the caller still has to compare each of them."""
         places = self._places(query, match)
         return None if places is None else [self.meetings[place] for place in places]
 

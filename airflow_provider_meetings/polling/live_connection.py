@@ -25,9 +25,9 @@ __all__ = ["PARALLEL", "ConnectionInfo", "LiveConnection", "OpenConnection"]
 #: A connection that was looked up: its settings, the vendor's rules, and the sockets that it may open.
 ConnectionInfo: TypeAlias = tuple[Settings, Vendor, int]
 
-#: Seconds after which the connection is looked up anew, in case that somebody has changed it.
+#: Seconds after which the connection is looked up again, in case a user has changed it.
 REFRESH = 60.0
-#: Seconds for which a connection is looked for that was never there.
+#: Seconds for which the look-up of a connection that was never found is repeated.
 FIRST_LOOKS = 10.0
 #: Lists that are read at once.
 PARALLEL = 4
@@ -37,13 +37,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenConnection:
-    """A connection that was looked up, and the way to its vendor. One that changes is replaced by another.
+    """A connection that was looked up, and the transport to its vendor. One that changes is replaced by another.
 
     Attributes:
         settings: What the connection says.
-        vendor: The vendor's rules, with a poll's patience.
-        transport: The way to the vendor.
-        gate: What holds its requests back.
+        vendor: The vendor's rules, with the retry limits of a poll.
+        transport: The transport to the vendor.
+        gate: What delays its requests, as the rate limit demands.
         rate: The rate budget.
     """
 
@@ -93,22 +93,22 @@ class LiveConnection:
         self._lost = 0  # look-ups in a row that have failed
         self._missing_since = math.inf
         self._looked_up = -math.inf
-        self._retired: list[OpenConnection] = []  # somebody may still be reading over them
+        self._retired: list[OpenConnection] = []  # lists may still be read over them
         self._expired = -1  # the generation whose key was refused
         self._held_until = -math.inf  # for a connection that was not looked up yet
         self._renewing = asyncio.Lock()
 
     @property
     def fresh_for(self) -> float:
-        """Seconds until it is to be looked up anew; none or less: now."""
+        """Seconds until it is to be looked up again; 0 or less: now."""
         return self._looked_up + REFRESH - self._clock()
 
     def expire(self, seconds: float = 0.0) -> None:
-        """Have it looked up anew after so many seconds."""
+        """Have it looked up again after so many seconds."""
         self._looked_up = self._clock() - REFRESH + seconds
 
     def hold(self, seconds: float) -> None:
-        """Send nothing for so many seconds: the vendor has asked for it."""
+        """Send nothing for so many seconds, as the vendor has demanded."""
         if seconds <= 0:
             return
         if self.opened is None:
@@ -119,7 +119,7 @@ class LiveConnection:
     async def renew(self) -> bool:
         """Look the connection up where that is due; return whether it has changed.
 
-        Where Airflow cannot tell, it is looked up again after a moment, and what is known of it stays.
+        Where the look-up fails temporarily, it is repeated after a moment, and the settings that are known stay in use.
 
         Raises:
             MeetingsError: There is no such connection, or it cannot be right.
@@ -155,7 +155,7 @@ class LiveConnection:
         before = self.opened
         if before is not None and before.settings == settings:
             return False
-        # A poll has patience of its own: it is repeated anyway.
+        # A poll has retry limits of its own: it is repeated anyway.
         retry_limits = replace(vendor.retry_limits, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
         rate = self._limiter(settings, vendor.rate_limits)
         gate = RateLimitedGate(rate, self._clock)
@@ -163,7 +163,7 @@ class LiveConnection:
         transport = self._make_transport(settings, _log, sockets=wide, gate=gate, metrics=metrics_of(settings))
         await transport.__aenter__()
         if before is not None:
-            before.gate.close()  # who is held back there need not wait for what the old account has to say
+            before.gate.close()  # requests that wait there need no answer of the old account
             self._retired.append(before)
         self.opened = OpenConnection(settings, replace(vendor, retry_limits=retry_limits), transport, gate, rate)
         self.hold(self._held_until - self._clock())
@@ -175,7 +175,7 @@ class LiveConnection:
         """Look for a new key, or address, after one was refused; False: this is the one that was found then.
 
         Args:
-            generation: The link's when the key was used.
+            generation: That of the connection when the key was used.
         """
         async with self._renewing:
             if generation < self.generation:
@@ -194,7 +194,7 @@ class LiveConnection:
         self._expired = -1
 
     async def close_retired(self) -> None:
-        """Close the sockets of earlier settings: nobody is reading over them any more."""
+        """Close the sockets of earlier settings, over which no list is read any more."""
         while self._retired:
             await self._retired.pop().transport.__aexit__(None, None, None)
 

@@ -1,4 +1,4 @@
-"""The plan of a poll: which requests answer many asks. It learns from what came of the polls before."""
+"""The plan of a poll: which requests answer many queries. It learns from the results of earlier polls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["KnownSpan", "PlannedQuery", "Planner"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-#: Knowledge older than this many seconds is worth nothing: lists grow and shrink.
+#: Results older than this many seconds are not used any more: lists grow and shrink.
 MEMORY = 3600.0
 # Windows with gaps between them are merged when the whole is at most so much longer than its parts.
 _MOST_STRETCH = 4
@@ -30,11 +30,11 @@ class PlannedQuery:
     """One list to read.
 
     Attributes:
-        query: What to ask the vendor.
-        serves: Which asks its answer holds.
-        limit: More requests than this and it does not pay: stop reading and ask each. None: read to the end.
+        query: The list.
+        serves: The queries that its result answers.
+        limit: With more requests than this, a request for each query is cheaper: stop reading. None: read to the end.
         cost: The requests it takes, as far as known.
-        same_window: Asks of the same window that would be refused for the same reason as this one.
+        same_window: Queries of the same window, which the vendor would reject for the same reason as this one.
     """
 
     query: ListQuery
@@ -45,13 +45,13 @@ class PlannedQuery:
 
     @property
     def worst(self) -> int:
-        """The requests that its asks take where it does not pay."""
+        """The requests that it takes, with those for its queries, where its limit is reached."""
         return self.cost if self.limit is None else self.limit + 1
 
 
 @dataclass(slots=True)
 class KnownSpan:
-    """When the meetings of a span are, as of the last time it was read."""
+    """The dates of the meetings in a span, as of the last time it was read."""
 
     low: int
     high: int
@@ -74,10 +74,10 @@ class _TooLong:
 
 @dataclass(slots=True)
 class Planner:
-    """Makes the plan of each poll, and learns from what came of it.
+    """Makes the plan of each poll, and learns from its result.
 
     Attributes:
-        vendor: Whom it plans for.
+        vendor: The vendor that it plans for.
         revision: Goes up with everything learned that may change a plan.
     """
 
@@ -116,18 +116,18 @@ class Planner:
             self._remember(query.filters, KnownSpan(min(dates) + 1, query.high, sorted(dates), now))
 
     def never_merge(self, query: ListQuery) -> None:
-        """Never answer this ask out of a wider one: what the vendor would say cannot be told from its meetings."""
+        """Never answer this query from a wider one: the listed meetings do not show what the vendor would return."""
         self.revision += 1
         self._alone.add(query)
 
     def can_answer(self, wide: ListQuery, query: ListQuery) -> bool:
-        """Whether a wider list's meetings tell what the vendor would answer to this ask."""
+        """Whether a wider list's meetings show what the vendor would return for this query."""
         more = (name for name, value in query.filters if (name, value) not in wide.filters)
-        told = all(name in self.vendor.comparable_filters for name in more)
-        return told and wide.covers(query) and query not in self._alone
+        comparable = all(name in self.vendor.comparable_filters for name in more)
+        return comparable and wide.covers(query) and query not in self._alone
 
     def forget(self, query: ListQuery) -> None:
-        """Drop what is known of an ask that nobody asks any more."""
+        """Drop what is known of a query that no waiter has any more."""
         self._alone.discard(query)
         self._costs.pop(query, None)
         if query.filters:
@@ -157,7 +157,7 @@ class Planner:
         return least, complete
 
     def _count(self, query: ListQuery, now: float) -> tuple[int, bool]:
-        """Count the meetings known in a window, and tell whether all of it was seen."""
+        """Count the known meetings of a window; return also whether all of the window was read."""
         known = sorted((old for old in self._known_spans.get(query.filters, ()) if now - old.at < MEMORY), key=_low)
         count, seen, complete = 0, query.low, True
         for known_span in known:
@@ -171,7 +171,7 @@ class Planner:
     # -- planning
 
     def plan(self, queries: Iterable[ListQuery], now: float) -> list[PlannedQuery]:
-        """Find few requests that answer all these asks; who comes first is served first."""
+        """Find few requests that answer all these queries, in the order of the queries."""
         queries = list(dict.fromkeys(queries))
         planned_queries = [PlannedQuery(query, [query], cost=self._estimate(query, now)[0]) for query in queries]
         alone = [planned for planned in planned_queries if planned.query in self._alone]
@@ -185,7 +185,7 @@ class Planner:
         return sorted([*alone, *planned_queries], key=lambda planned: min(order[query] for query in planned.serves))
 
     def _widen(self, planned_queries: list[PlannedQuery], kept: int, now: float) -> list[PlannedQuery]:
-        """Merge errands into ones with so many filters, where that pays."""
+        """Merge planned queries into ones with so many filters, where that saves requests."""
         groups: dict[Filters, list[PlannedQuery]] = defaultdict(list)
         for planned in planned_queries:
             for filters in self._reduced(planned.query.filters, kept):
@@ -193,7 +193,7 @@ class Planner:
         alive = {id(planned): planned for planned in planned_queries}
         for filters, members in sorted(groups.items(), key=lambda group: -len(group[1])):
             here = [planned for planned in members if id(planned) in alive]
-            if len(here) < 2:  # noqa: PLR2004 - one has nobody to be merged with
+            if len(here) < 2:  # noqa: PLR2004 - nothing to merge it with
                 continue
             for planned in here:
                 del alive[id(planned)]
@@ -214,7 +214,7 @@ class Planner:
             yield tuple(sorted([*fixed, *some]))
 
     def _merge(self, planned_queries: list[PlannedQuery], filters: Filters, now: float) -> list[PlannedQuery]:
-        # Windows of one length first: a week is not merged into somebody's year only because both begin in May.
+        # Windows of similar length first: a week is not merged into a year only because both begin in May.
         classes: dict[int, list[PlannedQuery]] = defaultdict(list)
         for planned in planned_queries:
             classes[(min(planned.query.high - planned.query.low, UNBOUNDED) // DAY).bit_length() // 2].append(planned)
@@ -226,7 +226,7 @@ class Planner:
     def _sweep(
         self, planned_queries: list[PlannedQuery], filters: Filters, now: float, *, try_out: bool
     ) -> list[PlannedQuery]:
-        """Go through errands by their start and merge neighbours."""
+        """Go through planned queries by their start and merge neighbours."""
         done: list[PlannedQuery] = []
         run = _MergeCandidates()
         for planned in sorted(planned_queries, key=lambda planned: (planned.query.low, -planned.query.high)):
@@ -250,7 +250,7 @@ class Planner:
         return try_out and least <= run.cost + planned.cost and (gapless or stretch <= _MOST_STRETCH)
 
     def _settle(self, run: _MergeCandidates, filters: Filters, now: float, *, try_out: bool) -> list[PlannedQuery]:
-        """Decide between one wide question and each."""
+        """Decide between one wide query and one query each."""
         if len(run.planned_queries) < 2:  # noqa: PLR2004 - nothing to decide
             return run.planned_queries
         hull = run.hull(filters)
@@ -259,7 +259,7 @@ class Planner:
         serves = [query for planned in run.planned_queries for query in planned.serves]
         worst = sum(planned.worst for planned in run.planned_queries)
         whole = next((planned for planned in run.planned_queries if planned.query.covers(hull)), None)
-        if whole is not None:  # somebody needs all of it anyway
+        if whole is not None:  # one waiter needs all of it anyway
             return [PlannedQuery(hull, serves, None if whole.limit is None else worst - 1, least)]
         if known:
             return [PlannedQuery(hull, serves, None, least)] if least < run.cost else run.planned_queries
@@ -272,7 +272,7 @@ class Planner:
 
 
 def _drop_old(known: dict[K, V], now: float, at: Callable[[V], float]) -> None:
-    """Forget what is worth nothing any more: a window that moves asks another question each time, for ever."""
+    """Drop old results: a window that moves makes a new query each time, without end."""
     while now - at(known[oldest := next(iter(known))]) >= MEMORY:  # the latest is never old
         del known[oldest]
 
@@ -282,7 +282,7 @@ def _low(known_span: KnownSpan) -> tuple[int, int]:
 
 
 class _MergeCandidates:
-    """Errands that may become one."""
+    """Planned queries that may become one."""
 
     def __init__(self) -> None:
         self.planned_queries: list[PlannedQuery] = []
@@ -301,7 +301,7 @@ class _MergeCandidates:
         self.cost += planned.cost
 
     def hull(self, filters: Filters, planned: PlannedQuery | None = None) -> ListQuery:
-        """Return the question that holds all of them, and one more."""
+        """Return the query that covers all of them, and one more."""
         low = self.low if planned is None else min(self.low, planned.query.low)
         high = self.high if planned is None else max(self.high, planned.query.high)
         return ListQuery(None if low <= -UNBOUNDED else low, None if high >= UNBOUNDED else high, filters)

@@ -1,7 +1,6 @@
-"""The poller: in rounds it asks the vendor what those who wait on a connection want to know.
+"""The poller: in rounds it reads the lists that the waiters of a connection need.
 
-A trigger joins with its question and leaves with the answer. The poller never ends because of an error that waiting can
-mend.
+A trigger joins with its criteria and leaves with the meetings. The poller never ends because of a temporary error.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ from airflow_provider_meetings.vendors import RateLimits, Vendor
 
 __all__ = ["Poller"]
 
-#: A round does not take longer than this before those who came meanwhile are planned in.
+#: Seconds after which a round ends, so that new waiters are planned in.
 ROUND = 15.0
-#: Seconds after which a plan is made anew although nothing has changed: knowledge grows old.
+#: Seconds after which a plan is made again although nothing has changed: what it was made from grows old.
 REPLAN = 300.0
-# What is wrong with the connection, whatever was asked.
+# Errors of the connection, whatever the query.
 _CONNECTION = (MeetingsAuthError, MeetingsPermissionError, MeetingsConfigurationError)
-# Failures in a row after which it is not the question but the vendor.
+# Failures in a row after which the vendor has an outage: it is not one query.
 _OUTAGE = 2
-# So many questions are sorted in a few milliseconds.
+# So many queries are sorted in a few milliseconds.
 _FEW = 100
 
 _log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Round:
-    """One poll while it goes on."""
+    """One poll while it runs."""
 
     planner: Planner
     todo: deque[PlannedQuery]
@@ -81,7 +80,7 @@ class _Planned:
 
 
 class Poller:
-    """Asks for all who wait on one connection, within one event loop.
+    """Polls for all waiters of one connection, within one event loop.
 
     Args:
         meetings_conn_id: The connection.
@@ -91,7 +90,7 @@ class Poller:
         random: Jitter, between 0 and 1.
 
     Attributes:
-        members: How many use it; for who shares it among them.
+        members: How many use it; the registry counts them.
     """
 
     def __init__(
@@ -120,24 +119,24 @@ class Poller:
         self._not_before = -math.inf
         self._last_poll = -math.inf
         self._last_cost = 0
-        # In a context of its own: its log lines are about all who wait, not about the one who came first.
+        # In a context of its own: its log lines are about all waiters, not about the first one.
         self._task = loop.create_task(
             self._run(), name=f"meetings-poller-{meetings_conn_id}", context=contextvars.Context()
         )
 
-    # -- for those who wait
+    # -- for waiters
 
     async def answer(self, criteria: Criteria, interval: float, *, verify_host: bool = False) -> Meetings:
-        """Wait until the question is answered with yes; return the meetings found.
+        """Wait until the criteria are met; return the meetings found.
 
         Args:
             criteria: What is waited for.
             interval: Seconds that an answer may be old.
-            verify_host: Nobody has asked this before, on a worker say: an answer of somebody else than the vendor is no
-                trouble on the way then, but a wrong address.
+            verify_host: No request with this host has succeeded before, on a worker for example: an answer that is not
+                the vendor's means a wrong address then, not a temporary error.
 
         Raises:
-            MeetingsError: Waiting cannot help.
+            MeetingsError: A permanent error.
         """
         if self.ended:
             raise RuntimeError("the poller has ended") from _why(self._task)
@@ -148,20 +147,20 @@ class Poller:
             self._subscriptions.leave(waiter)
 
     def hold(self, seconds: float) -> None:
-        """Send nothing for so many seconds: the vendor has asked a worker for it."""
+        """Send nothing for so many seconds, as the vendor has demanded of a worker."""
         self._connection.hold(seconds)
 
     async def read(self, meeting_id: Any) -> dict[str, Any]:
-        """Read one meeting, out of the same budget; those who want the same one at once share the request.
+        """Read one meeting within the same rate limit; simultaneous calls for the same meeting share the request.
 
-        Only after an answer: before, nobody knows whom to ask.
+        Only after :meth:`answer` has returned once: the connection is looked up by then.
 
         Args:
             meeting_id: The meeting.
 
         Raises:
             MeetingNotFoundError: There is no such meeting.
-            MeetingsError: It cannot be told.
+            MeetingsError: The meeting could not be read.
         """
         reading = self._readings.get(str(meeting_id))
         if reading is None:
@@ -174,7 +173,7 @@ class Poller:
     def _has_read(self, key: str, reading: asyncio.Future[dict[str, Any]]) -> None:
         del self._readings[key]
         if not reading.cancelled():
-            reading.exception()  # whoever still waits for it will see it
+            reading.exception()  # those that await it get the error
 
     @property
     def clock_offset(self) -> float:
@@ -184,7 +183,7 @@ class Poller:
 
     @property
     def vendor(self) -> Vendor:
-        """The vendor's rules, as of the last answer."""
+        """The vendor's rules, as of the last look-up."""
         return self._opened.vendor
 
     @property
@@ -214,7 +213,7 @@ class Poller:
             while True:
                 await self._step()
         except BaseException as error:
-            # Nobody is left waiting for a poller that is no more.
+            # No waiter is left behind when the poller ends.
             self._subscriptions.stop(error if isinstance(error, Exception) else RuntimeError("the poller was stopped"))
             raise
         finally:
@@ -225,7 +224,7 @@ class Poller:
                 await self._connection.close()
 
     async def _step(self) -> None:
-        """Poll if somebody is due, else wait until somebody is."""
+        """Poll if a list is due, else wait until one is."""
         wake = self._subscriptions.wake
         wake.clear()
         pause = await self._open()
@@ -238,7 +237,7 @@ class Poller:
             return
         await self._subscriptions.admit(opened.vendor, self._soonest_for)
         now = self._clock()
-        # While the vendor wants no requests, it is better to wait here, where others can come in, than at the gate.
+        # While the rate limit allows no request, wait here, where new waiters can join, and not at the gate.
         wait = max(self._subscriptions.soonest - now, self._not_before - now, opened.rate.wait(now))
         if wait > 0:
             with contextlib.suppress(TimeoutError):
@@ -247,7 +246,7 @@ class Poller:
             await self._poll(opened)
 
     def _soonest_for(self, interval: float) -> float:
-        # A poll that has just been costs nothing for who came too late; a costly one is not repeated for everybody.
+        # A cheap poll is repeated for a waiter that came just after it; a costly one is not repeated for each.
         return self._last_poll + min(interval / 2, 1.0 * self._last_cost)
 
     def _forget(self, query: ListQuery) -> None:
@@ -257,7 +256,7 @@ class Poller:
     # -- the connection
 
     async def _watch(self) -> None:
-        """Notice a changed connection also while nothing is asked: for a long interval, in an outage, held back."""
+        """Notice a changed connection also while nothing is sent: between polls, in an outage, after a Retry-After."""
         while True:
             await asyncio.sleep(max(1.0, self._connection.fresh_for))
             if len(self._subscriptions):
@@ -267,7 +266,7 @@ class Poller:
         """Look the connection up when that is due.
 
         Returns:
-            0: it is there. Otherwise the seconds after which to look again; infinite: there is nobody left to look for.
+            0: it is there. Otherwise the seconds after which to look again; infinite: no waiter is left.
         """
         if self._connection.fresh_for > 0:
             return 0.0
@@ -281,10 +280,10 @@ class Poller:
         return 0.0 if self._connection.opened is not None else max(0.0, self._connection.fresh_for)
 
     def _on_connection_changed(self) -> None:
-        """Begin anew with a connection that has changed."""
+        """Start again with a connection that has changed."""
         vendor = self._opened.vendor
         if self._planner is not None:
-            _log.info("Connection %r has changed, asking anew", self.meetings_conn_id)
+            _log.info("Connection %r has changed; polling with its new settings", self.meetings_conn_id)
         if self._planner is None or not self._planner.vendor.lists_like(vendor):
             self._planner = Planner(vendor)
             self._subscriptions.requeue_all()
@@ -307,7 +306,7 @@ class Poller:
         todo = deque(await self._plan(planner, tuple([subscription.query for subscription in due])))
         rnd = _Round(planner, todo, now + ROUND)
         if self._failures and todo:
-            await self._fetch(rnd, todo.popleft())  # one alone finds out whether the trouble is over
+            await self._fetch(rnd, todo.popleft())  # one request alone finds out whether the outage is over
         if len(rnd.todo) == 1:
             await self._work(rnd)
         elif rnd.todo and not rnd.over:
@@ -316,13 +315,13 @@ class Poller:
                     group.create_task(self._work(rnd))
         self._last_cost = rnd.requests
         await self._connection.close_retired()
-        if rnd.over and self._connection.opened is opened:  # else it went wrong on a way that is left now
+        if rnd.over and self._connection.opened is opened:  # else it failed over a connection that is replaced now
             self._failures += 1
             wait = shortest + backoff(self._failures, self._random)
             self._not_before = self._clock() + wait
             self._connection.expire()  # it may have been given another host
             _log.warning(
-                "%d waiting on connection %r were not answered, asking again in %.0f s: %s",
+                "Poll for %d waiters on connection %r failed; next poll in %.0f s: %s",
                 len(self._subscriptions),
                 self.meetings_conn_id,
                 wait,
@@ -330,7 +329,7 @@ class Poller:
             )
         elif rnd.problems:
             _log.warning(
-                "%d question(s) to connection %r were not answered, asking again later: %s",
+                "%d list(s) of connection %r could not be read; they will be read again later: %s",
                 len(rnd.problems),
                 self.meetings_conn_id,
                 rnd.problems[-1],
@@ -341,7 +340,7 @@ class Poller:
         now = self._clock()
         if self._planned is None or self._planned.is_stale(planner, queries, now):
             revision = planner.revision
-            # Some hundred questions take a while to sort: not on the event loop.
+            # Hundreds of queries take a while to sort: not on the event loop.
             few = len(queries) <= _FEW
             planned_queries = planner.plan(queries, now) if few else await asyncio.to_thread(planner.plan, queries, now)
             self._planned = _Planned(planner, revision, queries, planned_queries, now)
@@ -352,7 +351,7 @@ class Poller:
             await self._fetch(rnd, rnd.todo.popleft())
 
     async def _fetch(self, rnd: _Round, planned: PlannedQuery) -> None:
-        """Read one list, and answer those who are waiting for it."""
+        """Read one list, and answer its waiters."""
         planner, opened, generation = rnd.planner, self._opened, self._connection.generation
         if planner is not self._planner or not any(query in self._subscriptions.by_query for query in planned.serves):
             return
@@ -377,18 +376,18 @@ class Poller:
             await self._handle_error(rnd, planned, problem, generation)
         else:
             if self._failures:
-                opened.rate.drop_burst(self._clock())  # the vendor has just come back: no crowd at its door
+                opened.rate.drop_burst(self._clock())  # the vendor has just recovered: send no burst
             rnd.streak = self._failures = 0
             self._connection.confirm()
             await self._subscriptions.serve(planned, meetings, planner, requests=count.count, started=started)
         if planned.same_window:
-            # Not refused, then: those who are still there ask for themselves.
+            # It was not rejected: those that still wait are read one by one.
             rnd.todo.extend(
                 PlannedQuery(query, [query]) for query in planned.same_window if query in self._subscriptions.by_query
             )
 
     async def _handle_error(self, rnd: _Round, planned: PlannedQuery, error: MeetingsError, generation: int) -> None:
-        """Tell an error that waiting can mend from one that it cannot, and whom it concerns."""
+        """Decide whether an error is temporary or permanent, and which waiters it concerns."""
         if isinstance(error, MeetingsAuthError) and await self._connection.new_key(generation):
             self._on_connection_changed()
             rnd.todo.appendleft(planned)
@@ -403,7 +402,7 @@ class Poller:
         if is_wrong_host(error) and not self._connection.host_confirmed:
             await self._subscriptions.fail_unverified(error)
         now = self._clock()
-        self._connection.hold(getattr(error, "retry_after", None) or 0.0)  # also where the body alone has said it
+        self._connection.hold(getattr(error, "retry_after", None) or 0.0)  # also where only the body contains it
         subscriptions = [
             self._subscriptions.by_query[query] for query in planned.serves if query in self._subscriptions.by_query
         ]
@@ -414,7 +413,7 @@ class Poller:
             subscription.due = now + subscription.interval + wait
         rnd.problems.append(error)
         rnd.streak += 1
-        # One list that fails is its own trouble; several in a row, or the only one, are the vendor's.
+        # One list that fails is an error of that list; several in a row, or the only one, are an outage.
         rnd.over = rnd.streak >= _OUTAGE or self._failures > 0 or error.status == 429 or not rnd.todo  # noqa: PLR2004
 
     async def _refused(self, rnd: _Round, planned: PlannedQuery, error: MeetingsError) -> None:
@@ -422,8 +421,8 @@ class Poller:
             for query in (planned.query, *planned.same_window):
                 await self._subscriptions.fail_query(query, error)
             return
-        # It was our own question: nobody is to blame for it. But where one of them is refused as well, with the same
-        # window, it is the window, and nobody else with it has to ask.
+        # The merged query was rejected, which no waiter has asked for. Where one of its queries with the same window is
+        # rejected as well, the window is the reason, and the others with that window need no request.
         rnd.planner.learn_too_long(planned.query, len(planned.serves) + 1_000_000, (), self._clock())
         same = [query for query in planned.serves if query.window == planned.query.window]
         rest = [query for query in planned.serves if query.window != planned.query.window]

@@ -1,4 +1,4 @@
-"""What is asked of a vendor, in a form in which equal questions are equal."""
+"""A query to a vendor, in a form in which equal queries are equal."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One poller for all who wait on a connection in one triggerer: who shares which.
+"""One poller for all waiters of a connection in one triggerer.
 
-It is there from the first who joins until the last has left.
+It exists from the first waiter that joins until the last one has left.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def _look_up(conn_id: str) -> ConnectionInfo:
 
 
 class _Membership:
-    """Joins those who wait on a connection in this event loop; the last to leave ends the polling.
+    """Joins the poller of a connection in this event loop; the last one to leave ends the polling.
 
     Plain methods instead of a generator: thousands join at once.
     """

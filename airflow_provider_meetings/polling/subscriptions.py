@@ -1,4 +1,4 @@
-"""Those who wait on one connection: who needs which list, who has the same question, and when each is due."""
+"""The waiters of one connection: which list each needs, which have the same criteria, and when each is due."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["Meetings", "Subscription", "Subscriptions"]
 
 Meetings: TypeAlias = list[dict[str, Any]]
 
-#: Seconds in which those who come together are gathered into one poll.
+#: Seconds in which waiters that join are gathered into one poll.
 GATHER = 0.1
-#: Who is due within this part of the poke interval is asked for along with those who are due now.
+#: Lists that are due within this part of the poke interval are read along with those that are due now.
 EARLY = 0.25
 #: Seconds of work after which the event loop gets its turn.
 SLICE = 0.005
@@ -31,7 +31,7 @@ _BATCH = 25
 
 @dataclass(slots=True, eq=False)
 class _WaiterGroup:
-    """Those who have the same question."""
+    """Waiters with the same criteria."""
 
     criteria: Criteria
     waiters: set[asyncio.Future[Meetings]] = field(default_factory=set)
@@ -39,15 +39,15 @@ class _WaiterGroup:
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """One list that is needed, and those who need it.
+    """One list that is needed, and its waiters.
 
     Attributes:
         query: The list.
         due: When it is to be read.
         read_at: When it was read last.
-        failures: How often in a row it could not be.
-        intervals: How stale the answer may be, and how many say so.
-        groups: Those who need it, by their question.
+        failures: How often in a row it failed.
+        intervals: How old the result may be, and for how many waiters.
+        groups: Its waiters, by their criteria.
     """
 
     query: ListQuery
@@ -59,13 +59,13 @@ class Subscription:
 
     @property
     def interval(self) -> float:
-        """How stale the most demanding of them may be."""
+        """Seconds that the result may be old for the most demanding waiter."""
         return min(self.intervals, default=60.0)
 
 
 @dataclass(slots=True, eq=False)
 class _NewWaiter:
-    """Somebody who has joined and is not planned in yet."""
+    """A waiter that has joined and is not planned in yet."""
 
     criteria: Criteria
     interval: float
@@ -73,14 +73,14 @@ class _NewWaiter:
 
 
 class Subscriptions:
-    """Those who wait.
+    """The waiters.
 
     Args:
-        forget: Is told of each ask that nobody asks any more.
+        forget: Called with each query that no waiter has any more.
 
     Attributes:
         by_query: The lists that are needed.
-        wake: Set when somebody joins.
+        wake: Set when a waiter joins.
     """
 
     def __init__(self, forget: Callable[[ListQuery], None]) -> None:
@@ -97,15 +97,15 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._places)
 
-    # -- coming and going
+    # -- joining and leaving
 
     def join(self, criteria: Criteria, interval: float, *, verify_host: bool = False) -> asyncio.Future[Meetings]:
-        """Come in; the future gets the answer.
+        """Join; the future gets the meetings.
 
         Args:
             criteria: What is waited for.
             interval: Seconds that an answer may be old.
-            verify_host: Nobody has asked this before, anywhere.
+            verify_host: No request with this host has succeeded before.
         """
         waiter: asyncio.Future[Meetings] = self._loop.create_future()
         if verify_host:
@@ -115,7 +115,7 @@ class Subscriptions:
         return waiter
 
     def leave(self, waiter: asyncio.Future[Meetings]) -> None:
-        """Go, with an answer or without."""
+        """Leave, with a result or without."""
         self._unverified.discard(waiter)
         place = self._places.pop(waiter, None)
         if place is None:
@@ -132,11 +132,11 @@ class Subscriptions:
             self._drop(subscription)
 
     async def admit(self, vendor: Vendor, soonest: Callable[[float], float]) -> None:
-        """Plan in those who have joined; who asks what cannot be asked is told so.
+        """Plan in the waiters that have joined; those with an invalid query get the error.
 
         Args:
             vendor: The vendor.
-            soonest: When a list may be read at the earliest for somebody with such an interval.
+            soonest: When a list may be read at the earliest for a waiter with such an interval.
         """
         now = self._last_yield = self._clock()
         while self._new_waiters:
@@ -145,7 +145,7 @@ class Subscriptions:
             try:
                 filters = vendor.check_filters(criteria.filters)
                 query = ListQuery(criteria.window_start, criteria.window_end, filters)
-                vendor.listing(query.window, query.filters)  # it refuses what it cannot list
+                vendor.listing(query.window, query.filters)  # it rejects what it cannot list
             except MeetingsError as error:
                 await self._fail([new_waiter.waiter], error)
             else:
@@ -162,7 +162,7 @@ class Subscriptions:
         key = repr((sorted(criteria.match.items(), key=str), criteria.min_count, criteria.include_cancelled))
         group = subscription.groups.get(key)
         if group is not None:
-            # This very question was answered with no, and is so for as long as that answer may be old.
+            # These criteria were not met by the last result, which is valid for as long as it may be old.
             soon = max(soon, subscription.read_at + new_waiter.interval)
         else:
             group = subscription.groups[key] = _WaiterGroup(criteria)
@@ -172,14 +172,14 @@ class Subscriptions:
         self._places[new_waiter.waiter] = (subscription, group, new_waiter.interval)
 
     def requeue_all(self) -> None:
-        """Send everybody back to the door: what they ask is put another way now."""
+        """Plan in all waiters again: the vendor expects other queries now."""
         for waiter, (_, group, interval) in self._places.items():
             self._new_waiters.append(_NewWaiter(group.criteria, interval, waiter))
         self._places.clear()
         self.by_query.clear()
 
     def refresh_soon(self) -> None:
-        """Have every list read soon: what was answered so far counts no more."""
+        """Have every list read soon: earlier results are not valid any more."""
         soon = self._clock() + GATHER
         for subscription in self.by_query.values():
             subscription.due, subscription.read_at = min(subscription.due, soon), -math.inf
@@ -190,7 +190,7 @@ class Subscriptions:
             del self.by_query[subscription.query]
             self._forget(subscription.query)
 
-    # -- who is due
+    # -- what is due
 
     @property
     def soonest(self) -> float:
@@ -198,7 +198,7 @@ class Subscriptions:
         return min((subscription.due for subscription in self.by_query.values()), default=math.inf)
 
     def due(self) -> list[Subscription]:
-        """Return who is due, or nearly so, the longest waiting first."""
+        """Return the lists that are due, or nearly so, the longest overdue first."""
         now = self._clock()
         due = [
             subscription
@@ -213,12 +213,12 @@ class Subscriptions:
     async def serve(
         self, planned: PlannedQuery, meetings: Meetings, planner: Planner, *, requests: int, started: float
     ) -> None:
-        """Give everybody whose meetings these are their answer.
+        """Answer all waiters that the meetings of a list are for.
 
         Args:
             planned: What was read.
-            meetings: The answer.
-            planner: Learns from it.
+            meetings: Its meetings.
+            planner: Learns from them.
             requests: How many it took.
             started: When the reading began.
         """
@@ -250,7 +250,7 @@ class Subscriptions:
     def _served(self, planned: PlannedQuery, planner: Planner) -> Iterator[Subscription]:
         yield from [self.by_query[query] for query in planned.serves if query in self.by_query]
         if len(planned.serves) > 1:
-            # Who was not due gets a fresh answer, too, since it is here.
+            # Lists that were not due are answered as well, since the result covers them.
             served = set(planned.serves)
             others = [
                 query for query in self.by_query if query not in served and planner.can_answer(planned.query, query)
@@ -258,7 +258,7 @@ class Subscriptions:
             yield from [self.by_query[query] for query in others]
 
     async def _yield_to_loop(self) -> None:
-        """Let the event loop go on when this has taken a while."""
+        """Give the event loop its turn when this has taken a while."""
         if self._clock() - self._last_yield > SLICE:
             await asyncio.sleep(0)
             self._last_yield = self._clock()
@@ -266,22 +266,22 @@ class Subscriptions:
     # -- errors
 
     async def fail_query(self, query: ListQuery, error: MeetingsError) -> None:
-        """Tell those who need a list that it cannot be had."""
+        """Fail the waiters of a list."""
         subscription = self.by_query.get(query)
         if subscription is not None:
             self._drop(subscription)
             await self._fail([waiter for group in subscription.groups.values() for waiter in group.waiters], error)
 
     async def fail_unverified(self, error: MeetingsError) -> None:
-        """Tell those for whom nobody has asked before that they ask in vain."""
+        """Fail the waiters whose host has never answered before."""
         await self._fail(self._unverified, error)
 
     async def fail_all(self, error: BaseException) -> None:
-        """Tell everybody that waiting cannot help."""
+        """Fail all waiters: the error is permanent."""
         await self._fail(self._take_all(), error)
 
     def stop(self, error: BaseException) -> None:
-        """Tell everybody, at once, that nobody asks any more."""
+        """Fail all waiters at once: the poller has ended."""
         for waiter in self._take_all():
             _fail(waiter, error)
 
@@ -300,5 +300,5 @@ class Subscriptions:
 
 def _fail(waiter: asyncio.Future[Meetings], error: BaseException) -> None:
     if not waiter.done():
-        # One each: whoever raises an error writes its traceback into it.
+        # A copy each: raising an error writes its traceback into it.
         waiter.set_exception(copy.copy(error))

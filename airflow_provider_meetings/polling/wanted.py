@@ -138,7 +138,7 @@ def _moment(value: Any) -> Any:
     try:
         moment = to_epoch_ms(value)
     except TypeError:  # pandas' NaT is a datetime without an offset of its own
-        raise ValueError(f"is {value}, which is not a moment: did a template come out as nothing?") from None
+        raise ValueError(f"is {value}, which is not a date and time: did a template come out as nothing?") from None
     # Text stays as it is written: it compares as a moment, and as text.
     return value if isinstance(value, str) else moment
 

@@ -205,7 +205,7 @@ class MeetingsSensor(BaseSensorOperator):
                 report_failure(self, context, error, writes=False)
                 raise
             self._vendor_wait.observe(error, context)
-            self.log.warning("Not asked for good, asking again: %s", error)
+            self.log.warning("Poll failed, will retry: %s", error)
             return PokeReturnValue(is_done=False)
         self._reached = True
         if found is None:
@@ -295,7 +295,7 @@ class MeetingsSensor(BaseSensorOperator):
                 self._skip_if_soft(error)
             raise error
         if self.silent_fail:
-            self.log.error("Sensor poke failed, asking again", exc_info=error)
+            self.log.error("Sensor poke failed, will retry", exc_info=error)
         elif self.never_fail:
             raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
         else:

@@ -106,7 +106,7 @@ class ChangeSearch:
         try:
             window = Window.parse(window_start, window_end)
         except ValueError as error:
-            raise MeetingsConfigurationError(f"The window cannot be asked for, nothing was sent: {error}") from None
+            raise MeetingsConfigurationError(f"The window is invalid, nothing was sent: {error}") from None
         return cls(hook, window, dict(hook.vendor.check_filters(filters)), **known)
 
     def find(self, deliver: Callable[[Iterator[Event]], None]) -> None:

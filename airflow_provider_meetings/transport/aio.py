@@ -1,4 +1,4 @@
-"""The triggerer's way to the vendors: ``aiohttp``. Same generators, same bounds as :mod:`.transports`; reads only."""
+"""The triggerer's transport to the vendors: ``aiohttp``. Same flows, same bounds as :mod:`.sync`; reads only."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class AsyncTransport:
         settings: The connection's.
         log: Where each request leaves its line.
         sockets: How many connections may be open to the vendor.
-        gate: What every request passes; None: nothing holds it back.
-        metrics: Takes the numbers.
-        renew: Looks the connection up once more, where its key was refused; None: that is somebody else's business.
+        gate: Delays requests as the rate limit demands; None: nothing does.
+        metrics: Counts requests and waits.
+        renew: Looks the connection up once more, where its key was rejected; None: the caller does so.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class AsyncTransport:
         return outcome[0]
 
     def pages(self, listing: PageFlow, counter: RequestCounter | None = None) -> AsyncIterator[Page]:
-        """Drive a list, page by page; who takes a page empties it, so that no more than one is held.
+        """Drive a list, page by page; the caller empties each page, so that no more than one is held.
 
         Args:
             listing: The list.
@@ -147,13 +147,13 @@ class AsyncTransport:
                 failure = error
 
     async def _renew(self, used: Settings, scope: str) -> bool:
-        """Go on with a new key, where the connection has one by now; anything else that is new is for another call."""
+        """Continue with a new key, where the connection has one by now; other changes apply to the next call."""
         async with self._renewing:
             if self._settings is used:
                 found = None if self._look_up_again is None else await self._look_up_again()
                 if found is None or not found.renews(used, scope):
                     return False
-                self._log.info("The key of connection %r has changed, going on with the new one", used.conn_id)
+                self._log.info("The key of connection %r has changed; using the new one", used.conn_id)
                 self._settings = found
             return self._settings.renews(used, scope)
 

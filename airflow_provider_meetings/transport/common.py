@@ -165,7 +165,7 @@ def _problem(causes: list[BaseException], settings: Settings, *, never_sent: boo
 
 
 def _special_problem(cause: BaseException, settings: Settings) -> str:
-    """Say what is wrong where somebody can mend it; blank: it is nothing of the sort."""
+    """Return a hint where a user can fix the cause; blank: there is none."""
     if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_code"):  # aiohttp's own has none
         return certificate_problem(cause)
     if isinstance(cause, socket.gaierror):

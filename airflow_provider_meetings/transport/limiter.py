@@ -47,14 +47,14 @@ class RequestCounter:
         self.count += 1
 
 
-# Of each event loop, the budgets of the accounts that are asked there.
+# Of each event loop, the rate limiters of the accounts that are called there.
 _limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, RateLimiter]] = WeakKeyDictionary()
 
 
 def limiter_for(settings: Settings, rate_limits: tuple[tuple[int, float], ...]) -> RateLimiter:
     """Return the budget of a connection's account in the running event loop: the vendors count by API key.
 
-    It stays when those who used it are gone: the vendor does not forget either.
+    It is kept when its last user has left: the vendor goes on counting, too.
 
     Args:
         settings: The connection's.
@@ -80,7 +80,7 @@ class RateLimitedGate:
         self._closed = asyncio.Event()
 
     def close(self) -> None:
-        """Let nothing through any more; who waits is told so at once."""
+        """Let nothing through any more; requests that wait fail at once."""
         self._closed.set()
 
     async def enter(self, request: Request) -> float:
@@ -96,7 +96,7 @@ class RateLimitedGate:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._closed.wait(), wait)
             if self._closed.is_set():
-                raise ConnectionReplaced(f"{request.path} was to be asked over a connection that has changed")
+                raise ConnectionReplaced(f"the connection changed before {request.path} was requested")
         return held
 
     def observe(self, response: Response) -> None:

@@ -54,9 +54,9 @@ class Session(requests.Session):
     def __init__(self, settings: Settings, sockets: int) -> None:
         super().__init__()
         self._settings = settings
-        self.trust_env = False  # what the environment says of proxies and authorities is asked for below
+        self.trust_env = False  # proxies and authorities of the environment are read below
         self.headers.update(base_headers())
-        self.max_redirects = 0  # for who uses the session directly: a redirect is an error there, too
+        self.max_redirects = 0  # where the session is used directly: a redirect is an error there, too
         self.adapter = Adapter(settings, sockets)
         self.mount("https://", self.adapter)
         self.mount("http://", self.adapter)
@@ -70,15 +70,15 @@ class Session(requests.Session):
         self.auth = _Credentials(settings.credentials(""))
 
     def forget(self) -> None:
-        """Begin anew in a child process: neither sockets nor locks are shared with the parent.
+        """Start afresh in a child process: neither sockets nor locks are shared with the parent.
 
-        The parent's sockets are left alone: another thread may hold a lock of theirs for ever, as seen from here.
+        The parent's sockets are left alone: a lock that another thread held is never released here.
         """
         self.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
         self.adapter.forget()
 
     def resolve_redirects(self, resp: Any, req: Any, *args: Any, yield_requests: bool = False, **kwargs: Any) -> Any:
-        """Look where a redirect leads for nobody: requests counts that as going there."""
+        """Return no target of a redirect: requests counts reading it as following it."""
         if yield_requests:
             return iter(())
         return super().resolve_redirects(resp, req, *args, **kwargs)
@@ -92,7 +92,7 @@ class Session(requests.Session):
         return merged
 
 
-# For who uses the session directly: other hosts whose sockets are kept.
+# Where the session is used directly: other hosts whose sockets are kept.
 _HOSTS = 10
 
 
@@ -165,7 +165,7 @@ class Adapter(HTTPAdapter):
         return {} if authorization is None else {"Proxy-Authorization": authorization}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002 - requests' signature
-        """Leave the sockets' context as it is; nobody turns it off for one request."""
+        """Leave the sockets' context as it is; it is not turned off for one request."""
         if url.startswith("https:") and (verify is not True or cert):
             raise MeetingsConfigurationError(
                 f"TLS is verified as connection {self._settings.conn_id!r} says: give it an extra `verify`, "

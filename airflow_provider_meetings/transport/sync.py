@@ -1,4 +1,4 @@
-"""The worker's way to the vendors: ``requests``, pooled, bounded in time and in memory."""
+"""The worker's transport to the vendors: ``requests``, pooled, bounded in time and in memory."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Transport:
         self.forget()
         forget_in_children(self)
         self.session = Session(settings, sockets)
-        # Worked out once: the environment is read anew for each request otherwise, and wrong settings are refused here.
+        # Computed once: the environment would be read again for each request, and wrong settings are rejected here.
         self._proxy = self.session.adapter.proxy(settings.base_url)
         self._base_path = urlsplit(settings.base_url).path
         if settings.base_url.startswith("https:"):
@@ -105,7 +105,7 @@ class Transport:
             page.items.clear()
 
     def forget(self) -> None:
-        """Begin anew in a child process; the session does so itself."""
+        """Start afresh in a child process; the session does so itself."""
         self._saving = threading.Lock()  # one journal, maybe many threads
         self._renewing = threading.Lock()
 
@@ -149,10 +149,10 @@ class Transport:
                 failure = error
 
     def _wait_turn(self, remaining_wait: float) -> float:
-        """Wait where the last answer said that nothing is left of the rate limit; return for how long."""
+        """Wait where the last response showed the rate limit as exhausted; return the seconds."""
         wait = self._throttle.wait(time.time(), remaining_wait)
         if wait:
-            self._log.info("Waiting %.1f s: nothing is left of the rate limit until then", wait)
+            self._log.info("Rate limit exhausted; waiting %.1f s for the window to reset", wait)
             time.sleep(wait)
             self._metrics.rate_limited(wait)
         return wait
@@ -164,13 +164,13 @@ class Transport:
                 found = self._look_up_again()
                 if found is None or not found.renews(used, scope):
                     return False
-                self._log.info("The key of connection %r has changed, going on with the new one", used.conn_id)
+                self._log.info("The key of connection %r has changed; using the new one", used.conn_id)
                 self._settings = found
                 self.session.renew(found)
             return self._settings.renews(used, scope)
 
     def _execute_command(self, step: Command, save: Callable[[dict[str, Any]], None] | None) -> Any:
-        """Do what is asked besides talking to the vendor."""
+        """Carry out a command that sends nothing to the vendor."""
         if isinstance(step, Log):
             self._log.info(step.text)
             if step.event:
@@ -186,7 +186,7 @@ class Transport:
         if len(step.calls) == 1:
             return [self.drive(step.calls[0], save)]
         with ThreadPoolExecutor(max_workers=min(self._sockets, len(step.calls))) as pool:
-            # Where one fails, or the task is told to stop, those that have not begun yet never do: map cancels them.
+            # Where one fails, or the task has to stop, those that have not begun yet never do: map cancels them.
             return list(pool.map(lambda call: self.drive(call, save), step.calls))
 
     def _perform(self, request: Request) -> Response:
@@ -212,13 +212,13 @@ class Transport:
         headers = {**session.headers, **exchange.headers}
         adapter = session.get_adapter(url)
         if not isinstance(adapter, Adapter):
-            # Somebody has mounted another adapter on the session: his way, then.
+            # The user has mounted another adapter on the session: it is used.
             prepared = session.prepare_request(
                 requests.Request(request.method, url + exchange.target, data=request.body, headers=headers)
             )
             return session.send(prepared, stream=True, allow_redirects=False, timeout=self._settings.timeout).raw
         # What requests does besides (cookies, redirects, an answer of its own) is not wanted, and half of the time.
-        # Only a proxy that is asked in clear to go on in clear is told the whole address.
+        # Only a proxy for plain HTTP gets the whole address.
         start = url if self._proxy is not None and url.startswith("http:") else self._base_path
         return adapter.pool(url, self._proxy).urlopen(
             request.method,

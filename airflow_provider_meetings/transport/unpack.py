@@ -1,4 +1,4 @@
-"""Undoing an answer's ``Content-Encoding``, in pieces, so that neither memory nor time is at the server's mercy."""
+"""Decodes a response's ``Content-Encoding``, in pieces, so that a server can exhaust neither memory nor time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["UnpackError", "Unpacker", "make_unpacker"]
 #: Bytes that are unpacked at once.
 PIECE = 1 << 20
 _UNDERSTOOD = {"gzip", "x-gzip", "deflate"}
-# Packed in a way that was not asked for. What else servers write there (utf-8, none, binary, identity) packs nothing.
+# Encodings that were not requested. What else servers write there (utf-8, none, binary, identity) is no encoding.
 _FOREIGN = {"br", "zstd", "compress", "x-compress", "bzip2", "lzma", "xz", "exi", "pack200-gzip", "dcb", "dcz"}
 
 
 class UnpackError(Exception):
-    """The body is not packed as its header says."""
+    """The body is not encoded as its header says."""
 
 
 class Unpacker:
@@ -45,7 +45,7 @@ class Unpacker:
             try:
                 piece = unpacker.decompress(data, PIECE)
             except zlib.error as error:
-                raise UnpackError(f"the answer is not the {self._encoding} that it says it is") from error
+                raise UnpackError(f"the response is not valid {self._encoding}") from error
             yield piece
             data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
             if not data and (unpacker.eof or len(piece) < PIECE):
@@ -58,7 +58,7 @@ class Unpacker:
             UnpackError: Something is missing.
         """
         if self._unpacker is not None and not self._unpacker.eof:
-            raise UnpackError(f"the {self._encoding} of the answer has no end")
+            raise UnpackError(f"the {self._encoding} data of the response is truncated")
 
 
 def make_unpacker(content_encoding: str) -> Unpacker | None:
@@ -68,7 +68,7 @@ def make_unpacker(content_encoding: str) -> Unpacker | None:
         content_encoding: The header, blank where there is none.
 
     Raises:
-        UnpackError: It is packed in a way that was not asked for, or more than once.
+        UnpackError: Its encoding was not requested, or there are several.
     """
     if not content_encoding:
         return None
@@ -77,5 +77,5 @@ def make_unpacker(content_encoding: str) -> Unpacker | None:
     if not packed:
         return None
     if len(packed) > 1 or packed[0] in _FOREIGN:
-        raise UnpackError(f"the answer is packed in a way that was not asked for: {', '.join(packed)}")
+        raise UnpackError(f"the response has a content encoding that was not requested: {', '.join(packed)}")
     return Unpacker(packed[0])

@@ -1,8 +1,8 @@
 """What happened to the meetings of a window between two looks at it: pure, no clock, no socket.
 
 A snapshot is what was known after the last look: for each meeting in the window its fields and a revision that goes up
-with every change that is told of it. Comparing it with a new look gives changes; applying these to the snapshot gives
-the next one. A change carries the event that tells of it.
+with every change. Comparing it with a new look gives changes; applying these to the snapshot gives the next one. A
+change carries its event.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Event: TypeAlias = dict[str, Any]
 #: Looks at which a meeting is missing, although it should be there, before it counts as out of the filters' reach.
 TOLERATED_MISSES = 2
 
-# Longer values are kept, compared and told as their beginning and a digest, so that an event fits into a row.
+# Of longer values, the beginning and a digest are kept and compared, so that an event fits into a row.
 _LONG = 500
 _PREVIEW = 120
 # Where a meeting has so many fields that they are more than this, each is kept shorter.
@@ -46,7 +46,7 @@ _LARGE = 8_000
 _SHORT = 60
 # How exactly the vendor's clock is known.
 _SLACK = 5_000
-# Where only the day of the creation is told, in whatever time zone.
+# Where only the day of the creation is known, in an unknown time zone.
 _MINUTE = 60_000
 _BLUR = DAY + DAY // 2
 
@@ -69,7 +69,7 @@ class Snapshot:
         clock_offset: How far the vendor's clock was ahead of ours then, in milliseconds.
         epoch: When the first look was; it keeps the ids of events apart from those of an earlier life.
         floor: The highest revision that any meeting had that has left.
-        settled: Whether the first look has been told, or needs not be.
+        settled: Whether the events of the first look were fired, or need not be.
         entries: The meetings in the window, by their ids as text.
     """
 
@@ -143,7 +143,7 @@ class Observation:
         into: MutableMapping[str, ObservedMeeting] | None = None,
         **known: Any,
     ) -> Observation:
-        """Take what was listed; a meeting that was moved meanwhile may be there twice, and its last place counts.
+        """Take what was listed; a meeting that was moved during the list may be there twice: its last place counts.
 
         Args:
             meetings: What was listed.
@@ -155,7 +155,7 @@ class Observation:
         latest: dict[str, str] = {}
         for meeting in meetings:
             if meeting.get("id") in (None, ""):
-                continue  # it could not be told from the next one like it
+                continue  # without it, two like it could not be told apart
             key = str(meeting["id"])
             touched = max(
                 (str(meeting[name]) for name in vendor.last_modified_fields if meeting.get(name) is not None),
@@ -166,7 +166,7 @@ class Observation:
         return cls(**known, listed=listed)
 
     def snapshot(self, *, empty: bool = False) -> Snapshot:
-        """Make the first snapshot of it; an empty one has everything told yet."""
+        """Make the first snapshot of it; an empty one makes every meeting an event."""
         inside = (
             {}
             if empty
@@ -193,7 +193,7 @@ class Change:
     Attributes:
         key: The meeting's id as text.
         entry: What is known of it now; None: it is in the window no more.
-        event: What tells of it.
+        event: Its event.
     """
 
     key: str
@@ -207,7 +207,7 @@ def diff_listed(snapshot: Snapshot, look: Observation) -> list[Change]:
 
 
 def iter_diff_listed(snapshot: Snapshot, look: Observation) -> Iterator[Change]:
-    """Compare as :func:`diff_listed` does, one change after the other, for those who cannot hold all of them.
+    """Compare as :func:`diff_listed` does, one change after the other, where memory must not hold all of them.
 
     A change may be taken into the entries before the next one is asked for; the rest of the snapshot has to stay.
     """
@@ -248,7 +248,7 @@ def diff_missing(
 
 
 def should_be_listed(look: Observation, meeting: Mapping[str, Any], filters: Mapping[str, Any]) -> bool:
-    """Whether a list should have had a meeting that was read by its id, as far as can be told from it.
+    """Whether a list should have contained a meeting that was read by its id, as far as the meeting shows.
 
     Args:
         look: What was listed.
@@ -293,7 +293,7 @@ def _entered(snapshot: Snapshot, look: Observation, key: str, listed: ObservedMe
 def _is_new(listed: ObservedMeeting, snapshot: Snapshot, *, seen_before: bool) -> bool:
     """Whether a meeting was made since the last look."""
     if seen_before and listed.untouched:
-        return True  # nobody has moved it, so it would have been there
+        return True  # it was not moved, so it would have been listed
     if listed.made_at is None:
         return seen_before
     looked_at = snapshot.taken_at + snapshot.clock_offset  # by the clock that the vendor has stamped the meeting with
@@ -339,7 +339,7 @@ def _event(
 def fields_of(meeting: Mapping[str, Any], vendor: Vendor) -> dict[str, Any]:
     """Return what is kept of a meeting: no nulls, not when it was touched last, and long values cut short.
 
-    That somebody touched it is no change; what was changed is.
+    A new modification date alone is no change; changed fields are.
     """
     touched = vendor.last_modified_fields
     kept = {name: value for name, value in meeting.items() if value is not None and name not in touched}

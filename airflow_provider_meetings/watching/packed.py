@@ -58,7 +58,7 @@ class PackedListing(MutableMapping[str, ObservedMeeting]):
         self._vendor = vendor
         self._known = known
         self._rows: dict[str, bytes] = {}
-        # Only of a meeting that is new it is of interest whether somebody has touched it.
+        # Whether it was modified matters only for a new meeting.
         self._untouched: set[str] = set()
 
     def __getitem__(self, key: str) -> ObservedMeeting:

@@ -1,15 +1,15 @@
 """Where a watch keeps what it knows: a snapshot that survives the triggerer, in Airflow's asset state store.
 
 Written ahead: changes are stored together with their events before the first of them is fired, and the snapshot takes
-them in for good when Airflow has stored every one. Whoever finds changes that are still on their way fires their events
-again, the very same ones, before it looks at anything new. So no kill, wherever it hits, loses an event, and no change
-is told twice in different words.
+them in when Airflow has stored every event. A triggerer that finds changes whose events are not stored yet fires the
+very same events again, before it looks at anything new. So no kill loses an event, wherever it hits, and no change has
+two different events.
 
-One value tells how far it is, and is the only one that must be written whole: the *head*. The meetings lie in *leaves*
-beside it, by their ids, packed, each small enough for the store's limit (``[state_store] max_value_storage_bytes``,
-64 kB by default). A store has no compare-and-set; a head that somebody else has written meanwhile is noticed before
-each write, and once more before the first event of changes that were stored is fired, so that of two triggerers that
-think they have the same trigger one begins anew. A head says who has written it: two may come to the same number.
+One value holds the state, and is the only one that must be written whole: the *manifest*. The meetings are in *shards*
+beside it, by their ids, compressed, each small enough for the store's limit (``[state_store]
+max_value_storage_bytes``, 64 kB by default). A store has no compare-and-set. A manifest that another triggerer has
+written in between is noticed before each write, and once more before the first event of stored changes is fired: of two
+triggerers that run the same trigger, one reloads. A manifest names its writer: two may come to the same sequence.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ class StateStore(Protocol):
         """Return a value, or the default."""
 
     async def aset(self, key: str, value: Any) -> None:
-        """Store a value; it is there for good when this returns."""
+        """Store a value; it is durable when this returns."""
 
     async def adelete(self, key: str) -> None:
         """Forget a value."""
 
 
 class ConcurrentWriterError(Exception):
-    """Somebody else writes the same snapshot: another triggerer has the trigger, or has had it for a moment."""
+    """Another triggerer writes the same snapshot: it runs the trigger, or did so for a moment."""
 
 
 class SnapshotStore:
-    """A snapshot, and the changes to it that are being told.
+    """A snapshot, and the changes to it whose events are being fired.
 
     Args:
         stores: Where it is kept, in each of them whole. None at all: in memory.
         key: The name under which it is kept.
 
     Attributes:
-        snapshot: What is known, the changes that are being told included; None: nothing yet.
-        pending: The events that are being told.
-        last: The last event that was told, as long as it may have to be told again.
-        crowded: Whether others were told about the same time as that one.
+        snapshot: What is known, the changes whose events are being fired included; None: nothing yet.
+        pending: The events that are being fired.
+        last: The last event that was fired, as long as it may have to be fired again.
+        crowded: Whether others were fired about the same time as that one.
     """
 
     def __init__(self, stores: Sequence[StateStore] = (), key: str = "") -> None:
@@ -72,13 +72,13 @@ class SnapshotStore:
         self._stores = stores
         self._key = key
         self._seq = 0
-        self._name = uuid.uuid4().hex  # of this process's heads
-        self._writer = ""  # of the head that is known
+        self._name = uuid.uuid4().hex  # of this process's manifests
+        self._writer = ""  # of the manifest that is known
         self._generation = 0
         self._shards = 1
         self._dirty: set[int] = set()
         self._checkpoint_at = 0
-        self._uneven = False  # the shelves do not hold the same
+        self._uneven = False  # the stores do not hold the same
 
     # -- reading
 
@@ -119,9 +119,11 @@ class SnapshotStore:
             entries,
         )
         if manifest["pending"]:
-            told = await asyncio.to_thread(_unpack, manifest["pending"])
-            self._take_in([Change(key, entry and KnownMeeting(*entry), event) for key, entry, event in told["changes"]])
-            self.snapshot.floor = told["floor"]
+            stored = await asyncio.to_thread(_unpack, manifest["pending"])
+            self._take_in(
+                [Change(key, entry and KnownMeeting(*entry), event) for key, entry, event in stored["changes"]]
+            )
+            self.snapshot.floor = stored["floor"]
         # An asset was added since, or not every store has got the last write.
         self._uneven = any(other != manifest for other in manifests)
         if self._uneven and not self.pending:
@@ -142,15 +144,15 @@ class SnapshotStore:
         await self._rebuild()
 
     async def stage(self, changes: Sequence[Change]) -> None:
-        """Store changes together with their events; when this returns, they will be told, whatever happens."""
+        """Store changes together with their events; when this returns, they will be fired, whatever happens."""
         assert self.snapshot is not None  # noqa: S101 - loaded or begun before
         left = [self.snapshot.entries[change.key].rev for change in changes if change.entry is None]
-        told = {
+        staged = {
             "floor": max([self.snapshot.floor, *left]),
             "changes": [[change.key, _plain(change.entry), change.event] for change in changes],
         }
         if self._stores:
-            await self._write_manifest(await asyncio.to_thread(_pack, told))
+            await self._write_manifest(await asyncio.to_thread(_pack, staged))
             await self._check()  # another one may have looked, and written, in the same moment
         self._take_in(changes)
 
@@ -161,7 +163,7 @@ class SnapshotStore:
         self._dirty |= {_place(change.key, self._shards) for change in changes}
 
     async def commit(self) -> None:
-        """Take the changes in for good: every event of theirs is safe."""
+        """Take the changes into the snapshot: Airflow has stored all their events."""
         await self._check()
         if self._uneven or not await self._write_shards(self._dirty):
             await self._rebuild()
@@ -198,7 +200,7 @@ class SnapshotStore:
         return self.snapshot is not None and self.snapshot.taken_at - self._checkpoint_at > seconds * 1000
 
     async def _rebuild(self) -> None:
-        """Store everything anew, in as many leaves as it needs, beside what is there; nothing is being told."""
+        """Store everything again, in as many shards as it needs, beside what is there; no event is being fired."""
         await self._check()
         old = [self._shard(number) for number in range(self._shards)]
         self._generation += 1
@@ -250,17 +252,17 @@ class SnapshotStore:
         self._checkpoint_at = snapshot.taken_at
 
     async def _check(self) -> None:
-        """See that nobody else has written, or cleared it, meanwhile."""
+        """Check that no other triggerer has written it in between, and that it was not cleared."""
         for store in () if self._uneven else self._stores:
             seq, writer = _state(await self._manifest(store))
             if (seq, writer) != (self._seq, self._writer):
                 raise ConcurrentWriterError(
-                    f"the snapshot {self._key} is at {seq}, not at {self._seq}, or somebody else's"
+                    f"snapshot {self._key} has sequence {seq}, expected {self._seq}, or another writer"
                 )
 
 
 def _state(manifest: Mapping[str, Any]) -> tuple[int, str]:
-    """Return the number of a head and who has written it."""
+    """Return the sequence of a manifest and its writer."""
     return manifest.get("seq", 0), manifest.get("by", "")
 
 

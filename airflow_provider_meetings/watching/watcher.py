@@ -1,10 +1,10 @@
 """The watch over the meetings of a window: looks again and again, and hands out the events of what has changed.
 
-It asks through the poller that all who wait on the connection share. Watches look at the same instants, multiples of
-their interval, so that equal ones ask one question, and others overlapping ones.
+It reads through the poller that all waiters of the connection share. Watches look at the same moments, multiples of
+their interval, so that equal ones need one query, and others overlapping ones.
 
-A window that moves with time is asked for together with the one of the last look. So whoever has merely got too old for
-it is still listed, and is told from one that somebody deleted or moved without being asked for.
+A window that moves with time is listed together with the one of the last look. So a meeting that the window has merely
+moved past is still listed, and differs from one that was deleted or moved, without a request for it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["WatchSpec", "Watcher"]
 
 Event = dict[str, Any]
 
-#: Changes that are stored, fired and settled together.
+#: Changes that are stored, fired and committed together.
 BATCH_EVENTS = 50
 #: Characters of JSON in these.
 BATCH_CHARS = 100_000
@@ -58,12 +58,12 @@ LONGEST_NUDGE = 3600.0
 RECEIPT_INTERVAL = 60.0
 #: Seconds after which an event is not repeated any more although not every DAG has received it.
 NUDGE_FOR = 86_400.0
-#: The same where no DAG tells what it has received: nobody says then when it is enough.
+#: The same where no DAG reports what it has received: nothing shows then when it is enough.
 NUDGE_FOR_UNKNOWN = 3600.0
 #: There, only events that may have been left lying are repeated: several at once, or one within this many seconds of
 #: another; a run that takes long, of a DAG that has one at a time, leaves lying what comes meanwhile.
 CLOSE = 3600.0
-#: Seconds between tries after an error that waiting does not mend: somebody has to.
+#: Seconds between tries after a permanent error, which a person has to fix.
 LONGEST_WAIT = 300.0
 
 _log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class _Reminder:
     def take_in(self, received: dict[str, list[str]], now: float) -> bool:
         """Take note of what the DAGs have received; return whether it is time to repeat, if that is needed.
 
-        It is when a DAG has received something else: only now Airflow would queue that DAG anew.
+        It is when a DAG has received something else: only now Airflow would queue that DAG again.
         """
         changed = self.received is not None and received != self.received
         is_due = changed or now >= self.due
@@ -137,16 +137,16 @@ class _Reminder:
 
 
 class Watcher:
-    """Looks at a window, and tells what has changed.
+    """Looks at a window, and yields the events of what has changed.
 
     Args:
         spec: What to look at.
         store: Where what is known is kept.
         interval: Seconds between two looks.
-        tell_first: Whether the meetings that are there at the very first look are told.
-        kinds: Which kinds of events are told; None: all.
+        tell_first: Whether the meetings that are there at the very first look have events.
+        kinds: The kinds of events that are fired; None: all.
         join: Joins the poller of a connection.
-        clock: Tells the time in seconds since the epoch.
+        clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Watcher:
         self._reminder: _Reminder | None = None
 
     async def batches(self) -> AsyncGenerator[list[Event], None]:
-        """Yield the events of one step after the other, for ever; who asks for the next says that these are safe.
+        """Yield the events step by step, without end; asking for the next step confirms that these are stored.
 
         No error ends it: what waiting does not mend is logged, and tried again after a while.
         """
@@ -184,7 +184,7 @@ class Watcher:
                     async for events in batches:
                         yield events
             except ConcurrentWriterError as error:
-                _log.info("Beginning anew where somebody else has gone on: %s", error)
+                _log.info("Another triggerer has written this snapshot; reloading it: %s", error)
                 await asyncio.sleep(self._interval)
             except Exception as error:  # noqa: BLE001 - a watch that ends is one that misses something
                 self._troubles += 1
@@ -208,9 +208,9 @@ class Watcher:
                 yield events
             await store.commit()
         if store.snapshot is not None:
-            # Whoever misses an event looks for these two: from when on is it watched?
+            # Users who miss an event look for these two lines: since when is it watched?
             since = _readable(store.snapshot.taken_at)
-            _log.info("Watching the meetings of connection %r: what has changed since %s is told", connection, since)
+            _log.info("Watching the meetings of connection %r: changes since %s fire events", connection, since)
         async with self._join(connection) as poller:
             while True:
                 now = self._tick(self._clock())
@@ -218,9 +218,7 @@ class Watcher:
                 if store.snapshot is None:
                     await store.begin(look.snapshot(empty=self._tell_first))
                     since = _readable(look.taken_at)
-                    _log.info(
-                        "Watching the meetings of connection %r: what changes after %s is told", connection, since
-                    )
+                    _log.info("Watching the meetings of connection %r: changes after %s fire events", connection, since)
                 async for events in self._tell(poller, look):
                     yield events
                 await self._finish(look)
@@ -247,7 +245,7 @@ class Watcher:
             self._store.last, self._store.crowded = events[-1], crowded
 
     async def _idle(self, until: float) -> AsyncGenerator[list[Event], None]:
-        """Let the time pass until the next look; repeat the last event meanwhile, where a DAG has not received it."""
+        """Wait for the next look; repeat the last event where a DAG has not received it."""
         while (reminder := self._reminder) is not None and reminder.look_at < until:
             await asyncio.sleep(max(0.0, reminder.look_at - self._clock()))
             if await self._is_missed(reminder):
@@ -265,7 +263,7 @@ class Watcher:
             over = not missed or elapsed > NUDGE_FOR
         else:
             missed = reminder.crowded and elapsed <= NUDGE_FOR_UNKNOWN
-            # A DAG's first run may take its time before it says what it has received.
+            # A DAG's first run may take a while before it reports what it has received.
             over = elapsed > NUDGE_FOR if self._store.is_durable else not missed
         if over:
             self._reminder = self._store.last = None
@@ -283,9 +281,9 @@ class Watcher:
     async def _look(self, poller: Poller, now: float) -> Observation:
         spec, snapshot = self._spec, self._store.snapshot
         window = spec.window(now)
-        asked = window if snapshot is None else snapshot.window.hull(window)
+        listed = window if snapshot is None else snapshot.window.hull(window)
         taken_at = round(self._clock() * 1000)
-        criteria = Criteria(asked.start, asked.end, spec.filters, spec.match, min_count=0)
+        criteria = Criteria(listed.start, listed.end, spec.filters, spec.match, min_count=0)
         meetings = await poller.answer(criteria, self._interval)
         return await asyncio.to_thread(
             Observation.from_meetings,
@@ -312,9 +310,9 @@ class Watcher:
                 yield step
 
     async def _look_for(self, poller: Poller, look: Observation, keys: list[str]) -> dict[str, dict[str, Any] | None]:
-        """Ask for meetings by their ids, to tell those that are gone from those that are elsewhere.
+        """Read meetings by their ids, to separate those that are gone from those that were moved.
 
-        Where it cannot be told, the meeting stays as it is until the next look.
+        Where one cannot be read, it stays as it is known until the next look.
         """
         verdicts: dict[str, dict[str, Any] | None] = {}
         for key in keys:
@@ -327,17 +325,17 @@ class Watcher:
             except (MeetingsError, ValueError) as error:
                 if isinstance(error, MeetingsError) and is_permanent(error):
                     raise
-                _log.warning("It cannot be told yet what became of meeting %s: %s", key, error)
+                _log.warning("Meeting %s could not be read; the next look checks it again: %s", key, error)
         return verdicts
 
     def _is_listed(self, look: Observation, meeting: Mapping[str, Any]) -> bool:
-        """Whether a list should have had this meeting, as far as can be told from it."""
+        """Whether a list should have contained this meeting, as far as the meeting shows."""
         match = {name: value for name, value in self._spec.match.items() if name in meeting}
         listed = should_be_listed(look, meeting, self._spec.filters)
         return listed and bool(Criteria(match=match).satisfied_by([meeting]))
 
     async def _finish(self, look: Observation) -> None:
-        """Take note of a look that has been told whole."""
+        """Note a look whose events were all fired."""
         snapshot = self._store.snapshot
         assert snapshot is not None  # noqa: S101 - begun before
         first = not snapshot.settled
