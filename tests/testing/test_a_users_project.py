@@ -60,10 +60,10 @@ def test_the_page_has_a_project():
 
 def test_the_quick_tests_pass(project):
     """Operators, sensors and hooks of a user's project run against the sandbox, without a database or a warning."""
-    done = _pytest(project, "tests/test_invite.py", "tests/test_trouble.py")
+    done = _pytest(project, "tests/test_invite.py", "tests/test_calendar.py", "tests/test_trouble.py")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
     assert not (project / "home" / "airflow.db").exists()
 
 
