@@ -118,6 +118,7 @@ class SetRun:
         if not excess:
             self._options.check_plan(plan)
         if not applies:
+            self.log.info("Plan mode: nothing was written.")
             ids = {f"{action}d": [one.id for one in plan.of(action)] for action in ("update", "delete")}
             changes = [one.as_json() for one in plan.changes[:MAX_CHANGES]]
             return self._result(plan, plan.counts, {"created": [], **ids}) | {"changes": changes}
@@ -125,8 +126,11 @@ class SetRun:
         approval = self._approved(plan, excess) if asks else None
         applied = self._apply(task, plan, approval)
         self._approvals.forget()
-        unchanged = len(plan.unchanged) - len(applied.settled)
-        return self._result(plan, applied.counts | {"unchanged": unchanged}, applied.ids)
+        counts = applied.counts | {"unchanged": len(plan.unchanged) - len(applied.settled)}
+        if plan.changes or applied.settled:
+            told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+            self.log.info("Applied plan %s: %s.", plan.digest[:12], told)
+        return self._result(plan, counts, applied.ids)
 
     # -- before anything is sent
 
@@ -179,9 +183,9 @@ class SetRun:
 
     def _show(self, plan: Plan) -> None:
         table = self._table(plan)
-        self.log.info("Plan %s: %s", plan.digest[:12], table.counts)
-        if plan.changes:
-            self.log.info("%s", table.as_text())
+        # One message: a table whose lines come one by one, each with a time before it, is none.
+        lines = f"\n{table.as_text()}" if plan.changes else "; nothing to do."
+        self.log.info("Plan %s: %s%s", plan.digest[:12], table.counts, lines)
 
     def _table(self, plan: Plan) -> PlanTable:
         return PlanTable(plan, self.hook.vendor, self.hook.web_url)

@@ -114,9 +114,8 @@ class PlanTable:
 
     def _summary(self, side: Mapping[str, Any] | None, change: Change, zone: str) -> str:
         told = {name: value for name, value in (side or {}).items() if name not in change.match and value is not None}
-        return _short(
-            ", ".join(f"{name}={self._show(name, value, zone)}" for name, value in told.items()), _MAX_SUMMARY
-        )
+        shown = ", ".join(f"{name}={self._show(name, value, zone)}" for name, value in _parts(told))
+        return _short(shown, _MAX_SUMMARY)
 
     def _show(self, name: str, value: Any, zone: str) -> str:
         if value is None:
@@ -126,12 +125,23 @@ class PlanTable:
                 return local_text(to_epoch_ms(value), zone)
             except (ValueError, OverflowError):
                 return _short(str(value), _MAX_CELL)
+        if isinstance(value, Mapping):
+            return _short(", ".join(f"{part}={self._show(part, one, zone)}" for part, one in value.items()), _MAX_CELL)
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         return _short(text, _MAX_CELL)
 
     def _is_moment(self, name: str) -> bool:
         table = self.vendor.comparable_fields
         return any(same is same_moment and (name == sent or name in back) for sent, (back, same) in table.items())
+
+
+def _parts(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the fields, and the parts of those that are objects under names such as ``employee.id``."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{part}", one) for part, one in value.items())
+        else:
+            yield name, value
 
 
 def _short(text: str, longest: int) -> str:

@@ -81,3 +81,14 @@ def test_long_values_are_cut():
     shown = table([interview("p1", notes="y" * 5000)], [interview("p1", notes="x" * 5000) | {"id": "m1"}])
 
     assert max(map(len, shown.as_text().split("\n"))) < 200
+
+
+def test_a_part_of_a_field_is_named():
+    """An employee is shown by what is said of it, not as JSON."""
+    rows = [{"clientOpportunityId": 7, "startDateTime": BASE + HOUR, "employee": {"id": 50}}]
+    listed = [{"id": 1, "opportunityId": 7, "startDateTime": BASE + HOUR, "employeeId": 51}]
+
+    created = table(rows, [], builderprime(), ["clientOpportunityId"]).as_text()
+    updated = table(rows, listed, builderprime(), ["clientOpportunityId"]).as_text().split("\n")
+    assert "employee.id=50" in created
+    assert ["update 1 (clientOpportunityId=7) employee id=51 id=50"] == [" ".join(line.split()) for line in updated[1:]]
