@@ -29,12 +29,13 @@ class RowKeys:
     with_body: bool
 
     @classmethod
-    def of_task(cls, ti: Any, *, durable: bool) -> RowKeys:
+    def of_task(cls, ti: Any, *, durable: bool, iteration: Any = None) -> RowKeys:
         """Make the keys of a task instance. Never of ``ti.id``, which is new for each try, nor of the try's number.
 
         Args:
             ti: The task instance; None: the operator is called by hand, and each call is a task of its own.
             durable: Whether a journal remembers the keys that were sent.
+            iteration: The iteration of a loop (Airflow 3.4), which is a task of its own. None: it is in no loop.
         """
         if ti is None:
             return cls(str(uuid.uuid4()), with_body=True)
@@ -42,6 +43,8 @@ class RowKeys:
         map_index = getattr(ti, "map_index", -1)
         if map_index not in {None, -1}:
             parts.append(str(map_index))
+        if iteration is not None:
+            parts.append(f"loop-{iteration}")
         return cls("/".join(parts), with_body=durable)
 
     def key(self, row: Row, generation: int) -> str:

@@ -55,7 +55,8 @@ class SetTask:
         self._store: Any = context.get("task_state_store") if writes else None
         ti = context.get("ti")
         durable = self._store is not None
-        self._keys = RowKeys.of_task(ti, durable=durable)
+        iteration = getattr(context.get("loop"), "index", None)
+        self._keys = RowKeys.of_task(ti, durable=durable, iteration=iteration)
         self._blind_retry = writes and not durable and not waited and ti is not None and ti.try_number > 1
         self._journal = SetJournal.from_json(None if self._store is None else self._store.get(JOURNAL_KEY))
         self._scope: Scope | None = None

@@ -2,8 +2,9 @@
 
     python -m tests.exactly_once.mutations [word ...]      only the mutations whose name holds one of the words
 
-Each mutation replaces a piece of the package's source in a temporary copy of it; the tests of this folder run against
-the copy, the directed ones first. It fails when a piece is not there any more, or when no test notices that it is gone.
+Each mutation replaces a piece of the package's source in a temporary copy of it; the tests of single meetings, or of
+sets, run against the copy, the directed ones first. It fails when a piece is not there any more, or when no test
+notices that it is gone.
 """
 
 import contextlib
@@ -14,29 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+
+from tests.exactly_once.mutation import SINGLES, Mutation
+from tests.exactly_once.set_mutations import SET_MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_meetings"
-TESTS = ("test_clauses.py", "test_limits.py", "test_histories.py")
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """A clause of the protocol, and the protocol without it.
-
-    Attributes:
-        name: What is taken away.
-        file: Where it stands, in the package.
-        old: The piece; it must be there exactly once.
-        new: What stands there instead.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
 
 
 PROTOCOL, KEYS, TASK_STATE = "exactly_once/protocol.py", "exactly_once/keys.py", "exactly_once/task_state.py"
@@ -281,6 +267,36 @@ MUTATIONS = (
         'f"{self._key}/{record.generation}"',
     ),
     Mutation(
+        "adopt nothing of another run after a clear of a backfill",
+        TASK_STATE,
+        "unsure = journal.began is None and backfill",
+        "unsure = False",
+    ),
+    Mutation(
+        "remember when a run began",
+        TASK_STATE,
+        "if journal.began is None and not getattr(",
+        "if False and not getattr(",
+    ),
+    Mutation(
+        "count a cleared run from when it began",
+        TASK_STATE,
+        "since=item.since if journal.began is None else journal.began",
+        "since=item.since",
+    ),
+    Mutation(
+        "know a loop's iteration",
+        TASK_STATE,
+        'return getattr(context.get("loop"), "index", None)',
+        "return None",
+    ),
+    Mutation(
+        "have a key for each iteration of a loop",
+        KEYS,
+        '        parts.append(f"loop-{iteration}")\n',
+        "        pass\n",
+    ),
+    Mutation(
         "read the journal", TASK_STATE, "journal = Journal.from_json(store.get(CREATED_KEY))", "journal = Journal()"
     ),
     Mutation(
@@ -469,10 +485,11 @@ def judge(mutation: Mutation, report: Path) -> None:
         folder = Path(name)
         mutate(folder, mutation)
         os.chdir(folder)
-        options = "timeout = 20\naddopts = --import-mode=importlib\npythonpath = .\n"
+        # Of the histories; the directed tests come first, and those of sets have more of them.
+        os.environ["MODEL_SHARE"] = "0.25" if mutation.tests == SINGLES else "0.08"
+        options = "timeout = 40\naddopts = --import-mode=importlib\npythonpath = .\n"
         (folder / "pytest.ini").write_text(f"[pytest]\n{options}")
-        tests = folder / "tests" / "exactly_once"
-        for suite in ("exactly_once", "support"):
+        for suite in {"support", *(test.partition("/")[0] for test in mutation.tests)}:
             source = ROOT / "tests" / suite
             shutil.copytree(source, folder / "tests" / suite, ignore=shutil.ignore_patterns("__pycache__"))
         sys.path.insert(0, str(folder))
@@ -481,8 +498,9 @@ def judge(mutation: Mutation, report: Path) -> None:
         for module in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
             del sys.modules[module]
         verdict = Verdict()
+        files = [str(folder / "tests" / test) for test in mutation.tests]
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(str(tests / test) for test in TESTS)], [verdict])
+            pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], [verdict])
         if sys.modules[PACKAGE].__file__ != str(folder / PACKAGE / "__init__.py"):
             raise SystemExit(f"the tests ran against {sys.modules[PACKAGE].__file__}")
         report.write_text(verdict.failed)
@@ -514,8 +532,8 @@ def fork(mutations: Sequence[Mutation], folder: Path) -> list[tuple[str, int]]:
 
 def main(words: list[str]) -> int:
     """Judge each mutation; return how many survived."""
-    os.environ["MODEL_SHARE"] = "0.25"  # of the histories; the directed tests come first
-    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
+    every = [*MUTATIONS, *SET_MUTATIONS]
+    chosen = [mutation for mutation in every if not words or any(word in mutation.name for word in words)]
     began, survivors = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as name:
         os.environ["AIRFLOW_HOME"] = name
@@ -526,8 +544,10 @@ def main(words: list[str]) -> int:
         import pytest  # noqa: PLC0415
 
         _ = _sdk.BaseHook, _sdk.AirflowException, _sdk.AirflowFailException, _engine, _pendulum, pytest
-        ((failed, status),) = fork([NOTHING], Path(name))
-        if failed or status:
+        tests = {mutation.tests for mutation in chosen}
+        for failed, status in fork([replace(NOTHING, tests=some) for some in sorted(tests)], Path(name)):
+            if not (failed or status):
+                continue
             # Also where the machine is too slow for a test's time limit: then every mutation would seem to be noticed.
             raise SystemExit(f"the tests do not pass as the code is: {failed or 'they could not be run'}")
         at_once = os.cpu_count() or 1

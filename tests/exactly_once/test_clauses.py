@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +22,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingValidationError,
 )
 from tests.support.model import BP, FAIR, GATEWAYS, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
+from tests.support.store import StateStore
 
 DEAD_AFTER_SENDING = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
 
@@ -964,6 +966,18 @@ def test_each_iteration_of_a_loop_is_a_meeting_of_its_own(kind, crm):
     """Airflow 3.4 runs one task several times in one run; its index is a part of the key, and absent outside loops."""
     keys = {key_for(TaskInstance(crm).facts, kind.body(), None, index)[0] for index in (None, 0, 1)}
     assert keys == {"dag/run/book", "dag/run/book/loop-0", "dag/run/book/loop-1"}
+
+
+def test_iterations_of_a_loop_book_under_keys_of_their_own():
+    """Each iteration has a task state store of its own, and asks for the same meeting: HiringCenter gets two keys."""
+    crm = HC.crm()
+    ti = TaskInstance(crm)
+    for index in (0, 1):
+        ti.loop, ti.store, ti.owner = SimpleNamespace(index=index), StateStore(), f"iteration {index}"
+        ti.attempt(HC.body())
+    keys = [one.idempotency_key for one in crm.sent if one.method == "POST"]
+    assert keys == ["dag/run/book/loop-0", "dag/run/book/loop-1"]
+    assert len(crm.rows) == 2
 
 
 def test_a_retry_without_a_journal_counts_from_the_start_of_a_late_run():

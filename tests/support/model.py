@@ -475,6 +475,7 @@ class TaskInstance:
         )
         self.run = SimpleNamespace(clear_number=0, run_after=dt.datetime.fromtimestamp(crm.now, dt.UTC))
         self.store: StateStore | None = StateStore()
+        self.loop: Any = None
         self.given: str | None = None
         self.story: list[str] = []
 
@@ -501,6 +502,8 @@ class TaskInstance:
         self.facts.try_number += 1
         self.facts.id = object()  # a new one each try
         context = {"ti": self.facts, "dag_run": self.run, "task_state_store": self.store}
+        if self.loop is not None:
+            context["loop"] = self.loop
         self.crm.owner = self.owner or counterpart(body)
         vendor = self.crm.rules()
         driver = TryDriver(self.crm, luck, self.story)

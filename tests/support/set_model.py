@@ -26,6 +26,7 @@ class SetTaskInstance:
         self.match_on = match_on
         self.facts = SimpleNamespace(dag_id="dag", run_id="run", task_id="sync", map_index=-1, try_number=0, id=None)
         self.store = StateStore() if durable else None
+        self.loop: Any = None
         self.remembered: dict[Any, Any] = {}
         self.story: list[str] = []
 
@@ -39,23 +40,32 @@ class SetTaskInstance:
         """Name the row that a meeting is made for."""
         return "row " + "/".join(str(body.get(name)) for name in self.match_on)
 
+    def start(self, luck: Luck = FAIR) -> tuple[Any, dict[str, Any]]:
+        """Begin a try; returns its hook, whose vendor is the one in memory, and Airflow's context."""
+        self.facts.try_number += 1
+        self.facts.id = object()  # a new one each try
+        vendor = self.crm.rules()
+        driver = TryDriver(self.crm, luck, self.story, parallel=self.parallel, owner_of=self.owner_of)
+        hook = SimpleNamespace(
+            vendor=vendor,
+            meetings_conn_id="meetings",
+            max_parallel_requests=self.parallel,
+            web_url=lambda _: None,
+            drive=lambda make_call, save=None, **_: driver.drive(make_call(vendor), save),
+            resolve_names=lambda meeting: meeting,
+        )
+        loop = {} if self.loop is None else {"loop": self.loop}
+        return hook, {"ti": self.facts, "task_state_store": self.store, **loop}
+
     def attempt(self, rows: list[dict[str, Any]], luck: Luck = FAIR, *, delete: bool = False) -> Any:
         """Try it once; returns the plan and what came of it, or None where it was killed.
 
         Raises:
             MeetingsError: The try failed.
         """
-        self.facts.try_number += 1
-        self.facts.id = object()  # a new one each try
-        vendor = self.crm.rules()
-        driver = TryDriver(self.crm, luck, self.story, parallel=self.parallel, owner_of=self.owner_of)
-        hook = SimpleNamespace(
-            max_parallel_requests=self.parallel,
-            drive=lambda make_call, save=None, **_: driver.drive(make_call(vendor), save),
-        )
-        matcher, checked = check_rows(vendor, rows, self.match_on, window=WINDOW)
+        hook, context = self.start(luck)
+        matcher, checked = check_rows(hook.vendor, rows, self.match_on, window=WINDOW)
         asked = Declaration(matcher, checked, WINDOW, delete_missing=delete, remembered=dict(self.remembered))
-        context = {"ti": self.facts, "task_state_store": self.store}
         try:
             task = SetTask(hook, asked, context)
             task.settle()
