@@ -46,7 +46,7 @@ test-matrix: $(STAMP) ## Install and try the wheel on every Airflow (VERSIONS="2
 test-clocks: $(STAMP) ## Run the quick suites with the clock a month and a year ahead, and at changes of clocks and years
 	$(BIN)/python -m tests.clocks
 
-test-mutations: $(STAMP) ## Take the clauses of exactly-once away one by one, and see a test fail each time
+test-mutations: $(STAMP) ## Take the clauses of exactly-once and of sets away one by one, and see a test fail each time
 	$(BIN)/python -m tests.exactly_once.mutations
 
 test-security: $(STAMP) ## Search all that a real Airflow leaves behind for secrets; a part of `make test`

@@ -1,4 +1,4 @@
-"""The kill matrix: `python -m tests.kill [--airflow VERSION ...] [--slice] [--only REGEX] [--seed N] [--keep]`."""
+"""The kill matrix: `python -m tests.kill [--airflow VERSION ...] [--slice] [--part PART] [--only REGEX] ...`."""
 
 import argparse
 import json
@@ -15,8 +15,9 @@ from pathlib import Path
 from demo.processes import Processes
 from tests.compatibility.plan import VERSIONS
 from tests.kill import cells as plan
+from tests.kill import set_cells
 from tests.kill.booted import AIRFLOW, HAS_STORE, MINOR
-from tests.kill.report import matrix, renew, result
+from tests.kill.report import matrix, renew, results
 from tests.kill.runner import Case, World
 
 _LOG_LINES = 60
@@ -26,6 +27,7 @@ def main() -> int:
     """Runs what the command line asks for; 0 if every cell passed."""
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
     parser.add_argument("--slice", action="store_true", help="a representative part, for continuous integration")
+    parser.add_argument("--part", default="", choices=["singles", "sets"], help="only one of the two tables' cells")
     parser.add_argument("--only", default="", metavar="REGEX", help="only the cells whose label matches")
     parser.add_argument("--seed", type=int, default=3)
     names = [each.name for each in VERSIONS]
@@ -46,10 +48,11 @@ def _elsewhere(name: str, arguments: argparse.Namespace) -> int:
     from tests.kill.elsewhere import run_elsewhere  # noqa: PLC0415 - of no use in the other environment
 
     handed_on = ["--seed", str(arguments.seed), "--only", arguments.only]
+    handed_on += ["--part", arguments.part] if arguments.part else []
     handed_on += [f"--{option}" for option in ("slice", "keep") if getattr(arguments, option)]
     status, told = run_elsewhere(name, handed_on)
-    if told is not None:
-        renew(told)
+    for each in told:
+        renew(each)
     return status
 
 
@@ -80,11 +83,12 @@ def _here(arguments: argparse.Namespace) -> int:
     print(f"\n{matrix(cases)}\n")
     print(f"{len(cases) - len(failed)} of {len(cases)} cells passed in {seconds:.0f} s, seed {arguments.seed}.")
     if not (arguments.slice or arguments.only or failed):
-        told = result(cases, seconds=seconds, airflow=AIRFLOW, seed=arguments.seed)
+        told = results(cases, seconds=seconds, airflow=AIRFLOW, seed=arguments.seed)
         if arguments.result:
-            arguments.result.write_text(json.dumps(told.document()), encoding="utf-8")
+            arguments.result.write_text(json.dumps([each.document() for each in told]), encoding="utf-8")
         else:
-            renew(told)
+            for each in told:
+                renew(each)
     if failed or arguments.keep:
         print(f"All logs are in {folder}")
     else:
@@ -95,14 +99,14 @@ def _here(arguments: argparse.Namespace) -> int:
 def _run(world: World, arguments: argparse.Namespace, say: Callable[[str], None]) -> list[Case]:
     chance = random.Random(arguments.seed)  # noqa: S311 - repeatable on purpose
     if not HAS_STORE:
-        cells = plan.numbered(plan.older(AIRFLOW), 1)
+        cells = plan.numbered(_parts(arguments, plan.older(AIRFLOW), set_cells.set_older(AIRFLOW)), 1)
         if arguments.slice:
             cells = _slice(cells, chance)
         cells = [cell for cell in cells if re.search(arguments.only, cell.label)]
         say(f"{len(cells)} cells")
         return world.run(cells, say)
     wait = 20 if arguments.slice else 90
-    singles = [
+    usual = [
         *plan.waits(wait),
         *([] if arguments.slice else plan.late()),  # a minute of waiting
         *plan.orphans(),
@@ -112,8 +116,9 @@ def _run(world: World, arguments: argparse.Namespace, say: Callable[[str], None]
         *plan.special(),
         *plan.without_journal(),
     ]
-    stopped, killed = plan.outage("stopped"), plan.outage("killed")
-    items = plan.mapped(*((15, 5) if arguments.slice else (100, 20)), chance)
+    singles = _parts(arguments, usual, set_cells.sets())
+    stopped, killed = _parts(arguments, plan.outage("stopped")), _parts(arguments, plan.outage("killed"))
+    items = _parts(arguments, plan.mapped(*((15, 5) if arguments.slice else (100, 20)), chance))
     start = 1
     for part in (singles, stopped, killed, items):
         plan.numbered(part, start)
@@ -135,6 +140,13 @@ def _run(world: World, arguments: argparse.Namespace, say: Callable[[str], None]
     return cases
 
 
+def _parts(
+    arguments: argparse.Namespace, singles: list[plan.Cell], sets: list[plan.Cell] | None = None
+) -> list[plan.Cell]:
+    """The cells of the parts that are wanted."""
+    return [*([] if arguments.part == "sets" else singles), *([] if arguments.part == "singles" else sets or [])]
+
+
 def _slice(cells: list[plan.Cell], chance: random.Random) -> list[plan.Cell]:
     """Some cells of each kind: every point of a create on both vendors, and of the rest a sample."""
     creates = [cell for cell in cells if cell.group == "matrix" and cell.operation == "create"]
@@ -142,14 +154,29 @@ def _slice(cells: list[plan.Cell], chance: random.Random) -> list[plan.Cell]:
         chance.choice([cell for cell in creates if (cell.vendor, cell.point) == (vendor, point)])
         for vendor in plan.VENDORS
         for point in plan.POINTS
+        if creates
     ]
+    sets = [cell for cell in cells if isinstance(cell, set_cells.SetCell)]
+    chosen += _slice_of_sets(sets, chance)
     rest: dict[tuple[str, str], list[plan.Cell]] = {}
     for cell in cells:
-        if cell not in chosen and not (cell.group == "matrix" and cell.operation == "create"):
+        if cell not in chosen and cell not in sets and not (cell.group == "matrix" and cell.operation == "create"):
             rest.setdefault((cell.group, cell.operation), []).append(cell)
     for (group, _), found in rest.items():
         chosen += chance.sample(found, min(len(found), 3 if group in {"matrix", "kill while settling"} else 1))
     return [cell for cell in cells if cell in chosen]
+
+
+def _slice_of_sets(cells: list[set_cells.SetCell], chance: random.Random) -> list[plan.Cell]:
+    """Of each vendor one set of each operation, in different batches, and one that is struck in three tries."""
+    found = [cell for cell in cells if cell.kind == "task"]
+    chosen: list[plan.Cell] = []
+    for vendor in plan.VENDORS:
+        groups = dict(zip(plan.OPERATIONS, chance.sample(set_cells.MATRIX_GROUPS, 3), strict=True))
+        for operation, group in (groups | {set_cells.ALL_KINDS: set_cells.AGAIN}).items():
+            own = [one for one in found if (one.vendor, one.operation, one.group) == (vendor, operation, group)]
+            chosen += chance.sample(own, min(1, len(own)))
+    return chosen
 
 
 def _print_failures(world: World, cases: list[Case]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from demo.airflow_home import AirflowHome
 from demo.postgres import start_postgres
 from demo.processes import Processes
+from tests.kill.set_cells import PARALLEL
 
 DAGS = Path(__file__).parent / "dags"
 #: Which Airflow is installed, in full, and as the docs name it.
@@ -40,7 +41,7 @@ _SETTINGS_3 = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
 }
-_DAG_IDS = [f"kill_{name}" for name in ("create", "update", "delete", "outage", "mapped")]
+_DAG_IDS = [f"kill_{name}" for name in ("create", "update", "delete", "set", "outage", "mapped")]
 _BOOT_SECONDS = 600
 
 
@@ -110,5 +111,6 @@ def connections(ready: dict[str, Any]) -> dict[str, str]:
         if vendor == "hiringcenter":
             times |= {"rate_limit_per_minute": 10**6, "rate_limit_per_hour": 10**7}
         made[f"{vendor}_default"] = json.dumps(plain | {"extra": extra | times})
+        made[f"{vendor}_set"] = json.dumps(plain | {"extra": extra | times | {"max_parallel_requests": PARALLEL}})
         made[f"{vendor}_impatient"] = json.dumps(plain | {"extra": extra | times | {"max_wait": 5}})
     return made

@@ -24,7 +24,7 @@ class _Version(Version):
         return _CACHE / self.name
 
 
-def run_elsewhere(name: str, arguments: Sequence[str]) -> tuple[int, Result | None]:
+def run_elsewhere(name: str, arguments: Sequence[str]) -> tuple[int, list[Result]]:
     """Install an Airflow and run the matrix on it.
 
     Args:
@@ -32,13 +32,14 @@ def run_elsewhere(name: str, arguments: Sequence[str]) -> tuple[int, Result | No
         arguments: Of the command line there.
 
     Returns:
-        The status, and what the run says in the docs; None: it was a part only, or did not pass.
+        The status, and what the run says in the docs: nothing if it was a part only, or did not pass.
     """
     environment = Environment(_Version(name))
     installed = environment.make(build_wheel(_CACHE))
     print(f"Airflow {installed} is installed in {environment.folder}", flush=True)
     _install_drivers(environment)
     told = environment.folder / "result.json"
+    told.unlink(missing_ok=True)  # an earlier run's
     command = [environment.python, "-W", "ignore", "-m", "tests.kill", "--result", told, *arguments]
     process = subprocess.Popen([str(part) for part in command], cwd=environment.tree, env=environment._environment())
     try:
@@ -47,7 +48,8 @@ def run_elsewhere(name: str, arguments: Sequence[str]) -> tuple[int, Result | No
         process.terminate()  # it stops what it has started
         process.wait(_GRACE_SECONDS)
         raise
-    return status, Result(**json.loads(told.read_text(encoding="utf-8"))) if told.exists() else None
+    documents = json.loads(told.read_text(encoding="utf-8")) if told.exists() else []
+    return status, [Result(**document) for document in documents]
 
 
 def _install_drivers(environment: Environment) -> None:

@@ -10,9 +10,11 @@ from demo.tables import table
 from tests.kill.cells import CHANGING, KINDS, LATE, OPERATIONS, POINTS, VENDORS
 from tests.kill.grades import GRADES
 from tests.kill.runner import Case
+from tests.kill.set_cells import MATRIX_GROUPS, SetCell
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exactly-once.md"
-_BEGIN, _END = "<!-- kill matrix: begin -->", "<!-- kill matrix: end -->"
+#: The tables in the docs: of single meetings, and of sets.
+SINGLES, SETS = "kill matrix", "kill matrix of sets"
 _HEAD = ["| vendor | Airflow | struck | create | update | delete |", "| --- | --- | --- | --- | --- | --- |"]
 
 
@@ -24,11 +26,13 @@ class Result:
         airflow: The version that it was run on, in full.
         rows: Vendor, point, and for each operation the worst that it saw there, or expects.
         told: Its figures.
+        table: Which table it belongs into.
     """
 
     airflow: str
     rows: list[list[str]]
     told: str
+    table: str = SINGLES
 
     @property
     def shown(self) -> str:
@@ -67,28 +71,58 @@ def matrix(cases: Sequence[Case]) -> str:
     return f"{text}\n\n{table(('group', 'vendor', 'operation', 'passed', 'graded', 'longest'), rows)}"
 
 
-def result(cases: Sequence[Case], *, seconds: float, airflow: str, seed: int) -> Result:
-    """Sum a whole run up for the docs."""
+def results(cases: Sequence[Case], *, seconds: float, airflow: str, seed: int) -> list[Result]:
+    """Sum a whole run up for the docs: one result for each table that it has cells of."""
+    made = []
+    for table_name, summed in ((SINGLES, _singles), (SETS, _sets)):
+        own = [case for case in cases if isinstance(case.cell, SetCell) == (table_name == SETS)]
+        if not own:
+            continue
+        groups = "; ".join(f"{group}: {count}" for group, count in Counter(case.cell.group for case in own).items())
+        passed = sum(case.ok for case in own)
+        told = f"{passed} of {len(own)} cells went as they should, in {seconds / 60:.0f} minutes, with seed {seed}. "
+        made.append(Result(airflow, summed(own), f"{told}{groups}.", table_name))
+    return made
+
+
+def _singles(cases: Sequence[Case]) -> list[list[str]]:
     rows = []
     for vendor, name in VENDORS.items():
         own = [case for case in cases if case.cell.vendor == vendor]
-        for point, words in POINTS.items():
-            struck = [case for case in own if case.cell.group == "matrix" and case.cell.point == point]
-            rows.append([name, words, *(_worst([c for c in struck if c.cell.operation == op]) for op in OPERATIONS)])
+        rows += _points(name, [case for case in own if case.cell.group == "matrix"])
         rows.append([name, LATE, _worst([case for case in own if case.cell.point == LATE]), "", ""])
         changing = [case for case in own if case.cell.group == CHANGING]
         rows.append([name, f"and the {CHANGING}", _worst(changing), "", ""])
-    counted = "; ".join(f"{group}: {count}" for group, count in Counter(case.cell.group for case in cases).items())
-    passed = sum(case.ok for case in cases)
-    told = f"{passed} of {len(cases)} cells went as they should, in {seconds / 60:.0f} minutes, with seed {seed}. "
-    return Result(airflow, rows, f"{told}{counted}.")
+    return rows
+
+
+def _sets(cases: Sequence[Case]) -> list[list[str]]:
+    rows = []
+    for vendor, name in VENDORS.items():
+        own = [case for case in cases if case.cell.vendor == vendor]
+        rows += _points(name, [case for case in own if case.cell.group in MATRIX_GROUPS])
+        rows.append([name, LATE, _worst([case for case in own if case.cell.point == LATE]), "", ""])
+    return rows
+
+
+def _points(name: str, cases: Sequence[Case]) -> list[list[str]]:
+    """One row for each point, with the worst of each operation there."""
+    return [
+        [
+            name,
+            words,
+            *(_worst([c for c in cases if (c.cell.point, c.cell.operation) == (point, op)]) for op in OPERATIONS),
+        ]
+        for point, words in POINTS.items()
+    ]
 
 
 def renew(new: Result, document: Path = DOCUMENT) -> None:
     """Put a run's rows and figures into the docs, in the place of those of an earlier run on the same Airflow."""
     text = document.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    old, _, after = rest.partition(_END)
+    begin, end = (f"<!-- {new.table}: {where} -->" for where in ("begin", "end"))
+    before, _, rest = text.partition(begin)
+    old, _, after = rest.partition(end)
     rows = [
         line for line in re.findall(r"^\| .*\|$", old, re.MULTILINE) if re.fullmatch(r"\d+\.\d+", _version_of(line))
     ]
@@ -99,7 +133,7 @@ def renew(new: Result, document: Path = DOCUMENT) -> None:
     told += [f"- Airflow {new.airflow}: {new.told}"]
     newest = {"key": lambda line: _numbers(_version_of(line) or line), "reverse": True}
     lines = [*_HEAD, *sorted(rows, **newest), "", *sorted(told, **newest)]
-    document.write_text(f"{before}{_BEGIN}\n{chr(10).join(lines)}\n{_END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{begin}\n{chr(10).join(lines)}\n{end}{after}", encoding="utf-8")
 
 
 def _version_of(line: str) -> str:

@@ -15,6 +15,8 @@ from tests.kill.booted import Booted, connections
 from tests.kill.cells import Cell, strike_mapped
 from tests.kill.grades import EXACTLY_ONCE, GRADES, WRONG, is_worse
 from tests.kill.referee import Evidence, Vendors, Verdict, judge
+from tests.kill.set_cells import SetCell
+from tests.kill.set_referee import judge_set, writes_of
 
 _IN_FLIGHT = 24
 # For what never ends; what takes long is no failure, on a machine that has other things to do.
@@ -29,6 +31,8 @@ class Case:
 
     cell: Cell
     meeting_id: Any = None
+    ids: dict[str, Any] = field(default_factory=dict)
+    writes: int = 0
     twin: Any = None
     rules: list[int] = field(default_factory=list)
     phase: str = "first"
@@ -100,15 +104,11 @@ class World:
     def _start(self, case: Case) -> Case:
         self.prepare(case)
         cell = case.cell
-        conf = {
-            "marker": cell.marker,
-            "conn": cell.connection,
-            "meeting": cell.meeting,
-            "changes": cell.changes,
-            "meeting_id": str(case.meeting_id),
-            "changing": cell.changing,
-            "store": cell.journal,
-        }
+        conf = {"marker": cell.marker, "conn": cell.connection, "changing": cell.changing, "store": cell.journal}
+        if isinstance(cell, SetCell):
+            conf |= cell.arguments
+        else:
+            conf |= {"meeting": cell.meeting, "changes": cell.changes, "meeting_id": str(case.meeting_id)}
         self.airflow.start_run(cell.dag, cell.marker, conf)
         case.started = time.monotonic()
         return case
@@ -119,14 +119,34 @@ class World:
         # Without a journal it is the creation that tells a meeting which was there before.
         now = int(time.time() * 1000) - (0 if cell.journal else _HOUR)
         stamps = {} if cell.vendor == "hiringcenter" else {"createdDate": now, "lastModifiedDate": now}
-        if cell.operation != "create":
+        if isinstance(cell, SetCell):
+            self._prepare_set(case, cell, stamps)
+        elif cell.operation != "create":
             case.meeting_id = self.vendors.insert(cell.vendor, cell.row_before | stamps)
         elif cell.twin:
             case.twin = self.vendors.insert(cell.vendor, cell.row | stamps)
-        for fault in cell.faults:
-            rule = fault | {"match": cell.match(case.meeting_id)}
-            case.rules.append(self.vendors.call("POST", "faults", json=rule)["id"])
+        if not isinstance(cell, SetCell):
+            for fault in cell.faults:
+                self._add_rule(case, fault, cell.match(case.meeting_id))
         self._plan(cell)
+
+    def _prepare_set(self, case: Case, cell: SetCell, stamps: dict[str, int]) -> None:
+        items = [item for item in cell.items if item.operation != "create"]
+        rows = [item.row_before | stamps for item in items]
+        if cell.has_keeper:
+            items.append(cell.keeper)
+            rows.append(cell.keeper.row | stamps)
+        ids = self.vendors.insert_many(cell.vendor, rows) if rows else []
+        case.ids = {item.marker: meeting_id for item, meeting_id in zip(items, ids, strict=True)}
+        targets = [(item, case.ids.get(item.marker)) for item in cell.items]
+        if cell.operation == "delete":
+            targets.sort(key=lambda target: str(target[1]))  # the order in which they are deleted
+        for fault, index in zip(cell.faults, cell.struck_items(), strict=bool(cell.faults)):
+            item, meeting_id = targets[index]
+            self._add_rule(case, fault, item.match(meeting_id))
+
+    def _add_rule(self, case: Case, fault: dict[str, Any], match: dict[str, Any]) -> None:
+        case.rules.append(self.vendors.call("POST", "faults", json=fault | {"match": match})["id"])
 
     def _plan(self, cell: Cell) -> None:
         (self.folder / "plans" / f"{cell.marker}.json").write_text(json.dumps(cell.strikes))
@@ -159,15 +179,13 @@ class World:
             self.airflow.clear(cell.dag, cell.marker)
             return
         task = self.airflow.api.tasks(cell.dag, cell.marker)[0]
-        verdict = judge(
-            cell, evidence, ended=state, try_number=task["try_number"], meeting_id=case.meeting_id, twin=case.twin
-        )
         case.ended = (state, task["try_number"])
+        verdict = _judge(case, evidence)
         self._complain(case, verdict)
         if case.phase == "cleared":
             case.last, case.phase = verdict, "done"
             case.seconds = time.monotonic() - case.started
-            self._check_clear(case, verdict)
+            self._check_clear(case, verdict, evidence)
             return
         case.first, case.tries = verdict, task["try_number"]
         self._check_first(case, evidence)
@@ -192,9 +210,19 @@ class World:
             case.problems.append(f"it took {case.tries} tries")
         if not cell.same_try and not cell.lives_on and case.tries < 2:
             case.problems.append("it was not tried again")
-        if not cell.journal or cell.promise != EXACTLY_ONCE:
+        if isinstance(cell, SetCell):
+            case.writes = writes_of(cell, evidence, case.ids)
+        if cell.promise == EXACTLY_ONCE:
+            self._check_told(case)
+
+    def _check_told(self, case: Case) -> None:
+        """Check what the first success says that it did."""
+        cell = case.cell
+        if isinstance(cell, SetCell):
+            self._check_result(case, cell, cleared=False)
+        elif not cell.journal:
             return
-        if cell.operation == "create":
+        elif cell.operation == "create":
             case.outcome = self.airflow.xcom(cell.dag, cell.marker, "outcome")
             if case.outcome not in cell.outcomes:
                 case.problems.append(f"its outcome is {case.outcome!r}, not one of {sorted(cell.outcomes)}")
@@ -203,8 +231,26 @@ class World:
             if deleted is not True:
                 case.problems.append(f"it says deleted: {deleted}")
 
-    def _check_clear(self, case: Case, verdict: Verdict) -> None:
+    def _check_result(self, case: Case, cell: SetCell, *, cleared: bool) -> None:
+        """Check what a set says that it did: the last of its tries names each of its meetings once."""
+        said = self.airflow.xcom(cell.dag, cell.marker, "return_value")
+        done = {kind: said.get(kind) for kind in ("created", "updated", "deleted")}
+        present = [said.get(kind, 0) for kind in ("created", "updated", "unchanged")]
+        if sum(present) != len(cell.rows):
+            case.problems.append(f"it speaks of {sum(present)} meetings that are there, of {len(cell.rows)}: {said}")
+        if cleared and any(done.values()):
+            case.problems.append(f"after the clear there was something left to do: {said}")
+        if {kind: len(ids) for kind, ids in said.get("ids", {}).items()} != done:
+            case.problems.append(f"its counts and its ids differ: {said}")
+
+    def _check_clear(self, case: Case, verdict: Verdict, evidence: Evidence) -> None:
         cell = case.cell
+        if isinstance(cell, SetCell):
+            if cell.promise == EXACTLY_ONCE:
+                self._check_result(case, cell, cleared=True)
+                if writes_of(cell, evidence, case.ids) != case.writes:
+                    case.problems.append("after the clear something was written")
+            return
         if cell.operation != "create" or cell.promise != EXACTLY_ONCE:
             return
         if cell.journal:
@@ -224,15 +270,7 @@ class World:
             if before is None:
                 continue
             # How it ended is known: Airflow 2 may tell of a death twice, and then fails a task that is done.
-            state, try_number = case.ended
-            again = judge(
-                case.cell,
-                evidence,
-                ended=state,
-                try_number=try_number,
-                meeting_id=case.meeting_id,
-                twin=case.twin,
-            )
+            again = _judge(case, evidence)
             case.final, case.phase = again, "at the end"
             if again.grade != before.grade:
                 self._complain(case, again)
@@ -318,3 +356,11 @@ class World:
             if not case.ok:
                 say(f"FAILED {case.cell.marker} {case.cell.label}: {'; '.join(case.problems)}")
         return cases
+
+
+def _judge(case: Case, evidence: Evidence) -> Verdict:
+    """Have the referee look at a case as it is now."""
+    state, try_number = case.ended
+    if isinstance(case.cell, SetCell):
+        return judge_set(case.cell, evidence, ended=state, try_number=try_number, ids=case.ids)
+    return judge(case.cell, evidence, ended=state, try_number=try_number, meeting_id=case.meeting_id, twin=case.twin)

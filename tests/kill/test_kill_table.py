@@ -5,7 +5,7 @@ import pytest
 from tests.kill.cells import KINDS, LATE, POINTS, VENDORS, Cell, late, older
 from tests.kill.grades import AT_LEAST_ONCE, EXACTLY_ONCE, FAILS_LOUDLY
 from tests.kill.referee import Verdict
-from tests.kill.report import Result, renew, result
+from tests.kill.report import Result, renew, results
 from tests.kill.runner import Case
 
 
@@ -56,7 +56,7 @@ def test_the_worst_of_all_kinds_is_told():
         case.first = case.last = case.final = Verdict(EXACTLY_ONCE)
     cases[1].final = Verdict(AT_LEAST_ONCE)
 
-    told = result(cases, seconds=60, airflow="3.3.2", seed=1)
+    (told,) = results(cases, seconds=60, airflow="3.3.2", seed=1)
     (row,) = [row for row in told.rows if row[:2] == ["Builder Prime", POINTS["before-act"]]]
     assert [AT_LEAST_ONCE, "not run", "not run"] == row[2:]
 
@@ -65,7 +65,7 @@ def test_luck_is_not_told():
     """What went better than is promised, because the machine was slow that day, is not what the table says."""
     lucky = Case(late()[1], first=Verdict(EXACTLY_ONCE))
 
-    told = result([lucky], seconds=60, airflow="3.3.2", seed=1)
+    (told,) = results([lucky], seconds=60, airflow="3.3.2", seed=1)
     assert [["Builder Prime", LATE, AT_LEAST_ONCE, "", ""]] == [row for row in told.rows if AT_LEAST_ONCE in row]
 
 

@@ -23,6 +23,7 @@ except ImportError:  # Airflow 2
 from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,
+    SyncMeetingsOperator,
     UpdateMeetingOperator,
 )
 from airflow_provider_meetings.transport.sync import Transport
@@ -38,18 +39,21 @@ class Struck(Exception):  # noqa: N818 - what a raise looks like to Airflow
 
 
 class _Striker:
-    """Watches one try pass its points, and strikes where the plan says so."""
+    """Watches one try pass its points, and strikes where the plan says so; a set passes them in several threads."""
 
     def __init__(self, marker, ti):
         self._marker = marker
         self._try = ti.try_number
+        self._counting = threading.Lock()
         path = FOLDER / "plans" / f"{marker}.json"
         self._plan = list(enumerate(json.loads(path.read_text()))) if path.exists() else []
         self._seen = {}
+        if any((strike["at"], strike["kind"]) == ("send-during", "raise") for _, strike in self._plan):
+            # As Airflow's own execution_timeout interrupts a task: in its main thread, whichever one sends.
+            signal.signal(signal.SIGALRM, lambda *_: self._strike("raise"))
 
     def pass_by(self, point):
         """Say that the try is at a point."""
-        self._seen[point] = self._seen.get(point, 0) + 1
         strike = self._claim(point)
         if strike is not None:
             self._strike(strike["kind"])
@@ -57,13 +61,10 @@ class _Striker:
     @contextlib.contextmanager
     def during_send(self):
         """Strike while the request is on its way: the sandbox holds its answer back for longer than that."""
-        self._seen["send-during"] = self._seen.get("send-during", 0) + 1
         strike = self._claim("send-during")
         if strike is None:
             yield
         elif strike["kind"] == "raise":
-            # As Airflow's own execution_timeout interrupts a task.
-            signal.signal(signal.SIGALRM, lambda *_: self._strike("raise"))
             signal.setitimer(signal.ITIMER_REAL, strike["seconds"])
             try:
                 yield
@@ -76,8 +77,10 @@ class _Striker:
             timer.join()  # an answer that came too early must not disarm the strike
 
     def _claim(self, point):
+        with self._counting:
+            passed = self._seen[point] = self._seen.get(point, 0) + 1
         for number, strike in self._plan:
-            if strike["at"] != point or strike["try"] > self._try or strike.get("nth", 1) > self._seen[point]:
+            if strike["at"] != point or strike["try"] > self._try or strike.get("nth", 1) > passed:
                 continue
             note = json.dumps({"point": point, "kind": strike["kind"], "try": self._try, "pid": os.getpid()})
             with contextlib.suppress(FileExistsError):
@@ -135,9 +138,17 @@ def _watched(striker):
         with striker.during_send():
             answer = _send(self, request, exchange)
         striker.pass_by("send-after")
+        striker.pass_by(f"{_operation_of(request)}-after")
         return answer
 
     return send
+
+
+def _operation_of(request):
+    """Say what a write is; both vendors update with POST."""
+    if request.method == "DELETE":
+        return "delete"
+    return "create" if request.path.endswith(("/meetings", "/meetings/v1")) else "update"
 
 
 class _Killable:
@@ -146,8 +157,9 @@ class _Killable:
     def execute(self, context, **sentinel):  # by which Airflow 2 knows that it is itself who calls
         return self._strikable(context, lambda ctx: super(_Killable, self).execute(ctx, **sentinel))
 
-    def execute_after_wait(self, context, event=None, waits=0):
-        return self._strikable(context, lambda ctx: super(_Killable, self).execute_after_wait(ctx, event, waits))
+    def execute_after_wait(self, context, event=None, waits=0, **kept):
+        resume = super().execute_after_wait
+        return self._strikable(context, lambda ctx: resume(ctx, event, waits, **kept))
 
     def _strikable(self, context, execute):
         conf = context["dag_run"].conf or {}
@@ -177,6 +189,10 @@ class Update(_Killable, UpdateMeetingOperator):
 
 class Delete(_Killable, DeleteMeetingOperator):
     """A delete that can be struck."""
+
+
+class Sync(_Killable, SyncMeetingsOperator):
+    """A set that can be struck."""
 
 
 def _of_conf(name, *, as_json=False):
@@ -213,6 +229,17 @@ def kill_delete():
     Delete(task_id="task", meeting_id=_of_conf("meeting_id"), meetings_conn_id=_of_conf("conn"))
 
 
+@dag(schedule=None, **COMMON)
+def kill_set():
+    """One set, of what the run is asked for."""
+    names = ("meetings", "match_on", "window_start", "window_end", "delete_missing")
+    Sync(
+        task_id="task",
+        **{name: _of_conf(name, as_json=name in {"meetings", "match_on"}) for name in names},
+        meetings_conn_id=_of_conf("conn"),
+    )
+
+
 @dag(schedule=None, **COMMON | {"default_args": {"retries": 12, "retry_delay": timedelta(seconds=3)}})
 def kill_outage():
     """One create with patience enough for an API server that is away for a while."""
@@ -233,5 +260,6 @@ def kill_mapped():
 kill_create()
 kill_update()
 kill_delete()
+kill_set()
 kill_outage()
 kill_mapped()

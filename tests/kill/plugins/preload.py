@@ -21,6 +21,8 @@ OURS = (
     "airflow_provider_meetings.hooks.hiringcenter",
     "airflow_provider_meetings.exactly_once.task_state",
     "airflow_provider_meetings.operators.meetings",
+    "airflow_provider_meetings.operators.set_people",
+    "airflow_provider_meetings.sets.run",
     "airflow_provider_meetings.sensors.meetings",
     "airflow_provider_meetings.triggers.meetings",
 )
