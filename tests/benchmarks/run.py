@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named on the command line, and prints their tables.
 
-    python tests/benchmarks/run.py [listing] [imports] [memory] [files] [volume] [booking] [waiting] [pages]
+    python tests/benchmarks/run.py [listing] [imports] [memory] [files] [volume] [booking] [sets] [waiting] [pages]
 
 Figures inform, they do not judge: the status is 0 whatever they are, unless a benchmark cannot run at all.
 """
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("listing", "imports", "memory", "files", "changes", "volume", "booking", "waiting", "pages")
+BENCHMARKS = ("listing", "imports", "memory", "files", "changes", "volume", "booking", "sets", "waiting", "pages")
 
 
 def main() -> int:
