@@ -15,6 +15,7 @@ from airflow_provider_meetings.operators.meetings import (
     DeleteMeetingOperator,
     GetMeetingOperator,
     ListMeetingsOperator,
+    SyncMeetingsOperator,
     UpdateMeetingOperator,
 )
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
@@ -154,6 +155,23 @@ def test_a_file_is_an_output(server, kind, connect, collector, tmp_path):
     inputs, outputs = _sides(collector)
     assert ["meetings://meetings/"] == [one.asset.uri for one in inputs]
     assert [url] == [one.asset.uri for one in outputs]
+
+
+def test_a_set_reads_and_writes_its_meetings(kind, connect, collector, tmp_path):
+    """Its connection's meetings are its input and its output, and the plan's file is an output as well."""
+    connect(kind)
+    name = "prospectId" if kind is HIRINGCENTER else "clientOpportunityId"
+    url = f"file://{tmp_path}/plan.jsonl"
+    meeting = kind.meeting()
+    meeting.pop("endDateTime", None)
+    run(
+        SyncMeetingsOperator(
+            task_id="sync", meetings=[meeting], match_on=[name], plan_destination=url, **WINDOW, **CONN
+        )
+    )
+    inputs, outputs = _sides(collector)
+    assert {"meetings://meetings/"} == {one.asset.uri for one in inputs}
+    assert {"meetings://meetings/", url} == {one.asset.uri for one in outputs}
 
 
 def _sides(collector):
