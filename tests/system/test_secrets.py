@@ -16,7 +16,8 @@ THE_SANDBOXS = ("sandbox.log", "sandbox.json")
 WAITING = ("wait_hiringcenter_default", "wait_builderprime_narrow_keys", "wait_hiringcenter_proxied")
 STATES = (
     dict.fromkeys(WAITING, "deferred")
-    | dict.fromkeys(("book", "move", "show", "cancel", "careless"), "success")
+    | dict.fromkeys(("book", "move", "show", "cancel", "careless", "sync"), "success")
+    | {"sync_asks": "awaiting_input", "sync_odd_key": "failed"}
     | {f"list_{name}_odd_key": "failed" for name in ("hiringcenter", "builderprime")}
     | dict.fromkeys(
         ("list_hiringcenter_proxied", "list_hiringcenter_login_in_host", "wait_hiringcenter_odd_key"), "failed"
@@ -62,7 +63,7 @@ def test_no_secret_is_anywhere(ran):
 
 
 def test_the_search_looks_where_secrets_would_be(ran):
-    """What a careless task prints, returns and is given, and what a trigger waits for, the same search finds."""
+    """What a careless task prints, returns and is given, a trigger waits for, a plan says: the same search finds it."""
     # what was written last is in the database's write-ahead log
     places = {leak.place.partition("/")[0].removesuffix("-wal") for leak in _found(ran, {"it": PLANTED})}
 
@@ -73,4 +74,6 @@ def test_the_search_looks_where_secrets_would_be(ran):
         "rendered_task_instance_fields.rendered_fields",
         "trigger.kwargs (opened)",
         "serialized_dag.data",
+        "sets",
+        "hitl_detail.body",
     } <= places

@@ -1,5 +1,6 @@
-"""Tasks that have secrets: keys that work and keys that do not, narrow keys, a proxy's password, a deferral."""
+"""Tasks that have secrets: keys that work and keys that do not, narrow keys, a proxy's password, a deferral, sets."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from airflow_provider_meetings.operators.meetings import (
     CreateMeetingOperator,
     DeleteMeetingOperator,
     ListMeetingsOperator,
+    SyncMeetingsOperator,
     UpdateMeetingOperator,
 )
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
@@ -58,6 +60,23 @@ def secretive():
             meetings_conn_id=conn_id,
         )
         wait.retries = 0
+
+    # What is planted in a row must be found in the plan's file and in the form, and so must a secret be that is there.
+    table = {
+        "meetings": [
+            visit | {"title": PLANTED, "startDateTime": "2026-12-01T10:00:00Z", "endDateTime": "2026-12-01T11:00:00Z"}
+        ],
+        "match_on": ["clientOpportunityId"],
+        "window_start": "2026-12-01T00:00:00Z",
+        "window_end": "2026-12-02T00:00:00Z",
+    }
+    folder = f"file://{os.environ['AIRFLOW_HOME']}/sets"
+    files = {"plan_destination": f"{folder}/plan.jsonl", "state": f"{folder}/state.json"}
+    sync = SyncMeetingsOperator(task_id="sync", **table, **files, **narrow)
+    gone = {"meetings": [], "delete_missing": True, "max_deletes": 9}
+    ask = SyncMeetingsOperator(task_id="sync_asks", **table | gone, approval="deletes", **narrow)
+    sync >> ask
+    SyncMeetingsOperator(task_id="sync_odd_key", **table, meetings_conn_id="builderprime_odd_key")
 
     @task
     def careless(text):
