@@ -67,8 +67,11 @@ class _Door:
         The process is shared with others: nothing is left as it was not before, and who has frozen objects of his own
         is left alone.
         """
-        self._crowded_until = self._loop.time() + QUIET
-        if not self._frozen and not gc.get_freeze_count():
+        now = self._loop.time()
+        has_begun = now < self._crowded_until
+        self._crowded_until = now + QUIET
+        # Counting what is frozen takes milliseconds: once a crowd, not once a waiter.
+        if not has_begun and not self._frozen and not gc.get_freeze_count():
             self._frozen = True
             gc.freeze()
             self._loop.call_later(QUIET, self._thaw)
