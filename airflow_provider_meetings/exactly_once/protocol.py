@@ -195,6 +195,8 @@ class _Attempt:
         if item.since is None or self._searched:
             return False
         self._searched = True
+        if (yield from self._key_tells(item.since)):
+            return False
         found, response = yield from self._vendor.lookalikes(item.body)
         own = {str(record.id) for record in journal.records.values() if record.id is not None}
         verdicts = [
@@ -213,6 +215,23 @@ class _Attempt:
         self._remember(self._record, meeting)
         yield from self._save()
         return True
+
+    def _key_tells(self, since: float) -> Flow[bool]:
+        """Whether the vendor itself will tell what this run made for the item: under one key it makes one meeting.
+
+        What looks alike may be another run's. A key that has been refused was replaced by another one in this journal
+        alone; and where this map index has booked something else, it matters before the send what the item is.
+        """
+        if self._vendor.needs_presence_check:
+            return False
+        record = self._journal.records.get(self._item.key)
+        if record is not None and record.generation > 1:
+            return False
+        last = self._journal.records.get(self._journal.last or "")
+        if not self._item.own_key and last is not None and (last.id is not None or last.pending_create is not None):
+            return False
+        now = yield Now()
+        return self._vendor.keeps_key(now - since)
 
     # -- 1. what the last try left unknown
 

@@ -84,8 +84,7 @@ class KeyedVendor(Vendor):
             MeetingsError: It cannot be told. Its ``maybe_sent`` is true.
         """
         now = yield Now()
-        longest = self.retry_limits.max_wait + self.retry_limits.timeout * self.retry_limits.max_attempts
-        if now + longest >= pending_create.first_sent + self.idempotency_window:
+        if not self.keeps_key(now - pending_create.first_sent):
             yield Log("The vendor may no longer know the idempotency key; looking for the meeting in its list instead.")
             return (yield from look_for_lost(self, pending_create, retry_state or RetryState(self.retry_limits)))
         resent = RetryState(self.retry_limits, outcome_unknown=True)
@@ -96,6 +95,11 @@ class KeyedVendor(Vendor):
         except MeetingsError as error:
             error.maybe_sent = True
             raise
+
+    def keeps_key(self, age: float) -> bool:
+        """Whether a key that was sent so many seconds ago is known still when a request sent now ends at the latest."""
+        longest = self.retry_limits.max_wait + self.retry_limits.timeout * self.retry_limits.max_attempts
+        return age + longest < self.idempotency_window
 
     def is_in_progress(self, envelope: Envelope, retry_state: RetryState, given_key: str | None) -> bool:
         """Whether a 409 is worth waiting for.

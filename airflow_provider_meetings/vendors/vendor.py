@@ -174,6 +174,10 @@ class Vendor(ABC):
         """Whether an answer says that an earlier send of the same request is still being processed."""
         return False
 
+    def keeps_key(self, age: float) -> bool:  # noqa: ARG002 - for vendors with keys
+        """Whether a key that was sent so many seconds ago is known still when a request sent now ends at the latest."""
+        return False
+
     def after_unknown(self, error: MeetingsError) -> MeetingsError:
         """Return what a refusal amounts to after an earlier send of the same request that was not answered."""
         error.maybe_sent = True

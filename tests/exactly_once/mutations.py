@@ -193,6 +193,12 @@ MUTATIONS = (
         "if True:",
     ),
     Mutation(
+        "let the key tell what is this run's",
+        PROTOCOL,
+        "if (yield from self._key_tells(item.since)):",
+        "if False:",
+    ),
+    Mutation(
         "leave out what this map index has already",
         PROTOCOL,
         'if str(meeting.get("id")) not in own',
@@ -327,14 +333,14 @@ MUTATIONS = (
     Mutation(
         "look once a key may have expired",
         CREATES,
-        "if now + longest >= pending_create.first_sent + self.idempotency_window:",
+        "if not self.keeps_key(now - pending_create.first_sent):",
         "if False:",
     ),
     Mutation(
         "leave room for a settling that takes its time",
         CREATES,
-        "if now + longest >= pending_create.first_sent + self.idempotency_window:",
-        "if now >= pending_create.first_sent + self.idempotency_window:",
+        "return age + longest < self.idempotency_window",
+        "return age < self.idempotency_window",
     ),
     Mutation(
         "settle before a repeat (Builder Prime)",
