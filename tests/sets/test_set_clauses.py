@@ -310,7 +310,7 @@ def test_a_create_that_cannot_be_settled_stays_in_the_journal():
 
 
 def test_what_looks_like_a_lost_create_may_be_another_rows():
-    """A meeting that a lost create did not make, and that match_on tells apart, is not counted as made by it."""
+    """A meeting that match_on tells apart is not taken for what a lost create made, which is waited for."""
     calendar = killed_in_flight(Calendar(BP, match=2, max_wait=90.0), {1: 0}, "lost")
     (entry,) = calendar.ti.journal["creates"]
     document = calendar.ti.journal
@@ -320,6 +320,7 @@ def test_what_looks_like_a_lost_create_may_be_another_rows():
     task_story = calendar.ti.story
     calendar.ti.attempt(calendar.rows)
     assert not [line for line in task_story if "has made meeting" in line]
+    assert calendar.crm.now >= entry["in_flight_until"]
 
 
 def test_what_looks_alike_before_a_create_is_never_taken_for_it():
@@ -429,6 +430,17 @@ def test_deletes_wait_for_everything_else(calendar):
     assert methods.index("DELETE") == len(methods) - 1
     calendar.delete = True
     calendar.check()
+
+
+@both
+def test_a_refused_row_does_not_stop_the_next_batch(calendar):
+    """A batch with a refusal in it is followed by the others."""
+    calendar.ti.parallel = 1
+    calendar.declared = dict.fromkeys(range(1, 7), 0)
+    calendar.crm.refuse = lambda body: _refusal(calendar) if calendar.kind.counterpart(2) in body.values() else None
+    with pytest.raises(MeetingValidationError):
+        calendar.ti.attempt(calendar.rows)
+    assert [1, 0, 1, 1, 1, 1] == [len(calendar.of_party(party)) for party in calendar.declared]
 
 
 @both
