@@ -133,8 +133,10 @@ class MeetingsSensor(BaseSensorOperator):
         if self.deferrable:
             answer = self._ask_first(context)
             return answer.xcom_value if answer else self._wait_in_triggerer(context)
+        from airflow_provider_meetings.version_compat import unguarded  # noqa: PLC0415 - not at parse time
+
         try:
-            return super().execute(context)
+            return unguarded(BaseSensorOperator.execute)(self, context)
         except AirflowSensorTimeout as error:
             if self.never_fail:
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
