@@ -344,7 +344,7 @@ def test_an_outage_is_waited_out_and_told_once_a_poll(caplog):
             before = vendor.count
             await asyncio.sleep(300)
             during = vendor.count - before
-            lines = [record for record in caplog.records if "not answered" in record.message]
+            lines = [record for record in caplog.records if "next poll in" in record.message]
             vendor.trouble = lambda _: None
             await asyncio.sleep(120)
             back = [at for at, _ in vendor.asked[before + during :]]

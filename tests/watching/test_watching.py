@@ -541,8 +541,8 @@ def test_what_changes_between_two_triggerers(caplog, stores):
     assert [("changed", None, "m1")] == told[2 if stores else 0 :]
     assert [("changed", None, "m1"), ("created", None, "m2")][: 2 * len(stores)] == told[:-1]
     assert len(said) == 2
-    assert "what changes after 2026-02-02T" in said[0]
-    assert ("what has changed since" if stores else "what changes after") in said[1]
+    assert "changes after 2026-02-02T" in said[0]
+    assert ("changes since" if stores else "changes after") in said[1]
 
 
 def test_many_meetings_fit_the_store():
