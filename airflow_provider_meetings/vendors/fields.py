@@ -40,6 +40,7 @@ _PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
 # What a template that is rendered as a native object makes of text that looks like Python.
 _NATIVE = (bool, float, complex, list, tuple, dict, set)
+_ENDLESS = "holds itself, or is nested too deeply"
 _NOTHING = {"none", "null", "nan", "nat", "<na>", "undefined"}
 
 
@@ -131,6 +132,8 @@ class FieldTable:
                     body[name] = None
             except ValueError as error:
                 problems[str(name)] = str(error)
+            except RecursionError:
+                problems[str(name)] = _ENDLESS
         if creating:
             problems |= {f.name: "is required" for f in self.table if f.required and given.get(f.name) is None}
         problems |= _check_extra(extra, body)
@@ -200,16 +203,20 @@ def _check_extra(extra: Any, body: Mapping[str, Any]) -> dict[str, str]:
         return {}
     if not isinstance(extra, Mapping) or not all(isinstance(name, str) for name in extra):
         return {EXTRA_FIELDS: "must be a dict"}
-    if not _has_text_keys(extra):
-        return {EXTRA_FIELDS: "has a key inside that is not text"}
     twice = sorted(set(extra) & set(body))
-    if twice:
-        return {EXTRA_FIELDS: f"repeats fields that are given already: {', '.join(twice)}"}
+    problem = ""
     try:
-        json.dumps(extra, allow_nan=False, ensure_ascii=False).encode()
+        if not _has_text_keys(extra):
+            problem = "has a key inside that is not text"
+        elif twice:
+            problem = f"repeats fields that are given already: {', '.join(twice)}"
+        else:
+            json.dumps(extra, allow_nan=False, ensure_ascii=False).encode()
+    except RecursionError:
+        problem = _ENDLESS
     except (TypeError, ValueError) as error:
-        return {EXTRA_FIELDS: f"is not plain JSON: {error}"}
-    return {}
+        problem = f"is not plain JSON: {error}"
+    return {EXTRA_FIELDS: problem} if problem else {}
 
 
 def _has_text_keys(value: Any) -> bool:
@@ -325,6 +332,8 @@ def check_filters(vendor: str, kinds: Mapping[str, str], filters: Any) -> tuple[
             query[name] = str(KINDS[kinds[name]](value))
         except ValueError as error:
             problems[name] = str(error)
+        except RecursionError:
+            problems[name] = _ENDLESS
     if problems:
         raise invalid_arguments(f"{vendor}: the list cannot be asked for, nothing was sent", problems)
     return tuple(sorted(query.items()))

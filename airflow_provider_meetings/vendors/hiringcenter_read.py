@@ -172,6 +172,8 @@ def _parse_error(content: Mapping[str, Any]) -> VendorError | None:
     error = content.get("error")
     if not error or {"timestamp", "status", "path"} <= content.keys():  # the latter is a web server's own, Spring's
         return None
+    if isinstance(error, Mapping) and {"code", "status"} <= error.keys():  # a gateway's own, Google's
+        return None
     if isinstance(error, Mapping):
         return VendorError(str(error.get("code") or "") or None, str(error.get("message") or error.get("code") or ""))
     message = content.get("message")

@@ -1,6 +1,7 @@
 """Creates, updates and deletes while the server, or the line to it, misbehaves; the sandbox's tables are the judge."""
 
 import concurrent.futures
+import json
 import time
 
 import pytest
@@ -45,6 +46,19 @@ AFTER = {name: rule for name, rule in BEFORE.items() if not name.startswith("429
 # What a gateway, or a redirect, says in place of the vendor leaves it as unknown as no answer at all.
 GATEWAYS = {
     f"a gateway's {status}": {"action": "answer", "status": status, "body": "<html>"} for status in (303, 401, 404, 422)
+}
+# Gateways that speak JSON have envelopes of their own, some of which look like a vendor's.
+GATEWAYS |= {
+    f"a gateway's {status} in JSON: {', '.join(body)}": {"action": "answer", "status": status, "body": json.dumps(body)}
+    for status, body in (
+        (403, {"message": "Missing Authentication Token"}),
+        (404, {"message": "no Route matched with those values"}),
+        (404, {"timestamp": "2027-01-11T15:00:00Z", "status": 404, "error": "Not Found", "path": "/meetings"}),
+        (404, {"error": {"code": 404, "message": "Not found", "status": "NOT_FOUND"}}),
+        (422, {"detail": [{"loc": ["body"], "msg": "Field required", "type": "missing"}]}),
+        (401, {"statusCode": 401, "message": "Access denied due to invalid subscription key."}),
+        (400, {"type": "about:blank", "title": "Bad Request", "status": 400}),
+    )
 }
 AFTER |= GATEWAYS
 FAULTS = [

@@ -13,7 +13,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.vendors.builderprime import BuilderPrime
 from airflow_provider_meetings.vendors.fields import KINDS, check_filters, check_id, check_key, reference
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
-from tests.support.flows import BASE, examples
+from tests.support.flows import BASE, builderprime, examples, hiringcenter
 
 HC, BP = HiringCenter.fields, BuilderPrime.fields
 INTERVIEW = {
@@ -441,3 +441,29 @@ def test_a_member_of_an_enum_is_sent_as_its_value(kind):
     employee = BP.for_create({**VISIT, "employee": {"id": Plain.BETTY}})["employee"]
     assert (employee, type(employee["id"])) == ({"id": 50}, int)
     assert (("employee-id", "50"),) == check_filters("X", BuilderPrime.filters, {"employee-id": Plain.BETTY})
+
+
+def _endless(kind):
+    """A value that no JSON can hold: it holds itself, or has five thousand lists in each other."""
+    value = []
+    if kind == "itself":
+        value.append(value)
+    for _ in range(0 if kind == "itself" else 5_000):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("kind", ["itself", "deep"])
+@pytest.mark.parametrize("vendor", [hiringcenter, builderprime], ids=["hiringcenter", "builderprime"])
+def test_what_is_nested_without_end_is_refused_by_name(vendor, kind):
+    """In every field, in extra fields, in filters and as an id: a list of what is wrong, and no RecursionError."""
+    rules, value = vendor(), _endless(kind)
+    for name in (*(field.name for field in rules.fields.table), "extra_fields"):
+        given = {"x": value} if name == "extra_fields" else value
+        with pytest.raises(MeetingsConfigurationError, match=rf"\n  - {name}: "):
+            rules.check_meeting({name: given})
+    for name in rules.filters:
+        with pytest.raises(MeetingsConfigurationError, match=rf"\n  - {name}: "):
+            rules.check_filters({name: value})
+    with pytest.raises(MeetingsConfigurationError, match="meeting_id"):
+        rules.path_id(value, "meeting_id")
