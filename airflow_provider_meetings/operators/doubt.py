@@ -22,7 +22,16 @@ _ADOPT, _ANOTHER, _STOP = "Adopt ", "Book another", "Stop"
 CHOICES = {"another": _ANOTHER, "stop": _STOP}
 # A form with more choices helps nobody; whoever has so many look-alikes has to look into the CRM.
 _MAX_CANDIDATES = 10
-_COLUMNS = ("starts_at", "title", "type", "counterpart_name", "owner_name", "location", "created_at")
+# What is shown of each, and under which heading.
+_COLUMNS = {
+    "starts_at": "starts",
+    "title": "title",
+    "type": "type",
+    "counterpart_name": "with",
+    "owner_name": "owner",
+    "location": "location",
+    "created_at": "created",
+}
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#!$])")
 _LONGEST_CELL = 60
 
@@ -97,7 +106,7 @@ def _stop_error(by: str, ids: str) -> MeetingConflictError:
 
 
 def _body(hook: MeetingsHook[Any, Any], candidates: Sequence[Mapping[str, Any]]) -> str:
-    rows = [f"| id | {' | '.join(_COLUMNS)} |", f"|{' --- |' * (len(_COLUMNS) + 1)}"]
+    rows = [f"| id | {' | '.join(_COLUMNS.values())} |", f"|{' --- |' * (len(_COLUMNS) + 1)}"]
     for meeting in candidates:
         record = hook.record_mapping.common_record(meeting, hook.meetings_conn_id)
         url, meeting_id = hook.web_url(meeting), _cell(meeting.get("id"))
@@ -113,7 +122,10 @@ def _body(hook: MeetingsHook[Any, Any], candidates: Sequence[Mapping[str, Any]])
 
 
 def _show(column: str, value: Any) -> Any:
-    return to_utc_text(value) if COLUMNS[column] == "moment" and value is not None else value
+    if COLUMNS[column] != "moment" or value is None:
+        return value
+    # With its seconds: a create and its repeat are not far apart.
+    return f"{to_utc_text(value)[:19].replace('T', ' ')} UTC"
 
 
 def _cell(value: Any) -> str:

@@ -233,7 +233,8 @@ class SetRun:
         self.people.ask(
             f"{'Apply anyway?' if excess else 'Approve:'} {table.counts}",
             f"{f'**{excess}**' if excess else ''}\n\n"
-            f"Connection `{self.hook.meetings_conn_id}`, plan `{plan.digest[:12]}`: {table.counts}.\n\n"
+            f"Connection `{self.hook.meetings_conn_id}`, plan `{plan.digest[:12]}`. A meeting is named by its "
+            f"{', '.join(table.match_on)}.\n\n"
             f"{table.as_markdown()}\n",
             approval,
         )

@@ -55,17 +55,25 @@ class PlanTable:
             f"{counts['unchanged']} unchanged"
         )
 
+    @property
+    def match_on(self) -> tuple[str, ...]:
+        """The fields by whose values a meeting is named."""
+        return tuple(self.plan.changes[0].match) if self.plan.changes else ()
+
     def as_text(self) -> str:
         """Return the table with columns of equal width, for the log."""
-        lines, more = self._shown()
+        lines, more = self._shown(names=True)
         cells = [_HEADINGS, *(line.cells for line in lines)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
         rows = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
         return "\n".join([*rows, *([f"… and {more} more line(s)"] if more else [])])
 
     def as_markdown(self) -> str:
-        """Return the table as Markdown, with a link to each meeting that has one."""
-        lines, more = self._shown()
+        """Return the table as Markdown, with a link to each meeting that has one.
+
+        A form is narrow: a meeting is named by the values of :attr:`match_on` alone.
+        """
+        lines, more = self._shown(names=False)
         rows = [f"| {' | '.join(_HEADINGS)} |", f"|{' --- |' * len(_HEADINGS)}"]
         for line in lines:
             cells = [_MARKDOWN.sub(r"\\\1", cell) for cell in line.cells]
@@ -74,21 +82,21 @@ class PlanTable:
             rows.append(f"| {' | '.join(cells)} |")
         return "\n".join([*rows, *([f"\n… and {more} more line(s)"] if more else [])])
 
-    def _shown(self) -> tuple[list[_Line], int]:
+    def _shown(self, *, names: bool) -> tuple[list[_Line], int]:
         shown: list[_Line] = []
         more = 0
-        for line in self._lines():
+        for line in self._lines(names=names):
             if len(shown) < _MAX_LINES:
                 shown.append(line)
             else:
                 more += 1
         return shown, more
 
-    def _lines(self) -> Iterator[_Line]:
+    def _lines(self, *, names: bool) -> Iterator[_Line]:
         for change in self.plan.changes:
             url = None if change.stored is None else self.web_url(change.stored)
             zone = self._zone(change)
-            label = self._label(change, zone)
+            label = self._label(change, zone, names=names)
             if change.action == "update":
                 for name, after in (change.after or {}).items():
                     before = (change.before or {}).get(name)
@@ -108,12 +116,15 @@ class PlanTable:
         except ValueError:
             return "UTC"
 
-    def _label(self, change: Change, zone: str) -> str:
-        where = ", ".join(f"{name}={self._show(name, value, zone)}" for name, value in change.match.items())
+    def _label(self, change: Change, zone: str, *, names: bool) -> str:
+        shown = {name: self._show(name, value, zone) for name, value in change.match.items()}
+        where = ", ".join(f"{name}={value}" if names else value for name, value in shown.items())
         return where if change.id is None else f"{change.id} ({where})"
 
     def _summary(self, side: Mapping[str, Any] | None, change: Change, zone: str) -> str:
-        told = {name: value for name, value in (side or {}).items() if name not in change.match and value is not None}
+        table = self.vendor.comparable_fields
+        said = {back for name in change.match if name in table for back in table[name][0]} | set(change.match)
+        told = {name: value for name, value in (side or {}).items() if name not in said and value is not None}
         shown = ", ".join(f"{name}={self._show(name, value, zone)}" for name, value in _parts(told))
         return _short(shown, _MAX_SUMMARY)
 

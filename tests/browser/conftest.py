@@ -39,6 +39,7 @@ class Desk:
         home: The Airflow.
         api: Its API, for what is not looked at.
         ready: The sandbox's addresses and keys.
+        processes: What runs, for who kills some of it.
         folder: Where the screenshots go.
         browser: The browser.
         states: What the browser knows of each user who has logged in.
@@ -48,6 +49,7 @@ class Desk:
     home: AirflowHome
     api: AirflowApi
     ready: dict[str, Any]
+    processes: Processes
     folder: Path
     browser: Browser
     states: dict[str, Any] = field(default_factory=dict)
@@ -119,10 +121,10 @@ def desk(tmp_path_factory):
         }
         home = AirflowHome(folder, processes, dag_folders=[DAGS], connections=_connections(ready), env=env)
         api = home.boot()
-        api.wait_for_dags(["site_visit", "interviews", "visits"])
+        api.wait_for_dags(["site_visit", "interviews", "visits", "calendar", "doubtful"])
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-            yield Desk(home, api, ready, screenshots, browser)
+            yield Desk(home, api, ready, processes, screenshots, browser)
             browser.close()
     finally:
         processes.stop()

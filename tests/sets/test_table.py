@@ -70,9 +70,10 @@ def test_markdown_links_to_meetings_and_is_no_markup():
     """A meeting has its link where there is one; what stands in a meeting stays text."""
     rows = [interview("p1", notes="a | b <img src=x> [x](javascript:y) **z**")]
     listed = [interview("p1", notes="x") | {"id": "m1"}]
+    assert ("prospectId",) == table(rows, listed).match_on
     shown = table(rows, listed, web_url=lambda meeting: f"https://app.test/{meeting['id']}").as_markdown()
 
-    assert "| [m1 (prospectId=p1)](https://app.test/m1) | notes | x |" in shown
+    assert "| [m1 (p1)](https://app.test/m1) | notes | x |" in shown
     assert r"a \| b \<img src=x\> \[x\](javascript:y) \*\*z\*\* |" in shown
 
 
