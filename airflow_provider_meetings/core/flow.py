@@ -52,6 +52,7 @@ class Request:
             with a POST that may be repeated and creates with a POST that must not be.
         creates: It makes a meeting: an :class:`BeforeSend` goes before each send of it.
         attempt: Counts the sends of the same request, from 1; for the log.
+        one_of_many: Its success is worth no line of its own in the log.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Request:
     repeatable: bool = True
     creates: bool = False
     attempt: int = 1
+    one_of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

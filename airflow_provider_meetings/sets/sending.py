@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Now, Request, Response, SaveJournal
@@ -32,6 +32,7 @@ class GuardedSend:
         journal: The journal, which other writes share.
         entry: This write's entry in it.
         in_flight: Seconds after a send in which a request that was not answered may still be acted on.
+        one_of_many: Its success is worth no line of its own in the log.
         sends: How often it was sent.
         response: The last answer.
     """
@@ -39,6 +40,7 @@ class GuardedSend:
     journal: SetJournal
     entry: UnansweredCreate | UnansweredWrite
     in_flight: float
+    one_of_many: bool = False
     sends: int = 0
     response: Response | None = None
 
@@ -53,9 +55,11 @@ class GuardedSend:
                 result: T = done.value
                 return result
             answer = failure = None
-            writes = isinstance(command, Request) and command.method != "GET"
             if isinstance(command, BeforeSend):
                 continue  # the request follows
+            writes = isinstance(command, Request) and command.method != "GET"
+            if self.one_of_many and isinstance(command, Request):
+                command = replace(command, one_of_many=True)
             if writes:
                 self.sends += 1
                 yield from self.make_room()

@@ -26,6 +26,8 @@ __all__ = ["JOURNAL_KEY", "SetTask"]
 JOURNAL_KEY = "meetings_set_journal"
 # A batch is as many rounds of requests in parallel: the journal is written once a batch.
 _ROUNDS = 4
+# Of a plan with more changes than this, the log has no line for each write that went well: progress tells of them.
+_MOST_LINES = 50
 # The part of the longest value of the store that the journal may fill: an entry's moment and key may still grow.
 _SHARE = 0.9
 
@@ -89,7 +91,8 @@ class SetTask:
         made_before = frozenset(self._journal.recent)
 
         def make_call(vendor: Vendor) -> Flow[Applied]:
-            writer = Writer(vendor, self._asked.matcher, self._keys, self._journal, scope, made_before)
+            many = len(plan.changes) > _MOST_LINES
+            writer = Writer(vendor, self._asked.matcher, self._keys, self._journal, scope, made_before, many)
             batch_size = self._hook.max_parallel_requests * _ROUNDS
             return apply_plan(writer, plan, batch_size=batch_size, max_bytes=int(max_stored_bytes() * _SHARE))
 

@@ -57,6 +57,7 @@ class Writer:
         journal: What outlives the try.
         scope: The meetings that were listed for the plan.
         made_before: The ids of meetings that an earlier try made so shortly before this one that no clock tells.
+        one_of_many: A write that goes well is worth no line of its own in the log.
         halt: Tells when none of the writes would succeed any more.
     """
 
@@ -66,13 +67,14 @@ class Writer:
     journal: SetJournal
     scope: Scope
     made_before: frozenset[str] = frozenset()
+    one_of_many: bool = False
     halt: Halt = field(default_factory=Halt)
 
     def write(self, change: Change, entry: UnansweredCreate | UnansweredWrite) -> Flow[Written]:
         """Make one write, whose entry is in the journal."""
         if self.halt.error is not None:
             return Written(change, "untried", error=self.halt.error)
-        guard = GuardedSend(self.journal, entry, self.vendor.retry_limits.in_flight)
+        guard = GuardedSend(self.journal, entry, self.vendor.retry_limits.in_flight, self.one_of_many)
         try:
             if isinstance(entry, UnansweredCreate):
                 meeting = yield from self._create(change, entry, guard)

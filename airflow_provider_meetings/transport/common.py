@@ -87,7 +87,8 @@ class Exchange:
         request = self._request
         self._metrics.request(request.method, request.attempt, seconds, status)
         request_id = next((lower[name] for name in REQUEST_ID_HEADERS if name in lower), None)
-        self._log.info(
+        tell = self._log.debug if request.one_of_many and 200 <= status < 300 else self._log.info
+        tell(
             "%s %s answered %d in %.0f ms, attempt %d%s",
             request.method,
             request.path,

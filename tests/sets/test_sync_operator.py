@@ -114,6 +114,18 @@ def test_a_write_costs_a_request_and_a_batch_two_saves_at_most(server, connect, 
     assert saves[-1]["creates"] == []
 
 
+def test_many_writes_have_no_line_each(server, connect, kind, capfd):
+    """Of more than fifty writes the log has those that did not go well; it ends with what was done."""
+    connect(kind, max_parallel_requests=4)
+    server.fault("status", match={"method": "POST"}, status=503, skip=20, times=1)
+    rows = [row(kind, 0, **{kind.date: NOON + number * 60_000}, location=f"Room {number}") for number in range(51)]
+    sync(kind, rows, match_on=[kind.date])
+    told = capfd.readouterr().out
+
+    assert ["answered 503"] == re.findall(r"POST \S+ (answered \d+)", told)
+    assert "51 created, 0 updated, 0 deleted, 0 unchanged." in told.strip().splitlines()[-1]
+
+
 def test_only_what_differs_is_sent(server, connect, kind):
     """An update carries the fields that differ, and those of the row that the vendor does not give back."""
     connect(kind)
