@@ -12,7 +12,7 @@ VERSIONS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-clocks test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-clocks test-shared-limit test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-matrix: $(STAMP) ## Install and try the wheel on every Airflow (VERSIONS="2
 
 test-clocks: $(STAMP) ## Run the quick suites with the clock a month and a year ahead, and at changes of clocks and years
 	$(BIN)/python -m tests.clocks
+
+test-shared-limit: $(STAMP) ## Let 64 processes share a rate limit over a real Redis for a minute
+	$(BIN)/python -m tests.shared_limit
 
 test-mutations: $(STAMP) ## Take the clauses of exactly-once and of sets away one by one, and see a test fail each time
 	$(BIN)/python -m tests.exactly_once.mutations

@@ -28,7 +28,7 @@ def number(label: str, description: str, default: float, *, kind: str = "integer
 
 
 def secret(label: str, description: str) -> FormField:
-    """Return a field that the form shows as dots. Airflow masks the value in logs by the `api_key` in its name."""
+    """Return a field that the form shows as dots. Airflow masks the value in logs by its name: `api_key`, `dsn`."""
     return {"label": label, "description": description, "schema": {"type": ["string", "null"], "format": "password"}}
 
 

@@ -6,9 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_meetings.connection.hiringcenter_info import INFO, URL
-from airflow_provider_meetings.connection.reader import ConnectionReader, read_count, read_one_of, read_positive
+from airflow_provider_meetings.connection.reader import (
+    ConnectionReader,
+    read_count,
+    read_one_of,
+    read_positive,
+    read_redis,
+)
 from airflow_provider_meetings.connection.settings import Settings
 
 __all__ = ["HiringCenterSettings"]
@@ -58,6 +65,7 @@ class HiringCenterSettings(Settings):
             "idempotency_window": form.take("idempotency_window", read_positive),
             "rate_limit_per_minute": form.take("rate_limit_per_minute", read_count),
             "rate_limit_per_hour": form.take("rate_limit_per_hour", read_count),
+            "rate_limit_redis_dsn": form.take("rate_limit_redis_dsn", read_redis),
             **form.common(),
         }
         form.finish()
@@ -74,5 +82,6 @@ class HiringCenterSettings(Settings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The one key."""
-        return (self.api_key,)
+        """The one key, and the password of the Redis that counts its requests."""
+        password = urlsplit(self.rate_limit_redis_dsn or "").password
+        return (self.api_key, unquote(password)) if password else (self.api_key,)

@@ -1,6 +1,6 @@
 """HiringCenter, as far as it is known without its rules: the form of its connections."""
 
-from airflow_provider_meetings.connection.form import VendorInfo, number
+from airflow_provider_meetings.connection.form import VendorInfo, number, secret
 
 __all__ = ["INFO", "URL"]
 
@@ -17,6 +17,11 @@ INFO = VendorInfo(
         ),
         "rate_limit_per_hour": number(
             "Requests per hour", "What HiringCenter allows this API key. Waiting tasks stay below it together.", 10000
+        ),
+        "rate_limit_redis_dsn": secret(
+            "Redis of the rate limit",
+            "redis://host:6379/1: all workers and triggerers count their requests there, and stay below the limits "
+            "together. Empty: each counts its own. Takes the packages of airflow-provider-meetings[redis].",
         ),
         "idempotency_window": number(
             "Idempotency window (s)",

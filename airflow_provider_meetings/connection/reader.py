@@ -229,6 +229,15 @@ def read_one_of(*choices: str) -> Callable[[Any], str]:
     return read
 
 
+def read_redis(value: Any) -> str:
+    """Read the address of a Redis. The error does not repeat it: it may hold a password."""
+    address = value.strip() if isinstance(value, str) else ""
+    parts = urlsplit(address)
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+        raise ValueError("must be the address of a Redis, such as redis://host:6379/1")
+    return address
+
+
 def _verify(value: Any) -> bool | str:
     if value is True or (isinstance(value, str) and value.strip().lower() == "true"):
         return True

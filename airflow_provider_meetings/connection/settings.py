@@ -32,6 +32,7 @@ class Settings(ABC):
         proxies: By scheme, as ``requests`` takes them; empty means the environment's.
         web_url_template: Where a person looks at a meeting; None: the connection has none.
         max_parallel_requests: Requests that one task, or the triggerer, may have under way at once.
+        rate_limit_redis_dsn: The Redis in which all workers count their requests together; None: each counts its own.
     """
 
     #: The connection's type.
@@ -50,11 +51,17 @@ class Settings(ABC):
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     web_url_template: WebUrlTemplate | None = None
     max_parallel_requests: int = defaults.MAX_PARALLEL_REQUESTS
+    rate_limit_redis_dsn: str | None = field(default=None, repr=False)
 
     @property
     def retry_limits(self) -> RetryLimits:
         """The part that the retry rules look at."""
         return RetryLimits(max_attempts=self.max_attempts, max_wait=self.max_wait, timeout=self.timeout)
+
+    @property
+    def rate_limits(self) -> tuple[tuple[int, float], ...]:
+        """How many requests the account has within how many seconds, where the vendor says so."""
+        return ()
 
     @classmethod
     @abstractmethod

@@ -20,6 +20,7 @@ from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.aio import AsyncTransport
 from airflow_provider_meetings.transport.limiter import RateLimitedGate, limiter_for
 from airflow_provider_meetings.transport.proxies import proxy_for
+from airflow_provider_meetings.transport.shared_limit import ashared_limit_for
 from airflow_provider_meetings.transport.sync import Transport
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.records import RecordMapping
@@ -120,7 +121,7 @@ class MeetingsHook(BaseHook, Generic[S, V]):
             settings,
             self.log,
             sockets=settings.max_parallel_requests,
-            gate=RateLimitedGate(limiter, asyncio.get_running_loop().time),
+            gate=RateLimitedGate(limiter, asyncio.get_running_loop().time, await ashared_limit_for(settings, self.log)),
             metrics=self.metrics,
             renew=self._arenewed,
         ) as transport:

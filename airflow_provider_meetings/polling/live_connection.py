@@ -18,6 +18,7 @@ from airflow_provider_meetings.observability.airflow_stats import metrics_of
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE, is_connection_missing, is_permanent
 from airflow_provider_meetings.transport.aio import AsyncTransport
 from airflow_provider_meetings.transport.limiter import RateLimitedGate
+from airflow_provider_meetings.transport.shared_limit import ashared_limit_for
 from airflow_provider_meetings.vendors import RateLimits, Vendor
 
 __all__ = ["PARALLEL", "ConnectionInfo", "LiveConnection", "OpenConnection"]
@@ -158,7 +159,7 @@ class LiveConnection:
         # A poll has retry limits of its own: it is repeated anyway.
         retry_limits = replace(vendor.retry_limits, max_attempts=min(2, settings.max_attempts), max_wait=5.0)
         rate = self._limiter(settings, vendor.rate_limits)
-        gate = RateLimitedGate(rate, self._clock)
+        gate = RateLimitedGate(rate, self._clock, await ashared_limit_for(settings, _log))
         wide = max(PARALLEL, sockets)
         transport = self._make_transport(settings, _log, sockets=wide, gate=gate, metrics=metrics_of(settings))
         await transport.__aenter__()

@@ -12,6 +12,7 @@ from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Request, Response
 from airflow_provider_meetings.core.ratelimit import RateLimiter
 from airflow_provider_meetings.exceptions import MeetingsError
+from airflow_provider_meetings.transport.shared_limit import SharedLimit
 
 __all__ = ["ConnectionReplaced", "PageLimitReached", "RateLimitedGate", "RequestCounter", "limiter_for"]
 
@@ -71,10 +72,12 @@ class RateLimitedGate:
     Args:
         limiter: The connection's.
         clock: Tells the time in seconds.
+        shared: What other processes have a part in; None: nothing.
     """
 
-    def __init__(self, limiter: RateLimiter, clock: Callable[[], float]) -> None:
+    def __init__(self, limiter: RateLimiter, clock: Callable[[], float], shared: SharedLimit | None = None) -> None:
         self._limiter = limiter
+        self._shared = shared
         self._clock = clock
         self._turn = asyncio.Lock()
         self._closed = asyncio.Event()
@@ -91,13 +94,17 @@ class RateLimitedGate:
         """
         held = 0.0
         async with self._turn:  # first come, first served
-            while not self._closed.is_set() and (wait := self._limiter.take(self._clock())):
+            while not self._closed.is_set() and (wait := await self._take()):
                 held += wait
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._closed.wait(), wait)
             if self._closed.is_set():
                 raise ConnectionReplaced(f"the connection changed before {request.path} was requested")
         return held
+
+    async def _take(self) -> float:
+        wait = self._limiter.take(self._clock())
+        return wait if wait or self._shared is None else await asyncio.to_thread(self._shared.take)
 
     def observe(self, response: Response) -> None:
         """Listen to an answer."""

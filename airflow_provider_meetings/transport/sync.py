@@ -35,6 +35,7 @@ from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.metrics import Metrics
 from airflow_provider_meetings.transport.common import LARGEST_ANSWER, Exchange, iter_causes, os_error_behind
 from airflow_provider_meetings.transport.session import Adapter, Session
+from airflow_provider_meetings.transport.shared_limit import refusal, shared_limit_for
 from airflow_provider_meetings.transport.unpack import UnpackError, make_unpacker
 from airflow_provider_meetings.transport.wire import Deadline, was_never_sent
 
@@ -74,6 +75,7 @@ class Transport:
         self._throttle = WorkerThrottle()
         #: How far the vendor's clock is ahead of ours, in seconds, by its last answer.
         self.clock_offset = 0.0
+        self._shared_limit = shared_limit_for(settings, log)
         self.forget()
         forget_in_children(self)
         self.session = Session(settings, sockets)
@@ -128,8 +130,10 @@ class Transport:
             try:
                 if isinstance(step, Request):
                     remaining_wait -= self._wait_turn(remaining_wait)
+                    waited, refused = self._wait_for_all(step, remaining_wait)
+                    remaining_wait -= waited
                     used = self._settings
-                    answer = self._perform(step)
+                    answer = refused or self._perform(step)
                     limited = answer.status == 429
                 elif isinstance(step, Page):
                     yield step
@@ -156,6 +160,22 @@ class Transport:
             time.sleep(wait)
             self._metrics.rate_limited(wait)
         return wait
+
+    def _wait_for_all(self, request: Request, remaining_wait: float) -> tuple[float, Response | None]:
+        """Wait until the account's limit, which all workers share, has room for a request.
+
+        Returns:
+            For how long, and the answer to the request where that would be too long: it is not sent then.
+        """
+        waited = 0.0
+        while self._shared_limit is not None and (wait := self._shared_limit.take()):
+            if waited + wait > remaining_wait:
+                return waited, refusal(request, wait, time.time())
+            self._log.info("Waiting %.1f s: all workers together have used up the rate limit until then", wait)
+            time.sleep(wait)
+            self._metrics.rate_limited(wait)
+            waited += wait
+        return waited, None
 
     def _renew(self, used: Settings, scope: str) -> bool:
         """Go on with a new key, where the connection has one by now; anything else that is new is for another call."""

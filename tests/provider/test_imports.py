@@ -44,7 +44,7 @@ _LINES: tuple[dict[str, Layer], ...] = (
     {"exactly_once": _layer("airflow"), "watching": _layer("airflow")},
     {"polling": _layer("airflow")},
     {"hooks": _layer("airflow", typing=("requests", "aiohttp"))},
-    {"transport": _layer("requests", "urllib3", "aiohttp", "yarl")},
+    {"transport": _layer("requests", "urllib3", "aiohttp", "yarl", "limits", "redis")},
     {"observability": _layer("airflow")},
     {"": _layer()},  # the package itself: the version and the door for Airflow
     {"vendors": _layer("msgspec"), "connection": _layer("wtforms", "flask_appbuilder", "yarl")},

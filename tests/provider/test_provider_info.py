@@ -36,6 +36,7 @@ EXTRAS = {
         "idempotency_window": 86400,
         "rate_limit_per_minute": 500,
         "rate_limit_per_hour": 10000,
+        "rate_limit_redis_dsn": None,
     },
     "builderprime": COMMON_EXTRAS
     | {
@@ -47,7 +48,7 @@ EXTRAS = {
     },
 }
 SECRETS = {
-    "hiringcenter": set(),
+    "hiringcenter": {"rate_limit_redis_dsn"},
     "builderprime": {"read_api_key", "create_api_key", "edit_api_key", "delete_api_key"},
 }
 
@@ -151,7 +152,7 @@ def test_secrets_are_passwords(connection_type):
     shown_as_dots = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
 
     assert SECRETS[connection_type] == shown_as_dots
-    assert all("api_key" in name for name in shown_as_dots)
+    assert all("api_key" in name or "dsn" in name for name in shown_as_dots)
 
 
 @pytest.mark.parametrize("connection_type", EXTRAS)
