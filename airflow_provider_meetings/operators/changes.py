@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.observability.outcome import MAX_EVENT_IDS, report_outcome
 from airflow_provider_meetings.operators.base import MeetingsOperator
 
@@ -90,6 +89,7 @@ class ListMeetingChangesOperator(MeetingsOperator):
         self.initial = initial
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> list[Event] | dict[str, Any]:
+        from airflow_provider_meetings.core.times import window_or_data_interval  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.sets.delivery import EventDelivery  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.sets.run_changes import ChangeSearch, check_options  # noqa: PLC0415 - likewise
 

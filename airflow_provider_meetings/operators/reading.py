@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.observability.outcome import MAX_EVENT_IDS, report_outcome
 from airflow_provider_meetings.operators.base import MeetingsOperator
@@ -90,6 +89,8 @@ class ListMeetingsOperator(MeetingsOperator):
         self.record_schema = record_schema
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> list[dict[str, Any]] | dict[str, Any]:
+        from airflow_provider_meetings.core.times import window_or_data_interval  # noqa: PLC0415 - not at parse time
+
         start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
         listed = hook.list_meetings(start, end, filters=self.filters)
         if self.destination is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.operators.base import MeetingsOperator
 
 if TYPE_CHECKING:
@@ -135,6 +134,7 @@ class SyncMeetingsOperator(MeetingsOperator):
         return {} if self._approval is None else {"approval": self._approval}
 
     def _work(self, hook: MeetingsHook[Any, Any], context: Any) -> dict[str, Any]:
+        from airflow_provider_meetings.core.times import window_or_data_interval  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.operators.set_people import SetPeople  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.sets.run import SetRun  # noqa: PLC0415 - likewise
 

@@ -18,7 +18,6 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_meetings.core.times import window_or_data_interval
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.observability.link import MeetingLink
 from airflow_provider_meetings.observability.outcome import report_failure, report_outcome
@@ -330,6 +329,7 @@ class MeetingsSensor(BaseSensorOperator):
     # -- the question
 
     def _criteria(self, context: Any) -> Any:
+        from airflow_provider_meetings.core.times import window_or_data_interval  # noqa: PLC0415 - not at parse time
         from airflow_provider_meetings.polling.criteria import Criteria  # noqa: PLC0415 - not at parse time
 
         start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
