@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -181,10 +182,8 @@ class ChangeSearch:
             )
         missed = {key: state.missed[key] for key in missing if key in state.missed}
         verdicts: dict[str, dict[str, Any] | None] = {}
-        for key in asked:
-            try:
-                meeting = self.hook.get_meeting(key)
-            except MeetingNotFoundError:
+        for key, meeting in self._read_by_id(asked):
+            if meeting is None:
                 verdicts[key] = None
                 continue
             missed[key] = missed.get(key, 0) + 1
@@ -194,6 +193,22 @@ class ChangeSearch:
                 _log.warning("Meeting %s is in the window but was not listed; it stays known until the next run", key)
         state.missed = {key: times for key, times in missed.items() if key not in verdicts}
         return verdicts
+
+    def _read_by_id(self, keys: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """Read meetings, as many at once as the connection allows; None: there is no such meeting."""
+
+        def read(key: str) -> dict[str, Any] | None:
+            try:
+                return self.hook.get_meeting(key)
+            except MeetingNotFoundError:
+                return None
+
+        if len(keys) < 2:  # noqa: PLR2004 - for one there is no need of threads
+            yield from ((key, read(key)) for key in keys)
+            return
+        with ThreadPoolExecutor(self.hook.max_parallel_requests) as pool:
+            # Where one fails, those that have not begun yet never do: map cancels them.
+            yield from zip(keys, pool.map(read, keys), strict=True)
 
     def _events(
         self, snapshot: Snapshot, look: Observation, verdicts: Mapping[str, dict[str, Any] | None], floor: _Floor

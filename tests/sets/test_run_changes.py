@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -252,6 +253,29 @@ def test_the_reads_by_id_are_bounded(tmp_path, monkeypatch, caplog):
     assert counts == [4, 4, 2, 0]
     assert "6 are left for the next run" in caplog.text
     assert len(calendar.reads) == len(set(calendar.reads)) == 10
+
+
+def test_meetings_are_read_by_id_side_by_side(tmp_path):
+    """As many at once as the connection allows, and no more: a thousand that are gone take no hour."""
+    calendar = Calendar()
+    for _ in range(12):
+        calendar.book()
+    search(calendar, tmp_path)
+    calendar.meetings.clear()
+    together = threading.Barrier(calendar.max_parallel_requests)
+    read, under_way, most = calendar.get_meeting, [], []
+
+    def get_meeting(meeting_id):
+        under_way.append(meeting_id)
+        together.wait(20)
+        most.append(len(under_way))
+        together.wait(20)
+        under_way.remove(meeting_id)
+        return read(meeting_id)
+
+    calendar.get_meeting = get_meeting
+    assert 12 == len(search(calendar, tmp_path, "r2"))
+    assert 4 == max(most)
 
 
 # -- snapshots that are not what they should be

@@ -18,6 +18,7 @@ class Calendar:
     """Stands in for a hook to a vendor in memory, whose answers fail when the test says so."""
 
     meetings_conn_id = "meetings"
+    max_parallel_requests = 4
 
     def __init__(self, kind="hiringcenter"):
         self.conn_type = kind
