@@ -117,7 +117,15 @@ def system(tmp_path_factory):
             env={"AIRFLOW_VAR_SITE_VISITS_FOLDER": f"file://{folder}/site-visits"} | statsd.env,
         )
         api = home.boot()
-        of_the_tests = ["failures", "no_interval", "observed", "rate_limited", "waits", "waits_in_triggerer"]
+        of_the_tests = [
+            "failures",
+            "no_interval",
+            "observed",
+            "partitioned",
+            "rate_limited",
+            "waits",
+            "waits_in_triggerer",
+        ]
         api.wait_for_dags([*example_dag_ids(), *of_the_tests])
         yield System(home, api, ready, folder, statsd)
     finally:
