@@ -13,7 +13,7 @@ from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsPermissionError
 from airflow_provider_meetings.vendors.density import width
 from airflow_provider_meetings.vendors.fields import check_id
-from airflow_provider_meetings.vendors.meanings import is_generic, status_meant
+from airflow_provider_meetings.vendors.meanings import is_generic, misses_something_else, status_meant
 from airflow_provider_meetings.vendors.readings import read_until_agreed
 from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
 from airflow_provider_meetings.vendors.spans import SpanLine
@@ -221,7 +221,7 @@ class BuilderPrimeReader(Vendor):
         status = response.status
         if is_success(status) and content is not None and content.get("success") is True:
             return Envelope(response, status, content=content)
-        if error is None:
+        if error is None or (status == 404 and misses_something_else(error)):
             return Envelope(response, status, is_own=False, content=content)
         if is_success(status) or (status == 400 and is_generic(error.code)):
             # "A 400 has the same code" as a 401: where it says nothing, the words of the message do.

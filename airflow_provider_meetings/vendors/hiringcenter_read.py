@@ -11,7 +11,7 @@ from airflow_provider_meetings.core.retry import RetryState
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsAuthError
 from airflow_provider_meetings.vendors.hiringcenter_list import Answer, DateList
-from airflow_provider_meetings.vendors.meanings import status_meant
+from airflow_provider_meetings.vendors.meanings import misses_something_else, status_meant
 from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
 from airflow_provider_meetings.vendors.vendor import Filters, Vendor
 
@@ -115,7 +115,8 @@ class HiringCenterReader(Vendor):
         content = {"success": True} if is_gone(request, response) else decode(response.body)
         error = None if content is None else _parse_error(content)
         if not is_success(response.status):
-            return Envelope(response, response.status, is_own=error is not None, content=content, error=error)
+            is_own = error is not None and not (response.status == 404 and misses_something_else(error))
+            return Envelope(response, response.status, is_own=is_own, content=content, error=error if is_own else None)
         # The overview names what is in the answer of /auth, not whether it comes in an envelope.
         bare = request.path == "/auth" and content is not None and not {"success", "error"} & content.keys()
         if content is not None and (content.get("success") is True or bare):

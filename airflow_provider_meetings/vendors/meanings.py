@@ -9,7 +9,7 @@ import re
 
 from airflow_provider_meetings.vendors.responses import VendorError
 
-__all__ = ["is_generic", "status_meant"]
+__all__ = ["is_generic", "misses_something_else", "status_meant"]
 
 #: Parts of error codes, and the status that they amount to.
 _CODES = (
@@ -25,17 +25,21 @@ _CODES = (
 _GENERIC = re.compile(r"(API_)?(GENERAL|GENERIC|UNKNOWN|UNSPECIFIED)?(_?(ERROR|EXCEPTION|FAILURE))?|BAD_REQUEST|400")
 
 # A key that is not accepted, as messages name it.
-_KEY = r"((api|secret|access)[- ]?)*key"
-_NO_GOOD = r"(invalid|wrong|unknown|expired|revoked|missing)"
+_KEY = r"(?<!idempotency )(?<!primary )(?<!foreign )((api|secret|access)[- ]?)*key"
+_NO_GOOD = (
+    r"(invalid|wrong|unknown|expired|revoked|missing|inactive|(de)?activated|disabled|suspended|blocked|required|incorrect"
+    r"|not (found|valid|active|recogni[sz]ed|accepted|provided|given|known)|not exist|no longer valid)"
+)
 #: Words of messages, by the status that they amount to. The first that fit count.
 _WORDS = {
     401: (
         r"unauthori[sz]ed",
         r"unauthenticated",
         r"not authenticated",
-        r"authentication (failed|required)",
+        r"authentication\b[^.;]{0,40}\b(failed|required|missing|not (provided|given|valid))",
+        rf"(no|without an?) {_KEY}",
         rf"{_NO_GOOD} {_KEY}",
-        rf"{_KEY} (is |was |has been )?{_NO_GOOD}",
+        rf"{_KEY} (is |was |has been |does |did |could |cannot |can )*{_NO_GOOD}",
     ),
     403: (
         r"forbidden",
@@ -61,8 +65,16 @@ _MISSING = (
     r"no (such )?(meeting|record|resource)",
     r"(was|has been|is|already) deleted",
 )
+# What a wrong address, or a wrong account, is told with.
+_ADDRESS = (
+    r"(account|company|tenant|organi[sz]ation|subdomain|domain|host|site|endpoint|route|path|url|page|handler|method)s?",
+    r"cannot (get|post|put|patch|delete)",
+)
 # What a message may say is missing instead of the record that the request is for.
-_OTHER_THINGS = (r"employee", r"user", r"owner", r"opportunity", r"client", r"prospect", r"type", r"result", r"field")
+_OTHER_THINGS = (
+    # Also within the names of fields: meetingTypeId.
+    r"\w*(employee|user|owner|opportunit(y|ies)|client|prospect|type|result|field|calendar|reminder)\w*",
+)
 # A value that is repeated from what was sent; its words mean nothing.
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|“[^”]*”")
 
@@ -91,7 +103,17 @@ def status_meant(error: VendorError, *, names_record: bool) -> int:
     for status, phrases in _WORDS.items():
         if _says(text, phrases):
             return status
-    return 404 if names_record and _says(text, _MISSING) and not _says(text, _OTHER_THINGS) else 400
+    if not names_record or not _says(text, _MISSING) or _says(text, _OTHER_THINGS) or misses_something_else(error):
+        return 400
+    return 404
+
+
+def misses_something_else(error: VendorError) -> bool:
+    """Whether the words of a 404 say that it is the address, the account or the key that is not there."""
+    text = _QUOTED.sub(" ", error.message)
+    if _says(text, (r"meeting", r"record", r"resource")):
+        return False
+    return _says(text, _ADDRESS) or _says(text, _WORDS[401])
 
 
 def _says(text: str, phrases: tuple[str, ...]) -> bool:

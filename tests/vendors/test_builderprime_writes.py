@@ -277,6 +277,19 @@ def test_a_create_that_fails_each_time_and_never_happens_says_so():
         (answer(404, NO_RESOURCE), MeetingNotFoundError),
         (answer(400, complaint("API_GENERAL", "Unauthorized: Invalid key")), MeetingsAuthError),
         (answer(400, complaint("API_GENERAL", "Employee not found")), MeetingValidationError),
+        *(
+            (answer(status, complaint("API_GENERAL", words)), MeetingsAuthError)
+            for status in (200, 400)
+            for words in (
+                "API key not found",
+                "The API key does not exist",
+                "No API key found in request",
+                "Your API key has been disabled",
+                "Key is inactive",
+                "Authentication credentials were not provided.",
+            )
+        ),
+        (answer(400, complaint("API_GENERAL", "Idempotency key required")), MeetingValidationError),
         (answer(429, complaint("RATE_LIMIT"), retry_after="3600"), MeetingsRateLimitError),
         (answer(200, complaint("RATE_LIMIT"), retry_after="3600"), MeetingsRateLimitError),
     ],
@@ -422,6 +435,10 @@ GONE = [
     answer(404, NO_RESOURCE),
     answer(400, complaint("API_GENERAL", "Meeting 7 was not found")),
     answer(200, complaint("API_GENERAL", "The meeting does not exist.")),
+    answer(400, complaint("API_GENERAL", "No such meeting")),
+    answer(200, complaint("API_GENERAL", "Meeting not found in this account")),
+    answer(404, complaint("API_GENERAL", "Meeting not found on this site")),
+    answer(404, complaint("API_GENERAL", "Meeting has been deleted")),
 ]
 
 
@@ -433,6 +450,26 @@ def test_a_meeting_that_is_gone_was_deleted_before(reply):
         Line(script(reply)).drive(builderprime().delete(7, missing_ok=False))
     with pytest.raises(MeetingNotFoundError):
         Line(script(reply)).drive(builderprime().update(7, {"title": "x"}))
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "API key not found",
+        "The API key does not exist.",
+        "Account not found",
+        "There is no such company: subdomain not found",
+        "Route GET:/api/meetings/v1/7 not found",
+        "Endpoint does not exist",
+    ],
+)
+def test_what_else_is_missing_is_no_deleted_meeting(status, words):
+    """A key, an account or an address that is not there says nothing about the meeting."""
+    reply = answer(status, complaint("API_GENERAL", words))
+    for call in (lambda line, v: line.drive(v.delete(7)), lambda line, v: line.drive(v.get("7"))):
+        with pytest.raises((MeetingsAuthError, MeetingValidationError, MeetingsProtocolError)):
+            call(Line(script(reply)), builderprime())
 
 
 @pytest.mark.parametrize("missing_ok", [True, False])

@@ -327,3 +327,19 @@ def test_a_check_that_is_refused_or_broken_fails():
     ):
         with pytest.raises(kind):
             Line(script(reply)).drive(hiringcenter().check())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"statusCode": 404, "error": "Not Found", "message": "Route GET:/v2/meetings/7 not found"},
+        {"statusCode": 404, "error": "Not Found", "message": "Cannot GET /v2/meetings/7"},
+        {"error": "NOT_FOUND", "message": "Account not found"},
+        {"error": "NOT_FOUND", "message": "API key not found"},
+    ],
+)
+def test_what_else_is_missing_is_no_deleted_meeting(content):
+    """A route, an account or a key that is not there says nothing about the meeting."""
+    for call in (lambda line, v: line.drive(v.delete("7")), lambda line, v: line.drive(v.get("7"))):
+        with pytest.raises(MeetingsProtocolError):
+            call(Line(script(answer(404, content))), hiringcenter())
