@@ -1,4 +1,4 @@
-"""How long the vendor wants no requests: what a sensor has been told, and does not ask before."""
+"""Until when the vendor wants no requests (``Retry-After``): a sensor remembers it, and sends nothing before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["VendorWait"]
 
-# Many sensors are told the same instant; they do not all come back at it.
+# Many sensors get the same moment; they do not all come back at it.
 _SPREAD = 1.0
 # In the task state store: a sensor that is rescheduled, or tried again, goes on in another process.
 _KEY = "meetings/held_until"
@@ -19,7 +19,7 @@ class VendorWait:
     """Until when the vendor wants no requests, as far as this task knows.
 
     Attributes:
-        until: In seconds since the epoch; 0: it has not asked for a wait.
+        until: In seconds since the epoch; 0: it has not demanded a wait.
         outlives: Whether the next process of this task will know. Airflow keeps it from 3.3 on.
     """
 
@@ -29,7 +29,7 @@ class VendorWait:
         self._read = False
 
     def left(self, context: Any) -> float:
-        """Return the seconds that are left of it; 0: the vendor may be asked."""
+        """Return the seconds that are left of it; 0: requests may be sent."""
         if not self._read:
             self._read = True
             self._load(context)

@@ -36,14 +36,14 @@ _MOMENT = 0.01
 class MeetingsSensor(BaseSensorOperator):
     """Waits until a window of time holds enough meetings; returns them.
 
-    Poke, reschedule and deferrable mode ask the same question, return the same value and end the same way:
+    Poke, reschedule and deferrable mode read the same list, return the same value and end the same way:
 
-    * An error that waiting cannot mend (a wrong key, a refused filter) fails the task at once. ``soft_fail``,
-      ``never_fail`` and ``silent_fail`` do not hide it: a wrong key would be skipped for ever.
-    * Any other error of the vendor is logged and waited out until ``timeout``. Where the vendor says how long to wait
-      (``Retry-After``), nothing is asked before, whatever ``poke_interval`` says.
-    * What nobody expects (a bug, or somebody else than the vendor answers from the first question on) fails this try;
-      ``silent_fail`` logs it and waits on, ``never_fail`` skips the task.
+    * A permanent error (a wrong key, a rejected filter) fails the task at once. ``soft_fail``, ``never_fail`` and
+      ``silent_fail`` do not hide it: a wrong key would be skipped on every run.
+    * Any other error of the vendor is logged, and the sensor goes on waiting until ``timeout``. Where the vendor says
+      how long to wait (``Retry-After``), nothing is sent before, whatever ``poke_interval`` says.
+    * An unexpected error (a bug, or another server that answers instead of the vendor from the first request on) fails
+      this try; ``silent_fail`` logs it and goes on waiting, ``never_fail`` skips the task.
     * When ``timeout`` is over, the task fails without a retry; ``soft_fail`` and ``never_fail`` skip it.
 
     ``timeout`` counts from the start of the try, in the triggerer too, however often that is restarted. (In reschedule
@@ -73,7 +73,7 @@ class MeetingsSensor(BaseSensorOperator):
             left out. ``poke_interval`` is how old an answer may be there; ``exponential_backoff`` is for the others.
         start_from_trigger: Whether a deferrable sensor may start in the triggerer. What starts there does not wait
             for a slot of its pool, nor for ``max_active_tis_per_dag``.
-        meetings_conn_id: The connection; its type decides which vendor is asked.
+        meetings_conn_id: The connection; its type decides which vendor it is.
 
     Raises:
         MeetingsConfigurationError: An argument or the connection is wrong, or the run has no data interval and no
@@ -163,7 +163,7 @@ class MeetingsSensor(BaseSensorOperator):
 
         Args:
             context: Airflow's.
-            initial_delay: Seconds to wait before asking.
+            initial_delay: Seconds to wait before the first request.
 
         Raises:
             AirflowSensorTimeout: Nothing is left.
@@ -191,10 +191,10 @@ class MeetingsSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Any) -> PokeReturnValue:
-        """Ask once, unless the vendor wants no requests yet."""
+        """Read the list once, unless the vendor wants no requests yet."""
         criteria = self._criteria(context)
         if held := self._vendor_wait.left(context):
-            self.log.info("The vendor has asked for no requests for another %.0f s; waiting", held)
+            self.log.info("The vendor wants no requests for another %.0f s (Retry-After); waiting", held)
             return PokeReturnValue(is_done=False)
         try:
             hook = self._hook()
@@ -220,7 +220,7 @@ class MeetingsSensor(BaseSensorOperator):
     ) -> float:
         """Return Airflow's own interval, or what is left of the vendor's wait, where that is longer.
 
-        The end of the timeout comes first where the next poke will know of the wait: it asks nothing then.
+        The end of the timeout comes first where the next poke will know of the wait: it sends nothing then.
         """
         interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         held = self._vendor_wait.until - time.time()
@@ -236,7 +236,7 @@ class MeetingsSensor(BaseSensorOperator):
         return hook_for(self.meetings_conn_id)
 
     def _is_final(self, error: MeetingsError, context: Any) -> bool:
-        """Whether waiting cannot help: with the triggerer's patience for a connection that was there."""
+        """Whether an error is permanent; a connection that was there may be missing as long as in the triggerer."""
         from airflow_provider_meetings.polling.criteria import (  # noqa: PLC0415 - not at parse time
             CONNECTION_GRACE,
             is_connection_missing,
@@ -334,6 +334,6 @@ class MeetingsSensor(BaseSensorOperator):
 
         start, end = window_or_data_interval(self.window_start, self.window_end, context, self.window_length)
         criteria = Criteria.parse(start, end, self.filters, self.match, self.min_count, self.include_cancelled)
-        # A generator can be read once, and a mapped task's output is fetched anew each time it is.
+        # A generator can be read once, and a mapped task's output is fetched again each time it is read.
         self.match = criteria.match
         return criteria

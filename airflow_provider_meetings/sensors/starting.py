@@ -23,7 +23,7 @@ _TEMPLATE = ("{{", "{%", "{#")
 
 @dataclass(frozen=True)
 class PerInstance:
-    """An attribute that is worked out when it is asked for: a policy may change a task after it was made.
+    """An attribute that is computed when it is read: a policy may change a task after it was made.
 
     Attributes:
         work_out: Gets the sensor.
@@ -65,7 +65,7 @@ def start_trigger_args(sensor: Any) -> Any:
 
 def _criteria(sensor: Any) -> Any:
     """Return what the sensor waits for; None: it takes a worker to find out, or to refuse it."""
-    # Airflow asks while the sensor is being made, too.
+    # Airflow reads it while the sensor is being made, too.
     if not getattr(sensor, "may_start_from_trigger", False) or not sensor.deferrable or not sensor.timeout > 0:
         return None
     given = (

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 __all__ = ["load", "turn_to_start"]
 
-#: Seconds of one turn of the loop in which triggers begin at once; who comes later in that turn waits for another one.
+#: Seconds of one turn of the loop in which triggers begin at once; one that comes later in that turn waits for another.
 SLICE = 0.005
 #: Those who have waited begin so many in a turn; as many that come while a module is being loaded are a crowd, too.
 STARTS = 50
@@ -40,9 +40,9 @@ class _Door:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._until: float | None = None  # the end of this turn's slice; None: nobody has begun in it
+        self._until: float | None = None  # the end of this turn's slice; None: none has begun in it
         self.loading: dict[str, asyncio.Future[object]] = {}
-        self.loaders = 0  # who wait for the module that is being loaded
+        self.loaders = 0  # that wait for the module that is being loaded
         self._frozen = False
         self._crowded_until = 0.0
 
@@ -64,8 +64,8 @@ class _Door:
 
         Airflow and its libraries are some two hundred thousand objects, which stay. Going through them takes the
         collector more than 100 ms, in which the loop stands still, and thousands of waiters that start make it do so.
-        The process is shared with others: nothing is left as it was not before, and who has frozen objects of his own
-        is left alone.
+        The process is shared with other code: afterwards all is as it was, and where that code has frozen objects
+        itself, nothing is done.
         """
         now = self._loop.time()
         has_begun = now < self._crowded_until
@@ -91,7 +91,7 @@ class _Door:
             if not waiter.done():
                 waiter.set_result(None)
         if self._waiting:
-            self._until = self._loop.time()  # those who come now are behind those who wait
+            self._until = self._loop.time()  # new ones are behind those that wait
             self._loop.call_soon(self._next_turn)
 
 
@@ -123,7 +123,7 @@ async def load(module: str, attribute: str) -> None:
         return
     door = _door()
     loading = door.loading
-    if module not in loading:  # one thread for all who come meanwhile
+    if module not in loading:  # one thread for all that come until it is loaded
         loading[module] = asyncio.ensure_future(asyncio.to_thread(_import, module))
         door.loaders = 0
     door.loaders += 1

@@ -56,16 +56,16 @@ class MeetingsEventTrigger(BaseEventTrigger):
         that come after another without a run until there is one more; that one has ``"repeat": true`` besides.
         :func:`~airflow_provider_meetings.assets.meeting_events` drops repeats.
     ``kind``, ``reason``
-        - ``created``: it was made since the last look. Where the vendor does not tell when a meeting was made, any that
-          newly is there.
+        - ``created``: it was made since the last look. Where the vendor does not return when a meeting was made, any
+          meeting that was not there before.
         - ``changed``: a field of it is another one. ``changed``, ``cancelled`` or ``restored``: it was cancelled, or is
           live again (Builder Prime), whatever else has changed with it.
-        - ``moved_in``, ``edit``: somebody moved it into the window, or changed what the filters look at.
-        - ``moved_in``, ``time``: the window has moved on with time and has come to it; nobody has changed it.
+        - ``moved_in``, ``edit``: a user moved it into the window, or changed a field that the filters compare.
+        - ``moved_in``, ``time``: the window has moved on with time and now includes it; it was not changed.
         - ``moved_in``, ``initial``: it was there at the first look, with ``initial="emit"``.
-        - ``moved_out``, ``edit``: somebody moved it out of the window, or changed what the filters look at.
+        - ``moved_out``, ``edit``: a user moved it out of the window, or changed a field that the filters compare.
         - ``moved_out``, ``time``: the window has moved on with time and has left it behind.
-        - ``gone``: there is no such meeting any more; the vendor was asked for it.
+        - ``gone``: the meeting does not exist any more; a request for it has confirmed that.
     ``id``, ``vendor``, ``connection``
         The meeting, ``HiringCenter`` or ``Builder Prime``, and the connection's id.
     ``before``, ``after``
@@ -77,14 +77,14 @@ class MeetingsEventTrigger(BaseEventTrigger):
     ``window``, ``seen_at``
         The window then, and when it was seen; in Unix milliseconds.
 
-    What happens between two looks is seen as one change. The meetings of a window are asked for through the requests
-    and the rate budget that everybody shares who waits on the connection in this triggerer. Errors are logged and
-    waited out; those that waiting does not mend, such as a wrong key, too: they are tried again every few minutes.
+    What happens between two looks is seen as one change. All sensors and event triggers of a connection in one
+    triggerer share requests and rate limit. Errors are logged, and the request is tried again; after a permanent error,
+    such as a wrong key, every few minutes.
 
     On Airflow 3.3 what is known is kept in the asset's state store, so that no event is lost by a restart, a kill, or a
     move to another triggerer. On 3.0 to 3.2 there is no such store: what happens while no triggerer runs is missed, and
-    the first look after a restart tells nothing old. On 3.0 and 3.1 run one triggerer: several take what is watched
-    from each other every second, and begin anew. Airflow 2 has no event-driven DAGs.
+    the first look after a restart fires no events. On 3.0 and 3.1 run one triggerer: several take the triggers from
+    each other every second, and start again. Airflow 2 has no event-driven DAGs.
 
     Args:
         meetings_conn_id: The connection.
@@ -96,7 +96,7 @@ class MeetingsEventTrigger(BaseEventTrigger):
         filters: The vendor's own query parameters.
         match: Values that a meeting must have, ``{field: value or list of values}``, for what the vendor cannot filter.
         poke_interval: Seconds, or a ``timedelta``, between two looks.
-        initial: ``"ignore"``: what is there at the very first look is not told. ``"emit"``: it is.
+        initial: ``"emit"``: the meetings of the very first look have events; ``"ignore"``: they have none.
         kinds: Which kinds of events fire; all when left out.
 
     Raises:
@@ -161,14 +161,14 @@ class MeetingsEventTrigger(BaseEventTrigger):
             raise MeetingsConfigurationError(f"There are no kinds {unknown}; the kinds are {', '.join(KINDS)}.")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class's path and the arguments that make it anew: always the same ones, and no secret."""
+        """Return the class's path and the arguments that make it again: always the same ones, and no secret."""
         names = ("window_start", "window_end", "past", "ahead", "poke_interval", "initial", "kinds")
         # As text: Airflow 3.2 hands a trigger of an asset no dict as it was, but the names of its own encoding's parts.
         texts = {name: json.dumps(getattr(self, name), default=str) for name in ("filters", "match")}
         plain = {name: getattr(self, name) for name in names}
         return _PATH, {"meetings_conn_id": self.meetings_conn_id} | plain | texts
 
-    # -- Airflow 3.3: a stream that is told when its events are stored
+    # -- Airflow 3.3: a stream that is notified when its events are stored
 
     def shared_stream_key(self) -> Hashable | None:
         """Have a stream of its own; the requests are shared by the poller, whatever the streams are."""
@@ -179,7 +179,7 @@ class MeetingsEventTrigger(BaseEventTrigger):
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Make what looks, and is told which of its events are stored."""
+        """Make the stream that looks, and is notified which of its events are stored."""
         from airflow_provider_meetings.triggers.stream import WatchStream  # noqa: PLC0415 - Airflow 3.3 alone has its base
 
         trigger = _subscribing.get()
@@ -197,7 +197,7 @@ class MeetingsEventTrigger(BaseEventTrigger):
     # -- before
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look, and fire, for ever."""
+        """Look, and fire events, without end."""
         watch = await self.watch()
         async for events in watch.batches():
             for event in events:

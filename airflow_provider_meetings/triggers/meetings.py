@@ -23,9 +23,9 @@ _FOREVER = contextlib.nullcontext()
 class MeetingsTrigger(BaseTrigger):
     """Waits until a window holds enough meetings; fires once.
 
-    Its event is ``{"status": "success", "meetings": [...]}``, ``{"status": "error", ...}`` for an error that waiting
-    cannot mend, or ``{"status": "timed out"}``. Transient errors are waited out. All triggers of a connection in one
-    triggerer share their requests: the poke interval is how stale an answer may be, not how often is asked.
+    Its event is ``{"status": "success", "meetings": [...]}``, ``{"status": "error", ...}`` for a permanent error, or
+    ``{"status": "timed out"}``. After a temporary error the poll is repeated. All triggers of a connection in one
+    triggerer share their requests: the poke interval is how old a result may be, not how often requests are sent.
 
     Args:
         meetings_conn_id: The connection.
@@ -38,9 +38,9 @@ class MeetingsTrigger(BaseTrigger):
         poke_interval: Seconds that an answer may be old.
         deadline: When the wait is over, in seconds since the epoch, also for a triggerer that was restarted; None: the
             deferral's own timeout alone ends it.
-        initial_delay: Seconds to wait before the first question, after an error.
-        held_until: The vendor has asked a worker to send nothing before, in seconds since the epoch; None: it has not.
-        verify_host: Nobody has asked yet: if then somebody else than the vendor answers, the address is wrong.
+        initial_delay: Seconds to wait before the first request, after an error.
+        held_until: Until when the vendor wants no requests (``Retry-After``), in seconds since the epoch, or None.
+        verify_host: No request of this task has succeeded yet: an answer that is not the vendor's is a wrong address.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class MeetingsTrigger(BaseTrigger):
         )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class's path and the arguments that make it anew; no secret is among them."""
+        """Return the class's path and the arguments that make it again; no secret is among them."""
         names = ("meetings_conn_id", "poke_interval", "deadline", "initial_delay", "held_until", "verify_host")
         arguments = {name: getattr(self, name) for name in names}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments | self.criteria.as_kwargs()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait with all others who wait on this connection, until the answer is yes or waiting cannot help."""
+        """Wait, with all others on this connection, until there are enough meetings or an error is permanent."""
         event: dict[str, Any]
         await load("airflow_provider_meetings.polling.registry", "poller_for")
         if (turn := turn_to_start()) is not None:

@@ -43,7 +43,7 @@ class WatchStream(SharedStreamProducer):
         """Take note of what is stored.
 
         Raises:
-            RuntimeError: It was not. The stream ends, Airflow starts the trigger anew, and the events are fired again.
+            RuntimeError: It was not. The stream ends, Airflow starts the trigger again, and the events are fired again.
         """
         for number, outcome in batch:
             if not outcome.is_clean:
