@@ -119,18 +119,46 @@ def _zones() -> frozenset[str]:
     return frozenset(pendulum.timezones()) - {"Factory", "localtime", "posixrules"}
 
 
-#: What abbreviations stand for; the nearest spelling would be hours away.
+#: What abbreviations stand for; the nearest spelling would be hours away. IST, say, is three zones: it has no hint.
 _ABBREVIATIONS = {
     "Z": "UTC",
-    "PST": "America/Los_Angeles",
-    "PDT": "America/Los_Angeles",
-    "MDT": "America/Denver",
-    "CST": "America/Chicago",
-    "CDT": "America/Chicago",
-    "EDT": "America/New_York",
-    "CEST": "Europe/Berlin",
     "BST": "Europe/London",
+    "WEST": "Europe/Lisbon",
+    "CEST": "Europe/Berlin",
+    "MSK": "Europe/Moscow",
+    "SGT": "Asia/Singapore",
+    "HKT": "Asia/Hong_Kong",
+    "JST": "Asia/Tokyo",
+    "KST": "Asia/Seoul",
+    **dict.fromkeys(("AEST", "AEDT"), "Australia/Sydney"),
+    **dict.fromkeys(("NZST", "NZDT"), "Pacific/Auckland"),
+    **dict.fromkeys(("ET", "EDT", "EASTERN"), "America/New_York"),
+    **dict.fromkeys(("CT", "CST", "CDT", "CENTRAL"), "America/Chicago"),
+    **dict.fromkeys(("MT", "MDT", "MOUNTAIN"), "America/Denver"),
+    **dict.fromkeys(("PT", "PST", "PDT", "PACIFIC"), "America/Los_Angeles"),
+    **dict.fromkeys(("AKST", "AKDT", "ALASKA", "ALASKAN"), "America/Anchorage"),
+    **dict.fromkeys(("HDT", "HAWAII", "HAWAIIAN"), "Pacific/Honolulu"),
 }
+# What Windows and people put behind such a name: "Pacific Standard Time (US & Canada)".
+_TIME = re.compile(r"( (STANDARD|DAYLIGHT))?( TIME)?( \(US ?& ?CANADA\))?$")
+
+
+def _meant_zone(name: str) -> str | None:
+    """Return the zone that a name most probably means; None: no hint is better than one that is hours away."""
+    text = name.strip()
+    if (meant := _ABBREVIATIONS.get(_TIME.sub("", text.upper()))) is not None:
+        return meant
+    by_lower = {zone.lower(): zone for zone in sorted(_zones())}
+    spelled = text.lower().replace(" ", "_").replace("-", "_")
+    if spelled in by_lower:
+        return by_lower[spelled]
+    if any(char in "+0123456789" for char in text):
+        return None  # an offset; and Etc/GMT+1 is one hour behind
+    if "/" not in text:
+        cities = {zone.rpartition("/")[2]: by_lower[zone] for zone in by_lower if "/" in zone}
+        return cities.get(spelled)
+    near = difflib.get_close_matches(spelled, by_lower, n=1, cutoff=0.8)
+    return by_lower[near[0]] if near else None
 
 
 def check_time_zone(name: Any) -> str:
@@ -143,11 +171,8 @@ def check_time_zone(name: Any) -> str:
         return name
     if not isinstance(name, str) or not name.strip():
         raise ValueError("must be an IANA time zone name, such as America/New_York")
-    by_lower = {zone.lower(): zone for zone in _zones()}
-    if (meant := _ABBREVIATIONS.get(name.strip().upper())) is not None:
-        raise ValueError(f"{name!r} is not an IANA time zone name, did you mean {meant}?")
-    near = difflib.get_close_matches(name.strip().lower().replace(" ", "_"), by_lower, n=1)
-    hint = f", did you mean {by_lower[near[0]]}?" if near else ", such as America/New_York"
+    meant = _meant_zone(name)
+    hint = f", did you mean {meant}?" if meant else ", such as America/New_York"
     raise ValueError(f"{name!r} is not an IANA time zone name{hint}")
 
 

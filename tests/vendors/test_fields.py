@@ -391,10 +391,37 @@ def test_what_pandas_has_for_nothing_is_refused(value):
         check_id(value)
 
 
-@pytest.mark.parametrize(("name", "zone"), [("Z", "UTC"), ("PST", "America/Los_Angeles"), ("edt", "America/New_York")])
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("Z", "UTC"),
+        ("PST", "America/Los_Angeles"),
+        ("edt", "America/New_York"),
+        ("ET", "America/New_York"),
+        ("JST", "Asia/Tokyo"),
+        ("AEST", "Australia/Sydney"),
+        ("AKDT", "America/Anchorage"),
+        ("MSK", "Europe/Moscow"),
+        ("Pacific", "America/Los_Angeles"),
+        ("Eastern Time", "America/New_York"),
+        ("Pacific Standard Time", "America/Los_Angeles"),
+        ("Central Time (US & Canada)", "America/Chicago"),
+        ("New York", "America/New_York"),
+        ("utc", "UTC"),
+    ],
+)
 def test_an_abbreviation_gets_the_zone_that_it_stands_for(name, zone):
     """The nearest spelling would be hours away."""
-    with pytest.raises(ValueError, match=f"did you mean {zone}"):
+    with pytest.raises(ValueError, match=rf"did you mean {zone}\?"):
+        check_time_zone(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["IST", "ADT", "XYZ", "UTC+1", "GMT+1", "GMT-5", "+01:00", "UTC/GMT+1", "Central Europe"]
+)
+def test_what_could_be_hours_away_gets_no_hint(name):
+    """An abbreviation of several zones, one that nobody knows, and an offset, whose sign is turned in Etc/GMT+1."""
+    with pytest.raises(ValueError, match="such as America/New_York"):
         check_time_zone(name)
 
 
