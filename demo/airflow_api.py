@@ -107,10 +107,10 @@ class AirflowApi:
         answer = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params=query)
         return {task["pid"] for task in answer["task_instances"] if task["pid"]}
 
-    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """What a task that is not mapped returned."""
+    def returned(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        """What a task returned, or an item of a mapped one."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        return self._call("GET", path, params={"deserialize": "true"})["value"]
+        return self._call("GET", path, params={"deserialize": "true", "map_index": map_index})["value"]
 
     def wait_for_run(
         self, dag_id: str, run_id: str, *, seconds: float, while_waiting: Callable[[], None] = lambda: None

@@ -6,7 +6,6 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from demo.airflow_api import AirflowApi
 from demo.processes import Processes, free_port, tail
 
 _USER = "admin"
-_BOOT_SECONDS = 360
+_BOOT_SECONDS = 600
 _COMMANDS: Mapping[str, Sequence[str]] = {
     "api-server": ("--workers", "1"),
     "scheduler": ("--skip-serve-logs",),
@@ -54,7 +53,7 @@ class AirflowHome:
         self.run("db", "migrate")
         for component in _COMMANDS:
             self.start(component)
-        self._wait_until_healthy()
+        self.wait_until_healthy()
         return AirflowApi(self.url, _USER, self.password)
 
     def start(self, component: str) -> None:
@@ -87,12 +86,9 @@ class AirflowHome:
         Returns False for a DAG that nothing watches for.
         """
         connections = api.watched_connections(dag_id)
-        deadline = time.monotonic() + seconds
-        while not all(self.watches_begun(connection) for connection in connections):
-            self._processes.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"Nobody watches for {dag_id}.")
-            time.sleep(0.5)
+        self._processes.wait(
+            f"a trigger watches for {dag_id}", lambda: all(map(self.watches_begun, connections)), seconds
+        )
         return bool(connections)
 
     def watches_begun(self, connection: str) -> int:
@@ -100,14 +96,13 @@ class AirflowHome:
         log = self._processes.log_path("triggerer").read_text(encoding="utf-8", errors="replace")
         return log.count(f"Watching the meetings of connection '{connection}'")
 
-    def _wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + _BOOT_SECONDS
-        while not self._healthy():
-            self._processes.check()
-            if time.monotonic() > deadline:
-                log = self._processes.log_path("api-server")
-                raise TimeoutError(f"Airflow was not healthy after {_BOOT_SECONDS} s. The end of {log}:\n{tail(log)}")
-            time.sleep(0.5)
+    def wait_until_healthy(self) -> None:
+        """Returns when all components report healthy."""
+        try:
+            self._processes.wait("Airflow is healthy", self._healthy, _BOOT_SECONDS)
+        except TimeoutError as error:
+            log = self._processes.log_path("api-server")
+            raise TimeoutError(f"{error}. The end of {log}:\n{tail(log)}") from None
 
     def _healthy(self) -> bool:
         try:

@@ -87,6 +87,20 @@ class Processes:
                     f"The end of {self.log_path(name)}:\n{tail(self.log_path(name))}"
                 )
 
+    def wait(self, what: str, condition: Callable[[], object], seconds: float) -> None:
+        """Returns when a condition holds.
+
+        Raises:
+            ProcessDiedError: One of the processes has ended.
+            TimeoutError: It does not hold after so many seconds; the message says what was waited for.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Not so after {seconds:.0f} s: {what}")
+            time.sleep(0.5)
+
     def freeze(self, name: str) -> list[int]:
         """Stops one of them in its tracks, with all its descendants; returns who is there, by pid."""
         return self._signal(name, signal.SIGSTOP)

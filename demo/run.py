@@ -1,13 +1,10 @@
 """The demo: boots the sandbox and an Airflow, runs every example DAG, and shows what came of it."""
 
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 import pendulum
@@ -15,7 +12,7 @@ import pendulum
 from demo.airflow_api import FINAL_STATES, AirflowApi
 from demo.airflow_home import AirflowHome
 from demo.clock import Clock
-from demo.processes import Processes
+from demo.harness import Harness
 from demo.sandbox import start_sandbox
 from demo.tables import table
 from demo.vendors import Row, meetings
@@ -39,46 +36,33 @@ def example_dag_ids() -> list[str]:
 
 def run_demo(*, keep: bool) -> int:
     """Runs everything, cleans up, and returns 0 if every DAG run succeeded."""
-    folder = Path(tempfile.mkdtemp(prefix="meetings-demo-"))
-    processes = Processes(folder)
-    clock = Clock()
-    kept = succeeded = False
-    waiting = ""
-    runs: dict[str, str] = {}
-    signal.signal(signal.SIGTERM, _exit_on_signal)
-    try:
-        clock.say(f"Logs and databases are in {folder}")
-        ready = start_sandbox(processes, folder)
-        clock.say(f"Sandbox of both APIs: {ready['url']}")
-        airflow = AirflowHome(folder, processes, dag_folders=[EXAMPLE_DAGS], connections=ready["connections"])
-        clock.say("Airflow starts: API server, scheduler, DAG processor, triggerer (about half a minute)")
-        api = airflow.boot()
-        api.wait_for_dags(example_dag_ids())
-        clock.say("Airflow is up, the example DAGs are loaded")
-        before = meetings(ready, *_window())
-        runs = start_runs(airflow, api, example_dag_ids())
-        succeeded = _follow(api, runs, clock)
-        _report(airflow, api, runs)
-        _show_meetings(before, meetings(ready, *_window()))
-        _show_files(folder / "files")
-        waiting = _leave_one_waiting(api, clock) if keep and succeeded else ""
-        kept = keep
-    except KeyboardInterrupt:
-        clock.say("Interrupted")
-    except (RuntimeError, TimeoutError, OSError) as error:
-        clock.say(f"Failed: {error}")
-    finally:
-        if not kept:
-            clock.say("Stopping everything")
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-            processes.stop()
-    if kept:
+    with Harness("demo") as harness:
+        folder, processes, clock = harness.folder, harness.processes, harness.clock
+        try:
+            ready = start_sandbox(processes, folder)
+            clock.say(f"Sandbox of both APIs: {ready['url']}")
+            airflow = AirflowHome(folder, processes, dag_folders=[EXAMPLE_DAGS], connections=ready["connections"])
+            clock.say("Airflow starts: API server, scheduler, DAG processor, triggerer (about half a minute)")
+            api = airflow.boot()
+            api.wait_for_dags(example_dag_ids())
+            clock.say("Airflow is up, the example DAGs are loaded")
+            before = meetings(ready, *_window())
+            runs = start_runs(airflow, api, example_dag_ids())
+            succeeded = follow(api, runs, clock)
+            report(airflow, api, runs)
+            _show_meetings(before, meetings(ready, *_window()))
+            _show_files(folder / "files")
+            waiting = _leave_one_waiting(api, clock) if keep and succeeded else ""
+            harness.succeeded, harness.keeps_running = succeeded, keep
+        except KeyboardInterrupt:
+            clock.say("Interrupted")
+        except (RuntimeError, TimeoutError, OSError) as error:
+            clock.say(f"Failed: {error}")
+    if harness.keeps_running:
         _explain_how_to_go_on(airflow, ready, folder, runs, waiting)
-    elif succeeded:
-        shutil.rmtree(folder)
-    if not succeeded:
-        print(f"\nNot every DAG run succeeded. All logs are in {folder}", file=sys.stderr)
-    return 0 if succeeded else 1
+    if not harness.succeeded:
+        print("\nNot every DAG run succeeded.", file=sys.stderr)
+    return 0 if harness.succeeded else 1
 
 
 def start_runs(home: AirflowHome, api: AirflowApi, dag_ids: Iterable[str]) -> dict[str, str]:
@@ -104,7 +88,7 @@ def start_runs(home: AirflowHome, api: AirflowApi, dag_ids: Iterable[str]) -> di
     return dict(sorted(runs.items()))
 
 
-def _follow(api: AirflowApi, runs: dict[str, str], clock: Clock) -> bool:
+def follow(api: AirflowApi, runs: dict[str, str], clock: Clock) -> bool:
     """Prints each change of a task's state until all runs have ended; whether all succeeded."""
     seen: dict[tuple[str, str], str] = {}
     states: dict[str, str] = {}
@@ -129,7 +113,7 @@ def _follow(api: AirflowApi, runs: dict[str, str], clock: Clock) -> bool:
     return len(states) == len(runs) and set(states.values()) == {"success"}
 
 
-def _report(airflow: AirflowHome, api: AirflowApi, runs: dict[str, str]) -> None:
+def report(airflow: AirflowHome, api: AirflowApi, runs: dict[str, str]) -> None:
     """Prints the tasks of all runs, and the end of the log of each that failed."""
     tasks = [(dag_id, run_id, task) for dag_id, run_id in runs.items() for task in api.tasks(dag_id, run_id)]
     rows = [(dag_id, _name(task), task["state"] or "-", _seconds(task["duration"])) for dag_id, _, task in tasks]
@@ -204,7 +188,3 @@ def _name(task: dict[str, Any]) -> str:
 
 def _seconds(duration: float | None) -> str:
     return f"{duration:.1f} s" if duration is not None else "-"
-
-
-def _exit_on_signal(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)

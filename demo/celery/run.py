@@ -1,23 +1,18 @@
 """The run: measure with one worker and with two, then kill a worker and the triggerer under full load, and judge."""
 
-import shutil
-import signal
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
 
-import requests
-
+from airflow_provider_meetings.testing import MeetingsSandbox
 from demo.airflow_api import FINAL_STATES, AirflowApi
 from demo.celery.cluster import DAG, Cluster
 from demo.celery.plan import items
 from demo.celery.referee import Check, Evidence
 from demo.celery.report import Phase, report
 from demo.clock import Clock
+from demo.harness import Harness
 from demo.processes import Processes
 from demo.sandbox import start_sandbox
 
@@ -36,9 +31,10 @@ class Scale:
 
     def __init__(self, folder: Path, processes: Processes, clock: Clock, *, slots: int) -> None:
         self._clock = clock
-        self._ready = start_sandbox(processes, folder, control=True)
+        ready = start_sandbox(processes, folder, control=True)
+        self._sandbox = MeetingsSandbox(ready)
         self._answer_after(_LATENCY)
-        self.cluster = Cluster(folder, processes, self._ready, slots=slots)
+        self.cluster = Cluster(folder, processes, ready, slots=slots)
         self.kills: list[Check] = []
         clock.say(f"Airflow with the CeleryExecutor starts, and worker-1 with {slots} slots (about a minute)")
         self.api: AirflowApi = self.cluster.boot()
@@ -139,46 +135,32 @@ class Scale:
 
     def evidence(self) -> Evidence:
         """What the sandbox recorded."""
-        return Evidence(self._control("GET", "meetings"), self._control("GET", "journal"))
+        return Evidence(self._sandbox.control("GET", "/meetings"), self._sandbox.journal())
 
     def _answer_after(self, seconds: float) -> None:
-        self._control("POST", "settings", json={"latency": seconds})
-
-    def _control(self, method: str, path: str, **kwargs: Any) -> Any:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.request(method, f"{self._ready['control']}/{path}", timeout=60, **kwargs)
-        answer.raise_for_status()
-        return answer.json()
+        self._sandbox.control("POST", "/settings", json={"latency": seconds})
 
 
 def run_scale(*, tasks: int, measured: int, slots: int) -> int:
     """Runs everything, cleans up, and returns 0 if all held."""
-    folder = Path(tempfile.mkdtemp(prefix="meetings-celery-"))
-    processes, clock = Processes(folder), Clock()
     wrong = ["it was not finished"]
-    signal.signal(signal.SIGTERM, _exit_on_signal)
-    try:
-        clock.say(f"Logs and databases are in {folder}")
-        scale = Scale(folder, processes, clock, slots=slots)
-        phases = _phases(tasks, measured, slots)
-        scale.measure(phases[0])
-        second = scale.add_worker()
-        scale.measure(phases[1])
-        scale.endure(phases[2], second)
-        wrong = report(phases, scale.kills, scale.evidence())
-        scale.show_failures(phases)
-    except KeyboardInterrupt:
-        clock.say("Interrupted")
-    except (RuntimeError, TimeoutError, OSError) as error:
-        clock.say(f"Failed: {error}")
-    finally:
-        clock.say("Stopping everything")
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-        processes.stop()
-    if not wrong:
-        shutil.rmtree(folder)
-    clock.say(f"It did not hold ({'; '.join(wrong)}). All logs are in {folder}" if wrong else "All of it held.")
+    with Harness("celery") as harness:
+        clock = harness.clock
+        try:
+            scale = Scale(harness.folder, harness.processes, clock, slots=slots)
+            phases = _phases(tasks, measured, slots)
+            scale.measure(phases[0])
+            second = scale.add_worker()
+            scale.measure(phases[1])
+            scale.endure(phases[2], second)
+            wrong = report(phases, scale.kills, scale.evidence())
+            harness.succeeded = not wrong
+            scale.show_failures(phases)
+        except KeyboardInterrupt:
+            clock.say("Interrupted")
+        except (RuntimeError, TimeoutError, OSError) as error:
+            clock.say(f"Failed: {error}")
+    clock.say(f"It did not hold ({'; '.join(wrong)})." if wrong else "All of it held.")
     return 1 if wrong else 0
 
 
@@ -208,7 +190,3 @@ class _Cores:
             ticks = [int(part) for part in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
             return sum(ticks), ticks[3] + ticks[4]
         return 0, 0
-
-
-def _exit_on_signal(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)

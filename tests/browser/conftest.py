@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
+from airflow_provider_meetings.testing import MeetingsSandbox
 from demo.airflow_api import AirflowApi
 from demo.airflow_home import AirflowHome
 from demo.debian import programs
@@ -112,7 +112,7 @@ def desk(tmp_path_factory):
     try:
         ready = start_sandbox(processes, folder, control=True)
         # What the sandbox begins with lies around today, and so would be listed on some days and not on others.
-        requests.delete(f"{ready['url']}/_control/meetings", timeout=10).raise_for_status()
+        MeetingsSandbox(ready).control("DELETE", "/meetings")
         env = {
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__CORE__AUTH_MANAGER": "tests.support.dag_rights.DagRights",

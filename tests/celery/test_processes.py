@@ -1,10 +1,15 @@
-"""What is killed in the run on Celery has to be gone, with the tasks that it ran."""
+"""What is killed in the run on Celery has to be gone, with the tasks that it ran; and what a harness leaves behind."""
 
+import contextlib
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from demo.harness import Harness
 from demo.processes import ProcessDiedError, Processes
 
 # As a Celery worker: the task is in a group of its own, inside the worker's session.
@@ -63,6 +68,26 @@ def test_a_worker_that_nobody_killed_is_missed(tmp_path):
         assert "out of memory" in message
     finally:
         processes.stop()
+
+
+@pytest.mark.parametrize("keeps_folder", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_harness_stops_its_processes_and_keeps_the_logs_of_a_failure(fails, keeps_folder):
+    """Whatever happens in it, nothing of it runs afterwards; its folder stays where something failed, or on demand."""
+    with contextlib.suppress(RuntimeError), Harness("test", keeps_folder=keeps_folder) as harness:
+        task = _start_worker(harness.processes, harness.folder)
+        harness.succeeded = True
+        if fails:
+            raise RuntimeError("it failed")
+    assert not _runs(task)
+    assert harness.folder.exists() == (fails or keeps_folder)
+    shutil.rmtree(harness.folder, ignore_errors=True)
+
+
+def test_what_does_not_come_is_not_waited_for_without_end(tmp_path):
+    """Waiting ends with what was waited for."""
+    with pytest.raises(TimeoutError, match=r"^Not so after 0 s: it is green$"):
+        Processes(tmp_path).wait("it is green", lambda: False, 0)
 
 
 def _start_worker(processes, folder):

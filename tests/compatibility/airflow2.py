@@ -1,9 +1,6 @@
 """Inside an environment of Airflow 2: runs the example DAGs by its scheduler, and fills in its webserver's forms."""
 
-import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,9 @@ import requests
 from demo.airflow_api import AirflowApi, new_session
 from demo.airflow_home import AirflowHome
 from demo.clock import Clock
+from demo.harness import Harness
 from demo.processes import Processes
-from demo.run import EXAMPLE_DAGS, _follow, _report, example_dag_ids, start_runs
+from demo.run import EXAMPLE_DAGS, example_dag_ids, follow, report, start_runs
 from demo.sandbox import start_sandbox
 from tests.compatibility.form2 import try_forms
 
@@ -65,15 +63,10 @@ class Airflow2Home(AirflowHome):
         self.start_command("webserver", "webserver", "--hostname", "127.0.0.1", "--port", port)
         self.start_command("scheduler", "scheduler", "--skip-serve-logs")
         self.start_command("triggerer", "triggerer", "--skip-serve-logs")
-        deadline = time.monotonic() + _BOOT_SECONDS
-        while not self._is_healthy():
-            self._processes.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"Airflow 2 was not healthy after {_BOOT_SECONDS} s")
-            time.sleep(0.5)
+        self._processes.wait("Airflow 2 is healthy", self._healthy, _BOOT_SECONDS)
         return Airflow2Api(self.url, self.user, self.password)
 
-    def _is_healthy(self) -> bool:
+    def _healthy(self) -> bool:
         try:
             health: dict[str, Any] = requests.get(f"{self.url}/health", timeout=5).json()
         except requests.RequestException:
@@ -83,29 +76,21 @@ class Airflow2Home(AirflowHome):
 
 def main() -> int:
     """Runs both; 0 if both went well."""
-    folder = Path(tempfile.mkdtemp(prefix="meetings-matrix-"))
-    processes = Processes(folder)
-    clock = Clock()
-    try:
-        clock.say(f"Logs and databases are in {folder}")
-        ready = start_sandbox(processes, folder)
-        home = Airflow2Home(folder, processes, ready["connections"])
+    with Harness("matrix") as harness:
+        ready = start_sandbox(harness.processes, harness.folder)
+        home = Airflow2Home(harness.folder, harness.processes, ready["connections"])
         api = home.boot()
-        clock.say("Airflow is up")
-        try_forms(home, ready, clock)
-        ok = _run_dags(home, api, clock)
-    finally:
-        processes.stop()
-    if ok:
-        shutil.rmtree(folder)
-    return 0 if ok else 1
+        harness.clock.say("Airflow is up")
+        try_forms(home, ready, harness.clock)
+        harness.succeeded = _run_dags(home, api, harness.clock)
+    return 0 if harness.succeeded else 1
 
 
 def _run_dags(home: Airflow2Home, api: AirflowApi, clock: Clock) -> bool:
     api.wait_for_dags(example_dag_ids())
     runs = start_runs(home, api, example_dag_ids())
-    ok = _follow(api, runs, clock)
-    _report(home, api, runs)
+    ok = follow(api, runs, clock)
+    report(home, api, runs)
     return ok
 
 

@@ -1,10 +1,6 @@
 """Inside an environment of any Airflow: sensors wait in its triggerer until what they wait for is booked."""
 
-import shutil
-import signal
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +10,7 @@ from airflow import __version__
 from airflow_provider_meetings.testing.kit import MeetingsSandbox
 from demo.airflow_api import FINAL_STATES
 from demo.airflow_home import AirflowHome
-from demo.clock import Clock
+from demo.harness import Harness
 from demo.processes import Processes
 from demo.sandbox import start_sandbox
 
@@ -29,12 +25,9 @@ _SECONDS = 300.0
 
 def main() -> int:
     """Has them wait, books, and returns 0 if all went on."""
-    folder = Path(tempfile.mkdtemp(prefix="meetings-matrix-"))
-    processes, clock = Processes(folder), Clock()
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        clock.say(f"Logs and databases are in {folder}")
-        sandbox, home = _start(folder, processes)
+    with Harness("matrix") as harness:
+        processes, clock = harness.processes, harness.clock
+        sandbox, home = _start(harness.folder, processes)
         api = home.boot()
         api.wait_for_dags([DAG])
         api.unpause(DAG)
@@ -44,12 +37,14 @@ def main() -> int:
             return {task["task_id"]: task["state"] for task in api.tasks(DAG, run)}
 
         def wait(what: str, condition: Callable[[], bool]) -> None:
-            deadline = time.monotonic() + _SECONDS
-            while not condition():
-                processes.check()
-                if time.monotonic() > deadline or api.run(DAG, run)["state"] in FINAL_STATES:
+            def holds() -> bool:
+                if condition():
+                    return True
+                if api.run(DAG, run)["state"] in FINAL_STATES:
                     raise RuntimeError(f"Not so: {what}. {states()}")
-                time.sleep(0.5)
+                return False
+
+            processes.wait(what, holds, _SECONDS)
             clock.say(what)
 
         wait("all are deferred", lambda: set(states().values()) == {"deferred"})
@@ -64,18 +59,13 @@ def main() -> int:
         sandbox.insert("hiringcenter", {"notes": "waited for", "meetingDate": start})
         end = start + timedelta(hours=1) // timedelta(milliseconds=1)
         sandbox.insert("builderprime", {"title": "waited for", "startDateTime": start, "endDateTime": end})
-        deadline = time.monotonic() + _SECONDS
-        while (state := api.run(DAG, run)["state"]) not in FINAL_STATES and time.monotonic() < deadline:
-            processes.check()
-            time.sleep(0.5)
+        state = api.wait_for_run(DAG, run, seconds=_SECONDS, while_waiting=processes.check)
         clock.say(f"the run ended: {state}")
         tries = {task["try_number"] for task in api.tasks(DAG, run)}
-    finally:
-        processes.stop()
-    if state != "success" or tries != {1}:
+        harness.succeeded = state == "success" and tries == {1}
+    if not harness.succeeded:
         print(f"WRONG  the run: {state}; tries: {tries}")
         return 1
-    shutil.rmtree(folder)
     print("went on when their meetings were booked")
     return 0
 

@@ -5,11 +5,8 @@ what a watch knows, so it is told afterwards; before, it is lost. Nothing is tol
 """
 
 import json
-import shutil
-import signal
 import sqlite3
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import closing
@@ -22,6 +19,7 @@ from airflow_provider_meetings.testing.kit import MeetingsSandbox
 from demo.airflow_api import AirflowApi
 from demo.airflow_home import AirflowHome
 from demo.clock import Clock
+from demo.harness import Harness
 from demo.processes import Processes
 from demo.run import EXAMPLE_DAGS
 from demo.sandbox import start_sandbox
@@ -86,12 +84,8 @@ class Watching:
         self._change("old", location="Room 6")
         self._book("unseen", _now() + 2 * _DAY)
         self._home.start("triggerer")
-        deadline = time.monotonic() + 180
-        while self._home.watches_begun(CONNECTION) == before:
-            self._processes.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError("Nobody watches since the triggerer was killed.")
-            time.sleep(0.5)
+        what = "a trigger watches again after the triggerer was killed"
+        self._processes.wait(what, lambda: self._home.watches_begun(CONNECTION) > before, 180)
         self._clock.say("it is watched again")
         if is_kept:
             self._told("created", None, "unseen")
@@ -173,24 +167,17 @@ _NAMES: dict[str, str] = {}
 
 def main() -> int:
     """Plays it once; 0 if what had to be told was told, and nothing else."""
-    folder = Path(tempfile.mkdtemp(prefix="meetings-matrix-"))
-    processes = Processes(folder)
-    clock = Clock()
     is_kept = tuple(int(part) for part in __version__.split(".")[:2]) >= KEEPS_WATCHES
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        clock.say(f"Logs and databases are in {folder}")
-        watching = Watching(folder, processes, clock)
+    with Harness("matrix") as harness:
+        watching = Watching(harness.folder, harness.processes, harness.clock)
         watching.play()
         watching.kill(is_kept=is_kept)
         wrong = watching.judge()
-    finally:
-        processes.stop()
+        harness.succeeded = not wrong
     for text in wrong:
         print(f"WRONG  {text}")
     if wrong:
         return 1
-    shutil.rmtree(folder)
     missed = "told by the next one" if is_kept else "lost"
     print(f"every kind of change (while the triggerer was killed: {missed})")
     return 0

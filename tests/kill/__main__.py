@@ -4,15 +4,13 @@ import argparse
 import json
 import random
 import re
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from demo.processes import Processes
+from demo.harness import Harness
 from tests.compatibility.plan import VERSIONS
 from tests.kill import cells as plan
 from tests.kill import set_cells
@@ -58,28 +56,17 @@ def _elsewhere(name: str, arguments: argparse.Namespace) -> int:
 
 def _here(arguments: argparse.Namespace) -> int:
     """Run it on the Airflow that is installed; 0 if every cell passed."""
-    folder = Path(tempfile.mkdtemp(prefix="meetings-kill-"))
-    processes = Processes(folder)
     start = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - start:6.1f} s  {text}", flush=True)
-
-    cases: list[Case] = []
-    world = None
-    try:
-        say(f"Logs and databases are in {folder}")
-        world = World(folder, processes)
+    with Harness("kill", keeps_folder=arguments.keep) as harness:
+        say = harness.clock.say
+        world = World(harness.folder, harness.processes)
         say(f"Airflow {AIRFLOW} and the sandbox are up")
         cases = _run(world, arguments, say)
         world.finally_judged([case for case in cases if case.cell.group != "mapped"])
         _print_failures(world, cases)
-    finally:
-        patient = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        processes.stop()
-        signal.signal(signal.SIGINT, patient)
+        failed = [case for case in cases if not case.ok]
+        harness.succeeded = bool(cases) and not failed
     seconds = time.monotonic() - start
-    failed = [case for case in cases if not case.ok]
     print(f"\n{matrix(cases)}\n")
     print(f"{len(cases) - len(failed)} of {len(cases)} cells passed in {seconds:.0f} s, seed {arguments.seed}.")
     if not (arguments.slice or arguments.only or failed):
@@ -89,11 +76,7 @@ def _here(arguments: argparse.Namespace) -> int:
         else:
             for each in told:
                 renew(each)
-    if failed or arguments.keep:
-        print(f"All logs are in {folder}")
-    else:
-        shutil.rmtree(folder)
-    return 1 if failed or not cases else 0
+    return 0 if harness.succeeded else 1
 
 
 def _run(world: World, arguments: argparse.Namespace, say: Callable[[str], None]) -> list[Case]:

@@ -3,37 +3,27 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-
+from airflow_provider_meetings.testing import MeetingsSandbox
 from tests.kill.cells import Cell
 from tests.kill.grades import AT_LEAST_ONCE, EXACTLY_ONCE, FAILS_LOUDLY, WRONG
 
 _MARKED = {"hiringcenter": "notes", "builderprime": "title"}
 
 
-class Vendors:
-    """The sandbox's control API."""
-
-    def __init__(self, ready: dict[str, Any]) -> None:
-        self._url = ready["control"]
-        self._session = requests.Session()
-        self._session.trust_env = False
+class Vendors(MeetingsSandbox):
+    """The sandbox's control API, and what it shows."""
 
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """Make one call."""
-        answer = self._session.request(method, f"{self._url}/{path}", timeout=60, **kwargs)
-        answer.raise_for_status()
-        return answer.json()
+        return self.control(method, f"/{path}", **kwargs)
 
     def insert(self, vendor: str, row: dict[str, Any]) -> Any:
-        """Make a meeting behind everybody's back."""
-        edit = {"vendor": vendor, "op": "insert", "meeting": row}
-        return self.call("POST", "meetings", json=edit)["ids"][0]
+        """Make a meeting as another user."""
+        return super().insert(vendor, row)[0]
 
     def insert_many(self, vendor: str, rows: list[dict[str, Any]]) -> list[Any]:
-        """Make meetings behind everybody's back."""
-        ids: list[Any] = self.call("POST", "meetings", json={"vendor": vendor, "op": "insert", "meetings": rows})["ids"]
-        return ids
+        """Make meetings as another user."""
+        return super().insert(vendor, *rows)
 
     def evidence(self) -> "Evidence":
         """Read the whole journal and both tables."""

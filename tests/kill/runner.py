@@ -342,7 +342,7 @@ class World:
         time.sleep(seconds)
         if kill:
             self.airflow.home.start("api-server")
-            self.airflow.home._wait_until_healthy()
+            self.airflow.home.wait_until_healthy()
         else:
             self._processes.thaw("api-server")
         say("the API server is back")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
+from airflow_provider_meetings.testing import MeetingsSandbox
 from demo.airflow_api import AirflowApi
 from demo.airflow_home import AirflowHome
 from demo.processes import Processes
@@ -30,21 +30,16 @@ class System:
 
     home: AirflowHome
     api: AirflowApi
-    ready: dict[str, Any]
+    sandbox: MeetingsSandbox
     folder: Path
     statsd: StatsD
     runs: dict[str, str] = field(default_factory=dict)
     marks: dict[str, Any] = field(default_factory=dict)
 
-    def fault(self, **rule):
-        """Makes the sandbox misbehave as the rule says."""
-        requests.post(f"{self.ready['control']}/faults", json=rule, timeout=30).raise_for_status()
-
-    def journal(self, **query):
-        """The sandbox's record of the requests that it got."""
-        answer = requests.get(f"{self.ready['control']}/journal", params=query, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+    @property
+    def ready(self):
+        """The sandbox's addresses and keys."""
+        return self.sandbox.facts
 
     def log(self, dag_id, task_id):
         """The log of a task in the run that the fixtures made of its DAG."""
@@ -68,8 +63,7 @@ class System:
 
     def xcom(self, dag_id, task_id, run_id=None):
         """What a task returned."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id or self.runs[dag_id]}/taskInstances/{task_id}/xcomEntries/return_value"
-        return self.api._call("GET", path, params={"deserialize": "true"})["value"]
+        return self.api.returned(dag_id, run_id or self.runs[dag_id], task_id)
 
 
 def _linked_connections(ready):
@@ -127,7 +121,7 @@ def system(tmp_path_factory):
             "waits_in_triggerer",
         ]
         api.wait_for_dags([*example_dag_ids(), *of_the_tests])
-        yield System(home, api, ready, folder, statsd)
+        yield System(home, api, MeetingsSandbox(ready), folder, statsd)
     finally:
         processes.stop()
         statsd.close()

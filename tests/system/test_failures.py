@@ -51,7 +51,7 @@ def test_a_rate_limit_frees_the_slot(system):
     """Told to come back later, a task leaves its worker, says so, and goes on in the same try when it is time."""
     for how_long, seconds, times in (("for_seconds", 30, 1), ("for_an_hour", 3600, None)):
         match = {"vendor": "hiringcenter", "query_regex": f"prospectId={how_long}"}
-        system.fault(match=match, action="ratelimit", retry_after=seconds, times=times)
+        system.sandbox.fault(match=match, action="ratelimit", retry_after=seconds, times=times)
     system.runs |= start_runs(system.home, system.api, ["rate_limited"])
     deadline = time.monotonic() + 300
     wanted = {"for_seconds": ("success", 1), "for_an_hour": ("deferred", 1)}

@@ -45,7 +45,7 @@ def test_interviews_are_booked_moved_and_cancelled(examples):
 def test_interviews_are_each_created_once(examples):
     """The journal has one creating request for each interview, under its business key."""
     booked = {row["id"] for row in examples.xcom("hiringcenter_interviews", "wait_for_all")}
-    created = [row for row in examples.journal() if row["acted"] == "created" and row["meetingId"] in booked]
+    created = [row for row in examples.sandbox.journal() if row["acted"] == "created" and row["meetingId"] in booked]
 
     assert booked == {row["meetingId"] for row in created}
     assert len({row["idempotencyKey"] for row in created}) == 3
@@ -89,7 +89,7 @@ def test_the_tour_leaves_nothing_behind(examples):
     """On both vendors the tour creates, updates and deletes one and the same meeting."""
     for vendor in ("hiringcenter", "builderprime"):
         meeting_id = str(examples.xcom("meetings_tour", f"{vendor}.create")["id"])
-        acts = [row["acted"] for row in examples.journal(vendor=vendor) if row["meetingId"] == meeting_id]
+        acts = [row["acted"] for row in examples.sandbox.journal(vendor=vendor) if row["meetingId"] == meeting_id]
 
         assert [act for act in acts if act] == ["created", "updated", "deleted"]
 

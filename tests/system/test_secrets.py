@@ -44,8 +44,8 @@ def ran(system, examples, failures):  # noqa: ARG001 - what they leave behind is
 
 def _wait_until_the_triggers_ask(system, deadline):
     """Every other task has ended: what the vendors are asked from now on, with their keys, the triggers ask."""
-    before = system.journal()[-1]["id"]
-    while {"main", "read"} - {row["keyName"] for row in system.journal(since=before)}:
+    before = system.sandbox.journal()[-1]["id"]
+    while {"main", "read"} - {row["keyName"] for row in system.sandbox.journal(since=before)}:
         assert time.monotonic() < deadline
         time.sleep(0.5)
 

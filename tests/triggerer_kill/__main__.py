@@ -2,14 +2,10 @@
 
 import argparse
 import random
-import shutil
-import signal
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-from demo.processes import Processes
+from demo.harness import Harness
 from tests.triggerer_kill import questions
 from tests.triggerer_kill.edits import Script
 from tests.triggerer_kill.play import Play
@@ -30,30 +26,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--keep", action="store_true", help="keep the folder with all logs also if all went well")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="meetings-waiting-"))
-    processes = Processes(folder)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     start = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - start:6.1f} s  {text}", flush=True)
-
     chance = random.Random(arguments.seed)  # noqa: S311 - repeatable on purpose
     plan = questions.draw(chance, sensors=_SENSORS, in_vain=_IN_VAIN, retry_limits=_PATIENCE)
-    world = World(folder, processes)
-    script = Script(world, chance, stories=_STORIES, bystanders=_BYSTANDERS)
-    play = Play(world, plan, script, chance, say)
-    try:
-        say(f"Seed {arguments.seed}; logs and databases are in {folder}")
+    with Harness("waiting", keeps_folder=arguments.keep) as harness:
+        world = World(harness.folder, harness.processes)
+        script = Script(world, chance, stories=_STORIES, bystanders=_BYSTANDERS)
+        play = Play(world, plan, script, chance, harness.clock.say)
         play.boot(seed=arguments.seed)
         play.run()
         problems = play.judge()
-    except KeyboardInterrupt:
-        say(f"Stopping; all logs are in {folder}")
-        return 130
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        processes.stop()
+        harness.succeeded = not problems
     print(f"\n{report(play)}\n")
     for problem in problems:
         print(f"VIOLATED  {problem}")
@@ -61,10 +44,6 @@ def main() -> int:
     print(
         f"{'FAILED' if problems else 'All held'}: {len(problems)} violations, {seconds:.0f} s, seed {arguments.seed}."
     )
-    if problems or arguments.keep:
-        print(f"All logs are in {folder}")
-    else:
-        shutil.rmtree(folder)
     return 1 if problems else 0
 
 

@@ -1,7 +1,6 @@
 """One sandbox and one Airflow with one triggerer, which can be killed and replaced."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,8 +114,7 @@ class World:
     def start_triggerer(self) -> None:
         """Start another one."""
         self.kills[-1].started_at = time.time()
-        command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
-        self.processes.start("triggerer", command, self.home.env)
+        self.home.start("triggerer")
 
     def triggerer_job(self) -> int:
         """The id of the latest triggerer's job."""
@@ -158,13 +156,11 @@ class World:
 
     def requests(self, since: int = 0) -> list[dict[str, Any]]:
         """The journal's rows after a number."""
-        found: list[dict[str, Any]] = self.vendors.call("GET", "journal", params={"since": since})
-        return found
+        return self.vendors.journal(since=since)
 
     def xcom(self, dag: str, run: str, map_index: int) -> Any:
         """What a sensor returned."""
-        path = f"/dags/{dag}/dagRuns/{run}/taskInstances/wait/xcomEntries/return_value"
-        return self.api._call("GET", path, params={"deserialize": "true", "map_index": map_index})["value"]
+        return self.api.returned(dag, run, "wait", map_index)
 
 
 def _vendor_of(uri: str) -> str:
