@@ -18,7 +18,9 @@ TESTS = (
 NEWER_TESTS = {
     "ui": ((3, 1), "the pages that Airflow's UI shows from 3.1 on"),
     "observability/test_traces.py": ((3, 0), "the outlet events of a task of Airflow 3"),
+    "operators/test_on_doubt.py": ((3, 3), "the task runner of Airflow 3.3"),
     "sensors/test_parity.py": ((3, 3), "the task runner of Airflow 3.3"),
+    "sensors/test_vendor_wait.py": ((3, 3), "the task runner of Airflow 3.3"),
     "sensors/test_starting.py": ((3, 3), "how Airflow 3.3 stores a task that starts in the triggerer"),
 }
 #: What the tests need besides the package with its sandbox.
