@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import json
+import math
 import operator
 import re
 import uuid
@@ -25,6 +26,10 @@ _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 _LAZY_TEXT = re.compile(r"<generator object |<?Lazy\w*Sequence\b|<map object |dict_(keys|values|items)\(")
 _DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
+_NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Enum)
+_ARE_SECONDS = "{!r} is a moment before 1973 when taken as milliseconds: are these seconds?"
+# Unix milliseconds before 1973, which are seconds of this century more probably.
+_SECONDS = range(1, 100_000_000_000)
 
 
 def check_wanted(name: str, wanted: Any) -> Any:
@@ -91,7 +96,7 @@ def text_as_moment(text: str) -> int | None:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Enum)
+    return isinstance(value, Iterable) and not isinstance(value, _NO_LISTS)
 
 
 def _list_from_text(text: str) -> Any:
@@ -124,7 +129,11 @@ def _plain(value: Any, *, is_moment: bool) -> Any:
     """
     value = _simple(value)
     if isinstance(value, dt.date) or (is_moment and isinstance(value, str | bool)):
-        return _moment(value)
+        return _moment(value, may_be_seconds=is_moment and not isinstance(value, dt.date))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"is {value}, which no meeting matches: did a template come out as nothing?")
+    if is_moment and isinstance(value, int) and value in _SECONDS:
+        raise ValueError(_ARE_SECONDS.format(value))
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Mapping):
@@ -134,11 +143,13 @@ def _plain(value: Any, *, is_moment: bool) -> Any:
     raise ValueError(f"must be a value or a list of values, not {type(value).__name__}")
 
 
-def _moment(value: Any) -> Any:
+def _moment(value: Any, *, may_be_seconds: bool) -> Any:
     try:
         moment = to_epoch_ms(value)
     except TypeError:  # pandas' NaT is a datetime without an offset of its own
         raise ValueError(f"is {value}, which is not a date and time: did a template come out as nothing?") from None
+    if may_be_seconds and _DIGITS.fullmatch(str(value).strip()) and moment in _SECONDS:
+        raise ValueError(_ARE_SECONDS.format(value))
     # Text stays as it is written: it compares as a moment, and as text.
     return value if isinstance(value, str) else moment
 

@@ -237,6 +237,7 @@ def _moment(value: Any, zone: Any) -> int:
 
 
 def _plain_text(value: Any) -> str:
+    value = value if isinstance(value, float) else _plain_integer(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # render_template_as_native_obj turns digits into a number, which still says which
     if not isinstance(value, str):
@@ -256,7 +257,7 @@ def identifier(value: Any) -> str:
     Raises:
         ValueError: It is none, or came out as nothing.
     """
-    text = _plain_text(str(value) if isinstance(value, uuid.UUID) else value).strip()
+    text = _plain_text(str(value) if isinstance(value, uuid.UUID) else _plain_integer(value)).strip()
     if text.lower() in _NOTHING:
         raise ValueError(f"is {value!r}: did a template come out as nothing?")
     return text

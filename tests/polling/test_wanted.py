@@ -91,6 +91,11 @@ REFUSED = {
     "naive text": ("startDateTime", "2027-01-11T15:00:00", "no UTC offset"),
     "a date": ("meetingDate", dt.date(2027, 1, 11), "without a time"),
     "no moment": ("endDateTime", "soon", "not an ISO"),
+    "seconds": ("meetingDate", 1799679600, "are these seconds"),
+    "the digits of seconds": ("startDateTime", ["1799679600"], "are these seconds"),
+    "not a number": ("notes", float("nan"), "come out as nothing"),
+    "without end": ("notes", [float("inf")], "come out as nothing"),
+    "a bytearray": ("id", bytearray(b"7"), "not bytearray"),
 }
 
 

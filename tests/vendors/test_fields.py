@@ -374,8 +374,11 @@ class _NumpyInteger:
 @pytest.mark.parametrize("value", [7, "7", 7.0, _NumpyInteger()])
 def test_whole_numbers_of_any_kind_are_numbers_and_ids(value):
     """What data engineers have in hand."""
-    assert check_id(value) == "7"
+    assert check_id(value) == KINDS["id"](value) == "7"
     assert KINDS["number"](value) == 7
+    assert dict(check_filters("X", HiringCenter.filters, {"prospectId": value})) == {"prospectId": "7"}
+    if not isinstance(value, float):
+        assert KINDS["text"](value) == "7"
 
 
 def test_a_uuid_is_an_id():
