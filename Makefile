@@ -12,7 +12,7 @@ VERSIONS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-clocks test-shared-limit test-mutations test-security test-lowest dist lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-clocks test-shared-limit test-mutations test-security test-lowest test-openlineage dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test-mutations: $(STAMP) ## Take the clauses of exactly-once and of sets away on
 
 test-security: $(STAMP) ## Search all that a real Airflow leaves behind for secrets; a part of `make test`
 	$(BIN)/python -m pytest tests/security tests/system/test_secrets.py
+
+test-openlineage: $(STAMP) ## See what the provider of OpenLineage tells of a whole run in a real Airflow
+	$(BIN)/python -m tests.openlineage
 
 test-lowest: $(STAMP) ## Run the unit and hook tests with the oldest versions that pyproject.toml allows
 	$(BIN)/python -m tests.release.lowest
