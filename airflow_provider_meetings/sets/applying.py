@@ -23,6 +23,8 @@ __all__ = ["apply_plan", "asked_of"]
 
 # Seconds between two lines of progress in the log.
 _PROGRESS = 5.0
+# From so many seconds on, what is left is told in minutes.
+_MINUTES = 120.0
 
 _Entry: TypeAlias = UnansweredCreate | UnansweredWrite
 
@@ -151,7 +153,9 @@ class _Progress:
             return
         self.told = now
         rate = done / (now - self.begun)
-        yield Log(
-            f"{done} of {self.total} writes are done, {rate:.1f} a second; about {(self.total - done) / rate:.0f} s "
-            "are left."
-        )
+        left = _duration((self.total - done) / rate)
+        yield Log(f"{done} of {self.total} writes done, {rate:.1f} a second, about {left} left.")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < _MINUTES else f"{seconds / 60:.0f} min"
