@@ -1,6 +1,6 @@
 """The clauses of sets: what the plan, its guards, its approval and its application hold."""
 
-from tests.exactly_once.mutation import SETS, Mutation
+from tests.exactly_once.mutation import PLANS, SETS, Mutation
 
 PLAN, PREPARING, APPLYING = "sets/plan.py", "sets/preparing.py", "sets/applying.py"
 WRITING, SENDING, OUTCOME = "sets/writing.py", "sets/sending.py", "sets/outcome.py"
@@ -169,4 +169,6 @@ _CLAUSES = (
     ),
 )
 
-SET_MUTATIONS = tuple(Mutation(f"set: {name}", file, old, new, SETS) for name, file, old, new in _CLAUSES)
+SET_MUTATIONS = tuple(
+    Mutation(f"set: {name}", file, old, new, PLANS if file == PLAN else SETS) for name, file, old, new in _CLAUSES
+)
