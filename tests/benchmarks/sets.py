@@ -6,6 +6,7 @@ server; the second part has the real one. There, as many mapped creates are run 
 taken to go on at the same pace.
 """
 
+import asyncio
 import contextlib
 import datetime as dt
 import json
@@ -17,14 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-from bench import airflow_home, print_table, verdict
+from bench import airflow_home, free_port, print_table, verdict
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from demo.airflow_home import AirflowHome
 from demo.postgres import start_postgres
 from demo.processes import Processes
-from demo.sandbox import start_sandbox
 
 ROWS, PARALLEL, LATENCY = 500, 4, 0.050
 MAPPED = int(os.environ.get("MAPPED", "100"))
@@ -72,56 +72,108 @@ class Store(dict):
         self[key] = json.loads(json.dumps(value))
 
 
-class Sandbox:
-    """The sandbox with nothing in it, far away."""
+def serve(port):
+    """Answer both vendors' lists and creates from memory, each request 50 ms after it came."""
+    from aiohttp import web  # noqa: PLC0415 - of the server's process only
 
-    def __init__(self, facts):
-        import requests  # noqa: PLC0415
+    tables, counts = {"hiringcenter": [], "builderprime": []}, [0, 0]
 
-        self.facts = facts
+    async def listed(request):
+        counts[0] += 1
+        await asyncio.sleep(LATENCY)
+        query = {name: int(value) for name, value in request.query.items()}
+        if "meetings/v1" in request.path:
+            low, high = query["start-date-from"], query["start-date-to"]
+            found = [one for one in tables["builderprime"] if low <= one["startDateTime"] <= high]
+            first = 100 * query.get("page", 0)
+            return web.json_response({"success": True, "data": found[first : first + 100]})
+        low, high = query.get("meetingDateAfter", 0), query.get("meetingDateBefore", 10**15)
+        found = [one for one in tables["hiringcenter"] if low <= one["meetingDate"] <= high]
+        found.sort(key=lambda one: -one["meetingDate"])
+        first = query.get("pageToken", 0)
+        pagination = {"totalCount": len(found)}
+        if len(found) > first + 200:
+            pagination["nextPageToken"] = str(first + 200)
+        return web.json_response({"success": True, "items": found[first : first + 200], "pagination": pagination})
+
+    async def created(request):
+        counts[1] += 1
+        await asyncio.sleep(LATENCY)
+        body, now = await request.json(), round(time.time() * 1000)
+        if "meetings/v1" in request.path:
+            table, made = tables["builderprime"], {"createdDate": now, "opportunityId": body.pop("clientOpportunityId")}
+        else:
+            table, made = tables["hiringcenter"], {"createdAt": now}
+        table.append(body | made | {"id": len(table) + 1})
+        kind, status = ("data", 200) if "meetings/v1" in request.path else ("item", 201)
+        return web.json_response({"success": True, kind: table[-1]}, status=status)
+
+    async def seen(_):
+        return web.json_response(counts)
+
+    async def emptied(_):
+        for table in tables.values():
+            table.clear()
+        counts[:] = 0, 0
+        return web.json_response(counts)
+
+    app = web.Application()
+    for path in ("/v2/meetings", "/api/meetings/v1"):
+        app.router.add_get(path, listed)
+        app.router.add_post(path, created)
+    app.router.add_get("/counts", seen)
+    app.router.add_delete("/counts", emptied)
+    web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
+
+
+class Server:
+    """The server, as a process of its own."""
+
+    def __init__(self, processes):
+        import requests  # noqa: PLC0415 - after Airflow's home is set
+
+        port = free_port()
+        processes.start("server", [sys.executable, __file__, "serve", str(port)], os.environ)
+        self.url = f"http://127.0.0.1:{port}"
         self._session = requests.Session()
         self._session.trust_env = False
-
-    def reset(self):
-        """Empty it; each request takes its time, and no rate limit is in the way."""
-        for what in ("journal", "meetings"):
-            self._call("DELETE", what)
-        self._call("POST", "idempotency/age", json={"seconds": 10**6})
-        limits = {"rate_limit_per_minute": 10**6, "rate_limit_per_hour": 10**7}
-        self._call("POST", "settings", json={"latency": LATENCY, **limits})
+        deadline = time.monotonic() + _BOOT_SECONDS
+        while True:
+            processes.check()
+            with contextlib.suppress(requests.ConnectionError):
+                self.counts()
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError("the server does not listen")
+            time.sleep(0.05)
 
     def counts(self):
         """How many reads and how many writes it has seen."""
-        methods = [row["method"] for row in self._call("GET", "journal")]
-        reads = methods.count("GET")
-        return reads, len(methods) - reads
+        return tuple(self._session.get(f"{self.url}/counts", timeout=10).json())
 
-    def _call(self, method, path, **arguments):
-        answer = self._session.request(method, f"{self.facts['control']}/{path}", timeout=60, **arguments)
-        answer.raise_for_status()
-        return answer.json()
+    def reset(self):
+        """Empty it."""
+        self._session.delete(f"{self.url}/counts", timeout=10)
 
-
-def connections(facts):
-    """The connections, without a rate limit."""
-    made = {}
-    for name in ("hiringcenter_default", "builderprime_default"):
-        plain = json.loads(facts["connections"][name])
-        extra = plain.get("extra") or {}
-        extra = json.loads(extra) if isinstance(extra, str) else extra
-        extra["max_parallel_requests"] = PARALLEL
-        if name.startswith("hiringcenter"):
-            extra |= {"rate_limit_per_minute": 10**6, "rate_limit_per_hour": 10**7}
-        made[name] = json.dumps(plain | {"extra": extra})
-    return made
+    def connections(self):
+        """The connections to it, without a rate limit in the way."""
+        limits = {"rate_limit_per_minute": 10**6, "rate_limit_per_hour": 10**7}
+        return {
+            f"{vendor}_default": json.dumps(
+                {
+                    "conn_type": vendor,
+                    "host": self.url + ("/v2" if vendor == "hiringcenter" else "/api"),
+                    "password": "benchmark-key",
+                    "extra": {"max_parallel_requests": PARALLEL} | (limits if vendor == "hiringcenter" else {}),
+                }
+            )
+            for vendor in MATCH_ON
+        }
 
 
-def bare(vendor, facts):
+def bare(vendor, url, sessions):
     """POST all rows from four threads, each with a session of its own, and hope."""
-    from airflow_provider_meetings.hooks.resolve import hook_for  # noqa: PLC0415 - after Airflow's home is set
-
-    url = facts[vendor]["host"] + ("/meetings" if vendor == "hiringcenter" else "/meetings/v1")
-    sessions = [hook_for(f"{vendor}_default").get_conn() for _ in range(PARALLEL)]
+    url += "/v2/meetings" if vendor == "hiringcenter" else "/api/meetings/v1"
     bodies = [one | {name: _milliseconds(one[name]) for name in one if "Date" in name} for one in rows(vendor)]
 
     def send(number):
@@ -136,13 +188,13 @@ def _milliseconds(text):
     return round(dt.datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def synchronize(vendor, store):
+def synchronize(vendor, store, count=ROWS):
     """Run the operator as a task would."""
     from airflow_provider_meetings.operators.meetings import SyncMeetingsOperator  # noqa: PLC0415
 
     operator = SyncMeetingsOperator(
         task_id="sync",
-        meetings=rows(vendor),
+        meetings=rows(vendor, count),
         match_on=MATCH_ON[vendor],
         meetings_conn_id=f"{vendor}_default",
         **WINDOW,
@@ -151,23 +203,27 @@ def synchronize(vendor, store):
     return operator.execute({"ti": ti, "task_state_store": store})
 
 
-def measured(vendor, sandbox):
+def measured(vendor, server):
     """Return the lines of one vendor."""
+    from airflow_provider_meetings.hooks.resolve import hook_for  # noqa: PLC0415 - after Airflow's home is set
+
     lines = []
-    sandbox.reset()
+    synchronize(vendor, Store(), count=1)  # what a process imports once is not measured
+    sessions = [hook_for(f"{vendor}_default").get_conn() for _ in range(PARALLEL)]
+    server.reset()
     begun = time.perf_counter()
-    bare(vendor, sandbox.facts)
-    lines.append(_line(f"{vendor}: bare POSTs, four threads", time.perf_counter() - begun, sandbox.counts(), None, ""))
-    sandbox.reset()
+    bare(vendor, server.url, sessions)
+    lines.append(_line(f"{vendor}: bare POSTs, four threads", time.perf_counter() - begun, server.counts(), None, ""))
+    server.reset()
     for name, expected in (("the set", {"created": ROWS}), ("again, with nothing to do", {"unchanged": ROWS})):
         store = Store()
-        before = sandbox.counts()
+        before = server.counts()
         cpu, begun = time.process_time(), time.perf_counter()
         result = synchronize(vendor, store)
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
         if not expected.items() <= result.items():
             raise SystemExit(f"{vendor}, {name}: {result}")
-        counts = tuple(now - then for now, then in zip(sandbox.counts(), before, strict=True))
+        counts = tuple(now - then for now, then in zip(server.counts(), before, strict=True))
         pages = -(-(0 if counts[1] else ROWS) // PAGES[vendor])
         most = counts[1] + pages + 5
         told = f"requests {verdict(sum(counts), most, str(most))}, CPU {cpu:.1f} s"
@@ -221,7 +277,7 @@ one_set()
 """
 
 
-def in_airflow(folder, processes, sandbox):
+def in_airflow(folder, processes, server):
     """Return the lines of both ways in a real Airflow: from the first start of a task to the last end."""
     dags = folder / "dags"
     dags.mkdir()
@@ -234,7 +290,7 @@ def in_airflow(folder, processes, sandbox):
         window=WINDOW,
     )
     (dags / "bench_sets.py").write_text(source, encoding="utf-8")
-    home = AirflowHome(folder, processes, dag_folders=[dags], connections=connections(sandbox.facts))
+    home = AirflowHome(folder, processes, dag_folders=[dags], connections=server.connections())
     home.env |= start_postgres(processes, folder)
     # As many tasks at once as the vendor takes requests, so that both ways ask the same of it.
     home.env |= {"AIRFLOW__CORE__PARALLELISM": str(PARALLEL), "AIRFLOW__API__MAXIMUM_PAGE_LIMIT": "1000"}
@@ -242,13 +298,13 @@ def in_airflow(folder, processes, sandbox):
     api.wait_for_dags(["mapped", "one_set"], _BOOT_SECONDS)
     lines = []
     for dag_id, count in (("one_set", ROWS), ("mapped", MAPPED)):
-        sandbox.reset()
+        server.reset()
         api.unpause(dag_id)
         api._call("POST", f"/dags/{dag_id}/dagRuns", json={"dag_run_id": "run", "logical_date": None, "conf": {}})
         api.wait_for_run(dag_id, "run", seconds=_RUN_SECONDS)
         tasks = [task for task in api.tasks(dag_id, "run") if task["task_id"] == "work"]
-        if {task["state"] for task in tasks} != {"success"} or sandbox.counts()[1] != count:
-            raise SystemExit(f"{dag_id}: {sandbox.counts()}, {[task['state'] for task in tasks]}")
+        if {task["state"] for task in tasks} != {"success"} or server.counts()[1] != count:
+            raise SystemExit(f"{dag_id}: {server.counts()}, {[task['state'] for task in tasks]}")
         ends = [[dt.datetime.fromisoformat(task[name]) for task in tasks] for name in ("start_date", "end_date")]
         seconds = (max(ends[1]) - min(ends[0])).total_seconds()
         lines.append((dag_id, count, seconds))
@@ -267,11 +323,10 @@ def main():
         folder = Path(name)
         processes = Processes(folder)
         stack.callback(processes.stop)
-        facts = start_sandbox(processes, folder, control=True)
-        airflow_home(folder / "here", **connections(facts))
+        server = Server(processes)
+        airflow_home(folder / "here", **server.connections())
         os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"  # a line for each request would bury the table
-        sandbox = Sandbox(facts)
-        lines = [line for vendor in MATCH_ON for line in measured(vendor, sandbox)]
+        lines = [line for vendor in MATCH_ON for line in measured(vendor, server)]
         print_table(
             f"A set of {ROWS} meetings, {LATENCY * 1000:.0f} ms a request, {PARALLEL} at once; the floor is {FLOOR} s",
             ("way", "reads", "writes", "state written", "wall", "of the floor", "target"),
@@ -281,9 +336,13 @@ def main():
             print_table(
                 "The same on HiringCenter in a real Airflow, LocalExecutor with 4 tasks at once, PostgreSQL",
                 ("way", "tasks", "wall", "of the floor", ""),
-                in_airflow(folder, processes, sandbox),
+                in_airflow(folder, processes, server),
             )
 
 
 if __name__ == "__main__":
-    main()
+    match sys.argv[1:]:
+        case ["serve", given_port]:
+            serve(int(given_port))
+        case _:
+            main()
