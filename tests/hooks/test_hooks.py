@@ -479,6 +479,19 @@ def test_the_connection_test_tries_once(server, kind, action):
 # -- connections in Airflow
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", '{"conn_type": "hiringcenter", "password": "x', "hiringcenter://:key@host:port"],
+    ids=["empty", "cut", "port"],
+)
+def test_a_mistyped_variable_is_a_connection_that_is_not_there(kind, monkeypatch, text):
+    """Airflow passes over what it cannot read; the message says what is missing, as docs/operations.md explains."""
+    monkeypatch.setenv("AIRFLOW_CONN_MISTYPED", text)
+    good, told = kind.hook("mistyped").test_connection()
+    assert good is False
+    assert "no connection" in told.lower()
+
+
 @WAYS
 def test_an_unknown_connection_is_named(kind, listed):
     """A hook for a connection that is not there says what to do."""
