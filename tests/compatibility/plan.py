@@ -12,16 +12,25 @@ CACHE = ROOT / ".cache" / "matrix"
 #: `benchmarks`), or about no Airflow at all (`contract`, `sandbox`, `docs`).
 TESTS = (
     *("core", "connection", "vendors", "transport", "hooks", "exactly_once"),
-    *("operators", "observability", "sensors", "polling", "ui"),
+    *("operators", "observability", "sensors", "polling", "sets", "ui"),
 )
 #: Tests that drive what only newer versions have inside, and what that is.
 NEWER_TESTS = {
     "ui": ((3, 1), "the pages that Airflow's UI shows from 3.1 on"),
     "observability/test_traces.py": ((3, 0), "the outlet events of a task of Airflow 3"),
-    "operators/test_on_doubt.py": ((3, 3), "the task runner of Airflow 3.3"),
+    "observability/test_set_outcome.py": ((3, 1), "assets that can be the keys of a dict"),
+    "operators/test_on_doubt.py": ((3, 3), "a task that asks, in the task runner of Airflow 3.3"),
+    "operators/test_partitions.py": ((3, 2), "runs of a partition"),
+    "operators/test_retry_policy.py": ((3, 3), "the retry policies of Airflow 3.3"),
+    "polling/test_loop.py": ((3, 3), "how long a turn of the loop takes, which also counts Airflow's look-ups"),
     "sensors/test_parity.py": ((3, 3), "the task runner of Airflow 3.3"),
     "sensors/test_vendor_wait.py": ((3, 3), "the task runner of Airflow 3.3"),
     "sensors/test_starting.py": ((3, 3), "how Airflow 3.3 stores a task that starts in the triggerer"),
+    "sets/test_approval.py": ((3, 3), "a task that asks, in the task runner of Airflow 3.3"),
+    "sets/test_asking.py": ((3, 3), "a task that asks, in the task runner of Airflow 3.3"),
+    "sets/test_formats.py": ((3, 3), "DuckDB, which is tried with the newest versions only"),
+    "sets/test_object_stores.py": ((3, 3), "an S3 server, which is tried with the newest versions only"),
+    "sets/test_set_histories.py": ((3, 3), "no Airflow"),
 }
 #: What the tests need besides the package with its sandbox.
 TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "requests-mock", "jsonschema")

@@ -1,7 +1,15 @@
 """The sandbox for the tests of files, and file systems that Airflow knows as it knows a provider's."""
 
 import pytest
-from airflow.sdk.io import fs as airflow_fs
+
+try:
+    from airflow.sdk.io import store as airflow_store
+except ImportError:  # Airflow 2
+    import airflow.io.store as airflow_store
+try:
+    from airflow.sdk.io import fs as airflow_fs
+except ImportError:  # Airflow 2 and 3.0
+    import airflow.io as airflow_fs
 
 from tests.support.sandbox import _quick, connect, kind, process, server
 
@@ -13,7 +21,7 @@ def register(monkeypatch):
     """Have Airflow know file systems, by scheme, as if providers brought them along."""
     known = dict(airflow_fs._register_filesystems())
     monkeypatch.setattr(airflow_fs, "_register_filesystems", lambda: known)
-    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
+    monkeypatch.setattr(airflow_store, "_STORE_CACHE", {})
 
     def add(scheme, make):
         known[scheme] = lambda conn_id, options: make(conn_id, **options)

@@ -101,7 +101,7 @@ def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path, suffix):
     old.write_bytes(b"yesterday")
     command = [sys.executable, "-c", _WRITER, f"file://{old}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
-        assert b"half\n" == writer.stdout.readline()
+        assert b"half\n" in writer.stdout  # behind what an older Airflow logs there
         writer.send_signal(signal.SIGKILL)
     assert -signal.SIGKILL == writer.returncode
     assert b"yesterday" == old.read_bytes()
