@@ -14,7 +14,7 @@ from airflow_provider_meetings.vendors.density import Density, quantile_cuts, wi
 __all__ = ["SpanLine"]
 
 # The part of a page that a span should fill after an answer that was too full.
-_FILL = 0.8
+_FILL = 0.83
 # After an answer that was in order of time: the part of a page that the next span should hold, which is known then.
 _FILL_BY_ORDER = 0.97
 # After one that was in no order: a full page says that there are so many times as many at least.
