@@ -33,7 +33,12 @@ class AirflowApi:
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        answer = self._session.request(method, self._url + path, timeout=60, **kwargs)
+        for pause in (1, 4, 0):
+            answer = self._session.request(method, self._url + path, timeout=60, **kwargs)
+            # SQLite has one writer: Airflow answers 500 to whoever has waited for it too long.
+            if answer.status_code != 500 or "Database error" not in answer.text:  # noqa: PLR2004 - the status of that
+                break
+            time.sleep(pause)
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
         result: dict[str, Any] = answer.json()

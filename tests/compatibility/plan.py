@@ -31,6 +31,7 @@ NEWER_TESTS = {
     "sets/test_formats.py": ((3, 3), "DuckDB, which is tried with the newest versions only"),
     "sets/test_object_stores.py": ((3, 3), "an S3 server, which is tried with the newest versions only"),
     "sets/test_set_histories.py": ((3, 3), "no Airflow"),
+    "sets/test_set_secrets.py": ((3, 3), "a task that asks, in the task runner of Airflow 3.3"),
 }
 #: What the tests need besides the package with its sandbox.
 TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "requests-mock", "jsonschema")
