@@ -1,4 +1,4 @@
-"""A rate limit that processes share over Redis; `python -m tests.shared_limit` tries it with a real one."""
+"""A rate limit that processes share over Redis; `make test-shared-limit` tries it with a real one."""
 
 import asyncio
 import logging
