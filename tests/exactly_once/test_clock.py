@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "airflow_provider_meetings"
+import airflow_provider_meetings
+
+PACKAGE = Path(airflow_provider_meetings.__file__).parent
 #: Whatever tells the time, or a day, of the machine that the code runs on.
 CLOCKS = {
     "time",
