@@ -47,7 +47,7 @@ test-clocks: $(STAMP) ## Run the quick suites with the clock a month and a year 
 	$(BIN)/python -m tests.clocks
 
 test-shared-limit: $(STAMP) ## Let 64 processes share a rate limit over a real Redis for a minute
-	$(BIN)/python -m tests.shared_limit
+	AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR $(BIN)/python -m tests.shared_limit
 
 test-mutations: $(STAMP) ## Take the clauses of exactly-once and of sets away one by one, and see a test fail each time
 	$(BIN)/python -m tests.exactly_once.mutations

@@ -76,7 +76,12 @@ def most_in_a_minute(journal: list[dict[str, Any]]) -> int:
 def main() -> int:
     """Run both, print what came of it, and return 0 where the limit was kept."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 75.0
-    folder = Path(tempfile.mkdtemp(prefix="meetings-shared-limit-"))
+    with tempfile.TemporaryDirectory(prefix="meetings-shared-limit-") as folder:
+        return try_in(Path(folder), seconds)
+
+
+def try_in(folder: Path, seconds: float) -> int:
+    """Run both with a sandbox and a Redis of their own, which keep their files in the folder."""
     processes = Processes(folder)
     try:
         ready = start_sandbox(processes, folder, control=True)
