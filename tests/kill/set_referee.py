@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.kill.grades import AT_LEAST_ONCE, EXACTLY_ONCE, FAILS_LOUDLY, WRONG
 from tests.kill.referee import _MARKED, Evidence, Verdict, _differences
-from tests.kill.set_cells import BATCH, WRITES, Item, SetCell
+from tests.kill.set_cells import BATCH, LATE_SETS, WRITES, Item, SetCell
 
 
 def judge_set(
@@ -36,7 +36,8 @@ def judge_set(
         return Verdict(AT_LEAST_ONCE, [*problems, f"more than one meeting of {', '.join(sorted(set(twice)))}"])
     wrong = _wrong(cell, found, made, deleted, ids, whole=ended == "success")
     spare = len(own) - WRITES - BATCH * (try_number - 1)
-    if spare > 0:
+    # A vendor that is still at work on a create is asked about it again, in the same try too.
+    if spare > 0 and cell.group != LATE_SETS:
         wrong.append(f"{len(own)} writes were sent in {try_number} tries: {spare} more than were left unanswered")
     if wrong:
         return Verdict(WRONG, [*problems, *wrong])

@@ -9,7 +9,7 @@ from tests.kill.grades import AT_LEAST_ONCE, EXACTLY_ONCE, FAILS_LOUDLY, WRONG
 from tests.kill.referee import Evidence
 from tests.kill.report import SETS, results
 from tests.kill.runner import Case
-from tests.kill.set_cells import ALL_KINDS, BATCH, BATCHES, WRITES, SetCell, set_older, sets
+from tests.kill.set_cells import ALL_KINDS, BATCH, BATCHES, LATE_SETS, WRITES, SetCell, set_older, sets
 from tests.kill.set_referee import judge_set
 
 
@@ -109,6 +109,16 @@ def test_writes_that_were_not_needed(cell, world):
     assert grade(cell, world, try_number=2) == EXACTLY_ONCE
     evidence.journal.append(again)
     assert grade(cell, world, try_number=2) == WRONG
+
+
+def test_a_vendor_that_is_late_is_asked_again(cell, world):
+    """Its repeats are no writes that were not needed; a set that failed has failed loudly."""
+    evidence, _ = world
+    evidence.journal.extend(evidence.journal[:1] * 2)
+    evidence.journal[-1] = evidence.journal[-2] = evidence.journal[0] | {"acted": None}
+    assert grade(cell, world, ended="failed") == WRONG
+    cell.group = LATE_SETS
+    assert grade(cell, world, ended="failed") == FAILS_LOUDLY
 
 
 def test_each_batch_is_struck_at_each_point():
