@@ -38,6 +38,7 @@ const STATES = {
   failed: "Ended without saying why: see its log.",
   upstream_failed: "Was not started: a task before it failed.",
   skipped: "Was skipped.",
+  success: "Wrote nothing: its log and its result say what it found.",
 };
 
 function instanceRow(instance, mapped) {
