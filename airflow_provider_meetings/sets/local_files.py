@@ -66,8 +66,8 @@ def replacing(path: str) -> Iterator[BinaryIO]:
         temporary.replace(target)
         _sync_folder(target.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the first error counts
+            temporary.unlink(missing_ok=True)
             for folder in reversed(made):
                 folder.rmdir()  # what another task has put there keeps it
         raise

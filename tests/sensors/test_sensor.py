@@ -378,11 +378,14 @@ def trigger_of(**changes):
 
 
 def questions_of(server, kind, seconds, **changes):
-    """Let a trigger wait for so long; return when it asked, in seconds."""
+    """Let a trigger wait for so long after it first asked; return when it asked, in seconds."""
 
     async def wait():
+        waiting = asyncio.create_task(first_event(trigger_of(**changes)))
+        while not await asyncio.to_thread(server.journal, vendor=kind.name):  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(0.05)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(first_event(trigger_of(**changes)), seconds)
+            await asyncio.wait_for(waiting, seconds)
 
     asyncio.run(wait())
     return [row["at"] / 1000 for row in server.journal(vendor=kind.name)]

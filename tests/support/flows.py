@@ -1,5 +1,6 @@
 """What the unit tests share: a clock that is a number, and one driver of flows, and a server in memory at its end."""
 
+import abc
 import dataclasses
 import json
 import os
@@ -74,7 +75,7 @@ class _Lost:
     maybe_sent: bool
 
 
-class Driver:
+class Driver(abc.ABC):
     """Drives flows as a transport does, one command after the other; flows in parallel take turns at each request.
 
     A subclass says what becomes of requests (``perform``) and of the other commands (``carry_out``).
@@ -103,15 +104,15 @@ class Driver:
                     return end.value
                 raise
 
+    @abc.abstractmethod
     def perform(self, request):
         """Answer a request, or raise how it has failed."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def carry_out(self, command, save):
         """Carry out another command; return what the flow is sent."""
-        raise NotImplementedError
 
-    def leave_behind(self, requests):
+    def leave_behind(self, requests):  # noqa: B027 - who answers all at once leaves none
         """Decide on requests that were sent and not answered when the process died."""
 
     def _live(self):
