@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.vendors.matching import PendingCreate
 
-__all__ = ["Decision", "Journal", "Record", "digest", "header_safe"]
+__all__ = ["Decision", "Journal", "Record", "check_version", "digest", "header_safe"]
 
 # Of the journal's document.
 _VERSION = 2
@@ -109,11 +109,7 @@ class Journal:
         """
         if not document:
             return cls()
-        if document.get("version") != _VERSION:
-            raise MeetingsConfigurationError(
-                f"The journal of this task is of version {document.get('version')!r}, this provider reads version "
-                f"{_VERSION}. Have the same version of airflow-provider-meetings on every worker. Nothing was sent."
-            )
+        check_version(document, _VERSION, "task")
         decision = document.get("decision")
         return cls(
             {key: _record(plain) for key, plain in document["records"].items()},
@@ -137,3 +133,16 @@ def _record(plain: Mapping[str, Any]) -> Record:
         known = pending_create["known"]
         pending_create = PendingCreate(**pending_create | {"known": None if known is None else frozenset(known)})
     return Record(**{**plain, "pending_create": pending_create})
+
+
+def check_version(document: Mapping[str, Any], expected: int, owner: str) -> None:
+    """Refuse a journal whose form is another version's.
+
+    Raises:
+        MeetingsConfigurationError: Another version of this provider has written it.
+    """
+    if document.get("version") != expected:
+        raise MeetingsConfigurationError(
+            f"The journal of this {owner} is of version {document.get('version')!r}, this provider reads version "
+            f"{expected}. Have the same version of airflow-provider-meetings on every worker. Nothing was sent."
+        )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.exactly_once.journal import check_version
 from airflow_provider_meetings.sets.matching import MatchKey
 from airflow_provider_meetings.vendors.matching import PendingCreate
 
@@ -98,12 +98,7 @@ class SetJournal:
         """
         if not document:
             return cls()
-        if document.get("version") != _VERSION:
-            raise MeetingsConfigurationError(
-                f"The journal of this task's set is of version {document.get('version')!r}, this provider reads "
-                f"version {_VERSION}. Have the same version of airflow-provider-meetings on every worker. Nothing was "
-                "sent."
-            )
+        check_version(document, _VERSION, "task's set")
         creates = [_create(plain) for plain in document["creates"]]
         return cls(
             {create.pending.key: create for create in creates},

@@ -101,7 +101,7 @@ _CLAUSES = (
         " or asked.matcher.key_of_stored(meeting) != row.key:",
         ":",
     ),
-    ("refuse another version's journal", JOURNAL, 'if document.get("version") != _VERSION:', "if False:"),
+    ("refuse another version's journal", JOURNAL, 'check_version(document, _VERSION, "task\'s set")', "pass"),
     # -- its application
     (
         "write a batch ahead",
