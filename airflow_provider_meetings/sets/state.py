@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +70,3 @@ def _key(parts: Any) -> MatchKey:
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise ValueError("a key in it is not a list of texts")
     return tuple(parts)
-
-
-def meetings_by_row(rows: Iterable[tuple[Any, Mapping[str, Any]]]) -> list[tuple[MatchKey, Any]]:
-    """Return the key of each row with the id of its meeting."""
-    return [(row.key, meeting["id"]) for row, meeting in rows]
