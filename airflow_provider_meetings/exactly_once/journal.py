@@ -38,7 +38,7 @@ class Record:
 
     Attributes:
         counterpart: Whom it is with.
-        starts_at: When it takes place; with the party it tells a corrected item from another one.
+        starts_at: When it takes place; with the counterpart it tells a corrected item from another one.
         generation: 1, and one more each time it has to be made again because somebody deleted it.
         digest: Of the payload that was asked for last; ``?`` while it is not known whether it got there.
         sent_fields: The names of the fields that may be there because they were sent.

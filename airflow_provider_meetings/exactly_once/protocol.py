@@ -165,9 +165,9 @@ class _Attempt:
             self._key = str(journal.last)
         elif self._is_with_the_same(last) and (yield from self._is_booked(last)):
             raise MeetingConflictError(
-                f"This map index has booked meeting {last.id or '(its id is not known yet)'} with the same party at "
-                "another time, and was cleared since. It cannot be told whether that meeting is to be moved or belongs "
-                "to another item of the list now. Nothing was sent. Give each item an idempotency_key of its own, or "
+                f"This map index has booked meeting {last.id or '(its id is not known yet)'} with the same counterpart "
+                "at another time, and was cleared since. It cannot be told whether that meeting is to be moved or "
+                "belongs to another item of the list now. Nothing was sent. Give each item an idempotency_key of its own, or "
                 "delete the meeting in the CRM and clear the task."
             )
         return False

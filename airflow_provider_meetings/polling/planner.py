@@ -231,10 +231,10 @@ class Planner:
         run = _MergeCandidates()
         for planned in sorted(planned_queries, key=lambda planned: (planned.query.low, -planned.query.high)):
             if run.planned_queries and not self._joins(run, planned, filters, now, try_out=try_out):
-                done += self._settle(run, filters, now, try_out=try_out)
+                done += self._decide(run, filters, now, try_out=try_out)
                 run = _MergeCandidates()
             run.add(planned)
-        return done + self._settle(run, filters, now, try_out=try_out)
+        return done + self._decide(run, filters, now, try_out=try_out)
 
     def _joins(
         self, run: _MergeCandidates, planned: PlannedQuery, filters: Filters, now: float, *, try_out: bool
@@ -249,7 +249,7 @@ class Planner:
         gapless = planned.query.low <= run.high
         return try_out and least <= run.cost + planned.cost and (gapless or stretch <= _MOST_STRETCH)
 
-    def _settle(self, run: _MergeCandidates, filters: Filters, now: float, *, try_out: bool) -> list[PlannedQuery]:
+    def _decide(self, run: _MergeCandidates, filters: Filters, now: float, *, try_out: bool) -> list[PlannedQuery]:
         """Decide between one wide query and one query each."""
         if len(run.planned_queries) < 2:  # noqa: PLR2004 - nothing to decide
             return run.planned_queries

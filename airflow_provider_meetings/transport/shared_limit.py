@@ -1,6 +1,6 @@
 """One account's rate limit for all workers and triggerers together, counted in a Redis that they share.
 
-Processes that use one connection cannot see each other: without this, a crowd of them learns of the limit by 429.
+Processes that use one connection cannot see each other: without this, each of them learns of the limit by 429.
 Switched on by the connection's extra ``rate_limit_redis_dsn``. It only holds requests back: where the Redis is away,
 requests go on as they do without it, and the vendor's own answers are obeyed as ever.
 """

@@ -18,9 +18,9 @@ __all__ = ["load", "turn_to_start"]
 
 #: Seconds of one turn of the loop in which triggers begin at once; one that comes later in that turn waits for another.
 SLICE = 0.005
-#: Those who have waited begin so many in a turn; as many that come while a module is being loaded are a crowd, too.
+#: So many waiting triggers begin in a turn; as many that come while a module is being loaded count as a burst, too.
 STARTS = 50
-#: Seconds without a crowd after which Python's full collections are as they were.
+#: Seconds after a burst after which Python's full collections are as they were.
 QUIET = 10.0
 # What Airflow imports for its first look-up of a connection.
 _LOOK_UP = (
@@ -30,8 +30,8 @@ _LOOK_UP = (
 )
 
 
-class _Door:
-    """Lets the triggers of one event loop begin.
+class _StartQueue:
+    """Queues the triggers of one event loop that start at once.
 
     Args:
         loop: The event loop.
@@ -44,7 +44,7 @@ class _Door:
         self.loading: dict[str, asyncio.Future[object]] = {}
         self.loaders = 0  # that wait for the module that is being loaded
         self._frozen = False
-        self._crowded_until = 0.0
+        self._burst_until = 0.0
 
     def turn(self) -> asyncio.Future[None] | None:
         """Return what to wait for; None: begin now."""
@@ -60,7 +60,7 @@ class _Door:
         return waiter
 
     def spare_full_collections(self) -> None:
-        """Take what is there already out of Python's full collections, until the crowd has begun.
+        """Take what is there already out of Python's full collections, until the burst of starts is over.
 
         Airflow and its libraries are some two hundred thousand objects, which stay. Going through them takes the
         collector more than 100 ms, in which the loop stands still, and thousands of waiters that start make it do so.
@@ -68,16 +68,16 @@ class _Door:
         itself, nothing is done.
         """
         now = self._loop.time()
-        has_begun = now < self._crowded_until
-        self._crowded_until = now + QUIET
-        # Counting what is frozen takes milliseconds: once a crowd, not once a waiter.
+        has_begun = now < self._burst_until
+        self._burst_until = now + QUIET
+        # Counting what is frozen takes milliseconds: once a burst, not once a waiter.
         if not has_begun and not self._frozen and not gc.get_freeze_count():
             self._frozen = True
             gc.freeze()
             self._loop.call_later(QUIET, self._thaw)
 
     def _thaw(self) -> None:
-        left = self._crowded_until - self._loop.time()
+        left = self._burst_until - self._loop.time()
         if left > 0:
             self._loop.call_later(left, self._thaw)
         else:
@@ -95,20 +95,20 @@ class _Door:
             self._loop.call_soon(self._next_turn)
 
 
-_doors: WeakKeyDictionary[asyncio.AbstractEventLoop, _Door] = WeakKeyDictionary()
+_start_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _StartQueue] = WeakKeyDictionary()
 
 
-def _door() -> _Door:
+def _start_queue() -> _StartQueue:
     loop = asyncio.get_running_loop()
-    door = _doors.get(loop)
-    if door is None:
-        door = _doors[loop] = _Door(loop)
-    return door
+    queue = _start_queues.get(loop)
+    if queue is None:
+        queue = _start_queues[loop] = _StartQueue(loop)
+    return queue
 
 
 def turn_to_start() -> asyncio.Future[None] | None:
     """Return what a trigger waits for before it begins; None: it is its turn already."""
-    return _door().turn()
+    return _start_queue().turn()
 
 
 async def load(module: str, attribute: str) -> None:
@@ -121,14 +121,14 @@ async def load(module: str, attribute: str) -> None:
     """
     if hasattr(sys.modules.get(module), attribute):
         return
-    door = _door()
-    loading = door.loading
+    queue = _start_queue()
+    loading = queue.loading
     if module not in loading:  # one thread for all that come until it is loaded
         loading[module] = asyncio.ensure_future(asyncio.to_thread(_import, module))
-        door.loaders = 0
-    door.loaders += 1
-    if door.loaders == STARTS:
-        door.spare_full_collections()
+        queue.loaders = 0
+    queue.loaders += 1
+    if queue.loaders == STARTS:
+        queue.spare_full_collections()
     try:
         await asyncio.shield(loading[module])
     finally:

@@ -220,7 +220,7 @@ def quantile_cuts(span: Window, starts: Sequence[int], share: float) -> tuple[Wi
     # Before the instant, not at it: a bound that is included would bring all that begin there.
     cut = instant - 1 if instant - 1 > span.start else instant
     if not span.start < cut < span.end:  # the first of them begin at the very start
-        crowd = bisect_left(starts, starts[0] + 1)
-        following = starts[crowd] if crowd < len(starts) else starts[0] + 1
+        at_start = bisect_left(starts, starts[0] + 1)
+        following = starts[at_start] if at_start < len(starts) else starts[0] + 1
         cut = min(max(span.start + 1, following), span.end - 1)
     return Window(span.start, cut), Window(cut, span.end)

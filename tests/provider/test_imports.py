@@ -46,7 +46,7 @@ _LINES: tuple[dict[str, Layer], ...] = (
     {"hooks": _layer("airflow", typing=("requests", "aiohttp"))},
     {"transport": _layer("requests", "urllib3", "aiohttp", "yarl", "limits", "redis")},
     {"observability": _layer("airflow")},
-    {"": _layer()},  # the package itself: the version and the door for Airflow
+    {"": _layer()},  # the package itself: the version, and what Airflow asks it for
     {"vendors": _layer("msgspec"), "connection": _layer("wtforms", "flask_appbuilder", "yarl")},
     {"core": _layer("pendulum", "msgspec")},
     {"assets": _layer("airflow")},  # meetings' addresses, and how a DAG reads their events
