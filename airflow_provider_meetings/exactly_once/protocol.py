@@ -167,8 +167,8 @@ class _Attempt:
             raise MeetingConflictError(
                 f"This map index has booked meeting {last.id or '(its id is not known yet)'} with the same counterpart "
                 "at another time, and was cleared since. It cannot be told whether that meeting is to be moved or "
-                "belongs to another item of the list now. Nothing was sent. Give each item an idempotency_key of its own, or "
-                "delete the meeting in the CRM and clear the task."
+                "belongs to another item of the list now. Nothing was sent. Give each item an idempotency_key of its "
+                "own, or delete the meeting in the CRM and clear the task."
             )
         return False
 
