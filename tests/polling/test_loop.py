@@ -67,13 +67,13 @@ def test_a_thousand_waiters_never_block_the_loop(server, connect, how):
 
 
 def _run(main):
-    """Run it with nothing frozen, as a triggerer starts: a crowd freezes what is there by itself."""
+    """Run it with nothing frozen, as a triggerer starts: a burst freezes what is there by itself."""
     gc.unfreeze()
     gc.collect()
     try:
         return asyncio.run(main)
     finally:
-        gc.unfreeze()  # its loop ends before the crowd does
+        gc.unfreeze()  # its loop ends before the burst does
 
 
 TROUBLE = {

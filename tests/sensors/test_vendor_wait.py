@@ -12,7 +12,7 @@ from airflow_provider_meetings.sensors import holding
 from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
 from tests.support.flows import problem
 from tests.support.polling import NOON as START
-from tests.support.polling import WEEK, Vendor, ask, end, polling, run
+from tests.support.polling import WEEK, Vendor, ask, end, in_virtual_time, polling
 from tests.support.sandbox import HIRINGCENTER, HOUR, NOON
 from tests.support.task_runner import WAYS, Supervisor, live
 
@@ -94,50 +94,44 @@ def test_no_header_holds_a_sensor_for_longer_than_an_hour(server, connect, monke
 
 
 @pytest.mark.parametrize("vendor_name", ["hiringcenter", "builderprime"])
-def test_the_triggerer_takes_the_wait_over_for_everybody(vendor_name):
+@in_virtual_time
+async def test_the_triggerer_takes_the_wait_over_for_everybody(vendor_name):
     """What a worker was told counts for all who wait on that connection, before and after the first look-up."""
-
-    async def main():
-        vendor = Vendor(vendor_name)
-        loop = asyncio.get_running_loop()
-        async with polling(vendor) as poller:
-            start = loop.time()
-            poller.hold(40.0)
-            waiting = ask(poller)
-            await asyncio.sleep(60)
-            poller.hold(100.0)
-            await asyncio.sleep(120)
-            await end(waiting)
-        times = [at - start for at, _ in vendor.asked]
-        assert min(times) >= 40
-        assert not [at for at in times if 60 < at < 160]
-        assert max(times) >= 160
-
-    run(main())
+    vendor = Vendor(vendor_name)
+    loop = asyncio.get_running_loop()
+    async with polling(vendor) as poller:
+        start = loop.time()
+        poller.hold(40.0)
+        waiting = ask(poller)
+        await asyncio.sleep(60)
+        poller.hold(100.0)
+        await asyncio.sleep(120)
+        await end(waiting)
+    times = [at - start for at, _ in vendor.asked]
+    assert min(times) >= 40
+    assert not [at for at in times if 60 < at < 160]
+    assert max(times) >= 160
 
 
 @pytest.mark.parametrize("vendor_name", ["hiringcenter", "builderprime"])
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_the_triggerer_waits_as_long_as_the_vendor_asks(vendor_name, status):
+@in_virtual_time
+async def test_the_triggerer_waits_as_long_as_the_vendor_asks(vendor_name, status):
     """A `Retry-After` counts for each list of the connection, whatever their intervals say."""
-
-    async def main():
-        vendor = Vendor(vendor_name)
-        loop = asyncio.get_running_loop()
-        faults = itertools.chain([problem(status, retry_after=50)], itertools.repeat(None))
-        vendor.trouble = lambda _: next(faults)
-        async with polling(vendor) as poller:
-            waiting = [ask(poller), ask(poller, START + 5 * WEEK, START + 6 * WEEK)]
-            start = loop.time()
-            await asyncio.sleep(120)
-            await end(*waiting)
-        times = [at - start for at, _ in vendor.asked]
-        told = times[0] + vendor.latency
-        # Those that were under way already could not know.
-        assert not [at for at in times if told < at < told + 49.9]
-        assert max(times) > told + 49.9
-
-    run(main())
+    vendor = Vendor(vendor_name)
+    loop = asyncio.get_running_loop()
+    faults = itertools.chain([problem(status, retry_after=50)], itertools.repeat(None))
+    vendor.trouble = lambda _: next(faults)
+    async with polling(vendor) as poller:
+        waiting = [ask(poller), ask(poller, START + 5 * WEEK, START + 6 * WEEK)]
+        start = loop.time()
+        await asyncio.sleep(120)
+        await end(*waiting)
+    times = [at - start for at, _ in vendor.asked]
+    told = times[0] + vendor.latency
+    # Those that were under way already could not know.
+    assert not [at for at in times if told < at < told + 49.9]
+    assert max(times) > told + 49.9
 
 
 def test_a_trigger_keeps_the_wait_through_a_restart():

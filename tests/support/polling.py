@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import selectors
 
 from airflow_provider_meetings.connection.builderprime import BuilderPrimeSettings
@@ -66,6 +67,16 @@ def run(main):
             return result
 
         return runner.run(wrapped())
+
+
+def in_virtual_time(test):
+    """Have a test that is a coroutine run so."""
+
+    @functools.wraps(test)
+    def runs(**fixtures):
+        run(test(**fixtures))
+
+    return runs
 
 
 class Vendor:

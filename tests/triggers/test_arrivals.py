@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from airflow_provider_meetings.triggers import arrivals
-from tests.support.polling import run
+from tests.support.polling import in_virtual_time
 
 
 async def _start(started, number):
@@ -18,65 +18,56 @@ async def _start(started, number):
     started.append(number)
 
 
-def test_they_begin_in_the_order_in_which_they_came(monkeypatch):
+@in_virtual_time
+async def test_they_begin_in_the_order_in_which_they_came(monkeypatch):
     """Who comes in a turn whose time is used up begins in a later one, and before those who come after him."""
     monkeypatch.setattr(arrivals, "SLICE", 0.0)
     started = []
+    tasks = [asyncio.create_task(_start(started, number)) for number in range(500)]
+    await asyncio.sleep(0)
+    in_first_turn = len(started)
+    tasks += [asyncio.create_task(_start(started, number)) for number in range(500, 600)]
+    await asyncio.gather(*tasks)
 
-    async def main():
-        tasks = [asyncio.create_task(_start(started, number)) for number in range(500)]
-        await asyncio.sleep(0)
-        in_first_turn = len(started)
-        tasks += [asyncio.create_task(_start(started, number)) for number in range(500, 600)]
-        await asyncio.gather(*tasks)
-        return in_first_turn
-
-    assert run(main()) == 0
+    assert in_first_turn == 0
     assert list(range(600)) == started
 
 
-def test_no_turn_begins_more_than_a_few(monkeypatch):
+@in_virtual_time
+async def test_no_turn_begins_more_than_a_few(monkeypatch):
     """Of those who wait, no more begin in one turn of the loop than take a moment."""
     monkeypatch.setattr(arrivals, "SLICE", 0.0)
     started, each_turn = [], []
+    tasks = [asyncio.create_task(_start(started, number)) for number in range(500)]
+    while len(started) < 500:
+        before = len(started)
+        await asyncio.sleep(0)
+        each_turn.append(len(started) - before)
+    await asyncio.gather(*tasks)
 
-    async def main():
-        tasks = [asyncio.create_task(_start(started, number)) for number in range(500)]
-        while len(started) < 500:
-            before = len(started)
-            await asyncio.sleep(0)
-            each_turn.append(len(started) - before)
-        await asyncio.gather(*tasks)
-
-    run(main())
     assert max(each_turn) <= arrivals.STARTS
 
 
-def test_one_that_is_cancelled_while_it_waits_holds_up_nobody(monkeypatch):
+@in_virtual_time
+async def test_one_that_is_cancelled_while_it_waits_holds_up_nobody(monkeypatch):
     """A trigger that is taken away before it has begun."""
     monkeypatch.setattr(arrivals, "SLICE", 0.0)
     started = []
+    tasks = [asyncio.create_task(_start(started, number)) for number in range(10)]
+    await asyncio.sleep(0)
+    tasks[3].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def main():
-        tasks = [asyncio.create_task(_start(started, number)) for number in range(10)]
-        await asyncio.sleep(0)
-        tasks[3].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    run(main())
     assert [0, 1, 2, 4, 5, 6, 7, 8, 9] == started
 
 
-def test_few_begin_at_once():
+@in_virtual_time
+async def test_few_begin_at_once():
     """One that comes alone does not wait for another turn."""
-
-    async def main():
-        return arrivals.turn_to_start()
-
-    assert run(main()) is None
+    assert arrivals.turn_to_start() is None
 
 
-def test_what_all_need_is_loaded_once_and_not_on_the_loop(monkeypatch, tmp_path):
+async def test_what_all_need_is_loaded_once_and_not_on_the_loop(monkeypatch, tmp_path):
     """A thousand that come while it is being loaded share one thread."""
     (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(0.2)\nREADY = True\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -88,31 +79,22 @@ def test_what_all_need_is_loaded_once_and_not_on_the_loop(monkeypatch, tmp_path)
         return right(name)
 
     monkeypatch.setattr(importlib, "import_module", import_module)
-
-    async def main():
+    try:
         await asyncio.gather(*(arrivals.load("slow_to_load", "READY") for _ in range(1000)))
         await arrivals.load("slow_to_load", "READY")
-
-    try:
-        asyncio.run(main())
         (loaded_in,) = threads
         assert loaded_in is not threading.current_thread()
     finally:
         sys.modules.pop("slow_to_load", None)
 
 
-def test_what_cannot_be_loaded_is_an_error_of_all():
+async def test_what_cannot_be_loaded_is_an_error_of_all():
     """Each that waits for it is told, and the next one tries again."""
-
-    async def main():
-        results = await asyncio.gather(
-            *(arrivals.load("there_is_no_such_module", "X") for _ in range(3)), return_exceptions=True
-        )
-        with pytest.raises(ModuleNotFoundError):
-            await arrivals.load("there_is_no_such_module", "X")
-        return [type(result) for result in results]
-
-    assert asyncio.run(main()) == [ModuleNotFoundError] * 3
+    loads = [arrivals.load("there_is_no_such_module", "X") for _ in range(3)]
+    results = await asyncio.gather(*loads, return_exceptions=True)
+    with pytest.raises(ModuleNotFoundError):
+        await arrivals.load("there_is_no_such_module", "X")
+    assert [type(result) for result in results] == [ModuleNotFoundError] * 3
 
 
 async def _seen_frozen(count, start):
@@ -136,45 +118,32 @@ def unfrozen():
 
 @pytest.mark.usefixtures("unfrozen")
 @pytest.mark.parametrize(("count", "frozen"), [(1, False), (500, True)])
-def test_a_crowd_spares_full_collections_for_a_while(monkeypatch, count, frozen):
+async def test_a_burst_spares_full_collections_for_a_while(monkeypatch, count, frozen):
     """Objects are frozen while many begin, and no longer: a triggerer is shared with others."""
     monkeypatch.setattr(arrivals, "QUIET", 0.05)
     monkeypatch.setattr(arrivals, "SLICE", 0.0 if count > 1 else 60.0)
-
-    async def main():
-        return await _seen_frozen(count, lambda number: _start([], number))
-
-    assert asyncio.run(main()) == (frozen, False)
+    assert await _seen_frozen(count, lambda number: _start([], number)) == (frozen, False)
 
 
 @pytest.mark.usefixtures("unfrozen")
-def test_a_crowd_that_waits_for_a_module_spares_them_too(monkeypatch, tmp_path):
+async def test_a_burst_that_waits_for_a_module_spares_them_too(monkeypatch, tmp_path):
     """What is loaded makes many objects, too."""
     monkeypatch.setattr(arrivals, "QUIET", 0.05)
     (tmp_path / "slow_to_load_too.py").write_text("import time\ntime.sleep(0.1)\nREADY = True\n")
     monkeypatch.syspath_prepend(tmp_path)
-
-    async def main():
-        return await _seen_frozen(100, lambda _: arrivals.load("slow_to_load_too", "READY"))
-
     try:
-        assert asyncio.run(main()) == (True, False)
+        assert await _seen_frozen(100, lambda _: arrivals.load("slow_to_load_too", "READY")) == (True, False)
     finally:
         sys.modules.pop("slow_to_load_too", None)
 
 
 @pytest.mark.usefixtures("unfrozen")
-def test_what_somebody_else_has_frozen_stays_frozen(monkeypatch):
+async def test_what_somebody_else_has_frozen_stays_frozen(monkeypatch):
     """A process that has frozen objects itself decides about them itself."""
     monkeypatch.setattr(arrivals, "QUIET", 0.05)
     monkeypatch.setattr(arrivals, "SLICE", 0.0)
     gc.freeze()
     count = gc.get_freeze_count()
-
-    async def main():
-        await asyncio.gather(*(_start([], number) for number in range(500)))
-        await asyncio.sleep(0.2)
-
-    asyncio.run(main())
-
+    await asyncio.gather(*(_start([], number) for number in range(500)))
+    await asyncio.sleep(0.2)
     assert gc.get_freeze_count() >= count - 1000  # some of them have been given back meanwhile

@@ -19,7 +19,7 @@ from airflow_provider_meetings.triggers import events
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from airflow_provider_meetings.watching.snapshot_store import SnapshotStore
 from airflow_provider_meetings.watching.watcher import Watcher, WatchSpec
-from tests.support.polling import HOUR, NOON, Vendor, run
+from tests.support.polling import HOUR, NOON, Vendor, in_virtual_time
 from tests.support.store import StateStore
 from tests.support.watching import Triggerer, brief
 
@@ -166,21 +166,18 @@ async def _airflow(vendor, store, monkeypatch):
             await asyncio.gather(task, return_exceptions=True)
 
 
-def test_pending_until_stored(monkeypatch):
+@in_virtual_time
+async def test_pending_until_stored(monkeypatch):
     """Events count as told when Airflow says that they are in its database, and not before."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        async with _airflow(vendor, store, monkeypatch) as airflow:
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(20)
-            before = store.manifest["pending"], brief(airflow.taken)
-            airflow.store()
-            await asyncio.sleep(20)
-            return before, store.manifest["pending"], brief(airflow.taken)
-
-    (pending, taken), afterwards, at_last = run(main())
+    vendor, store = Vendor(), StateStore()
+    async with _airflow(vendor, store, monkeypatch) as airflow:
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(20)
+        before = store.manifest["pending"], brief(airflow.taken)
+        airflow.store()
+        await asyncio.sleep(20)
+        (pending, taken), afterwards, at_last = before, store.manifest["pending"], brief(airflow.taken)
 
     assert pending
     assert [("created", None, "m1")] == taken
@@ -188,57 +185,49 @@ def test_pending_until_stored(monkeypatch):
     assert taken == at_last
 
 
-def test_repeated_when_not_stored(monkeypatch):
+@in_virtual_time
+async def test_repeated_when_not_stored(monkeypatch):
     """Events that Airflow has not stored when it dies are fired by the next triggerer, with the same ids."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        async with _airflow(vendor, store, monkeypatch) as airflow:
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(20)
-            first = airflow.taken
-        vendor.edit("m1", location="Zoom")
-        async with _airflow(vendor, store, monkeypatch) as airflow:
-            await asyncio.sleep(5)
-            airflow.store()
-            await asyncio.sleep(20)
-            return first, airflow.taken
-
-    first, second = run(main())
+    vendor, store = Vendor(), StateStore()
+    async with _airflow(vendor, store, monkeypatch) as airflow:
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(20)
+        first = airflow.taken
+    vendor.edit("m1", location="Zoom")
+    async with _airflow(vendor, store, monkeypatch) as airflow:
+        await asyncio.sleep(5)
+        airflow.store()
+        await asyncio.sleep(20)
+        second = airflow.taken
 
     assert first == second[:1]
     assert ["created", "changed"] == [event["kind"] for event in second]
 
 
-def test_cancelled_on_the_way(monkeypatch):
+@in_virtual_time
+async def test_cancelled_on_the_way(monkeypatch):
     """A trigger that is cancelled between handing out an event and Airflow's taking it does not count it as told."""
+    vendor, store = Vendor(), StateStore()
+    async with _airflow(vendor, store, monkeypatch) as airflow:
+        monkeypatch.setattr(airflow.manager, "bind_pending_event", None)  # it breaks off just before
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(20)
+        assert airflow.taken == []
 
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        async with _airflow(vendor, store, monkeypatch) as airflow:
-            monkeypatch.setattr(airflow.manager, "bind_pending_event", None)  # it breaks off just before
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(20)
-            assert airflow.taken == []
-        return store.manifest["pending"]
-
-    assert run(main())
+    assert store.manifest["pending"]
 
 
-def test_never_stored_starts_anew(monkeypatch):
+@in_virtual_time
+async def test_never_stored_starts_anew(monkeypatch):
     """Where Airflow never says that an event is stored, the trigger ends, so that Airflow starts it again."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        async with _airflow(vendor, store, monkeypatch) as airflow:
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(120)
-            return airflow.manager._groups, store.manifest["pending"]
-
-    groups, pending = run(main())
+    vendor, store = Vendor(), StateStore()
+    async with _airflow(vendor, store, monkeypatch) as airflow:
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(120)
+        groups, pending = airflow.manager._groups, store.manifest["pending"]
 
     assert groups == {}
     assert pending

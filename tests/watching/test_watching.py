@@ -12,7 +12,7 @@ from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from airflow_provider_meetings.watching import snapshot_store as snapshots
 from airflow_provider_meetings.watching import watcher as watching
 from tests.support.flows import answer, problem
-from tests.support.polling import HOUR, NOON, Vendor, run
+from tests.support.polling import HOUR, NOON, Vendor, in_virtual_time, run
 from tests.support.store import StateStore
 from tests.support.watching import INTERVAL, Triggerer, brief, once
 
@@ -20,29 +20,26 @@ DAY = 24 * HOUR
 
 
 @pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
-def test_every_kind(kind):
+@in_virtual_time
+async def test_every_kind(kind):
     """Booked, edited, moved out, moved in, deleted: each is told once, at the next look, with what has changed."""
-
-    async def main():
-        vendor, store = Vendor(kind), StateStore()
-        old, far, gone = vendor.book(), vendor.book(NOON + 2000 * HOUR), vendor.book(NOON + 9 * HOUR)
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(12)
-            assert triggerer.database == []
-            new = vendor.book(NOON + 5 * HOUR)
-            await asyncio.sleep(2 * INTERVAL)
-            vendor.edit(old, location="Zoom")
-            await asyncio.sleep(2 * INTERVAL)
-            vendor.edit(new, **{vendor.date_field: NOON + 3000 * HOUR})
-            await asyncio.sleep(2 * INTERVAL)
-            vendor.edit(far, **{vendor.date_field: NOON + 7 * HOUR})
-            await asyncio.sleep(2 * INTERVAL)
-            vendor.delete(gone)
-            await asyncio.sleep(2 * INTERVAL)
-        return triggerer.database, vendor, (old, far, gone, new)
-
-    events, vendor, (old, far, gone, new) = run(main())
+    vendor, store = Vendor(kind), StateStore()
+    old, far, gone = vendor.book(), vendor.book(NOON + 2000 * HOUR), vendor.book(NOON + 9 * HOUR)
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(12)
+        assert triggerer.database == []
+        new = vendor.book(NOON + 5 * HOUR)
+        await asyncio.sleep(2 * INTERVAL)
+        vendor.edit(old, location="Zoom")
+        await asyncio.sleep(2 * INTERVAL)
+        vendor.edit(new, **{vendor.date_field: NOON + 3000 * HOUR})
+        await asyncio.sleep(2 * INTERVAL)
+        vendor.edit(far, **{vendor.date_field: NOON + 7 * HOUR})
+        await asyncio.sleep(2 * INTERVAL)
+        vendor.delete(gone)
+        await asyncio.sleep(2 * INTERVAL)
+    events = triggerer.database
 
     assert [
         ("created", None, new),
@@ -61,78 +58,67 @@ def test_every_kind(kind):
     assert [str(new), str(gone)] == vendor.reads
 
 
-def test_sliding_window():
+@in_virtual_time
+async def test_sliding_window():
     """As time goes by meetings come into the window and fall behind it; both are told once, and nobody is asked for."""
-
-    async def main():
-        vendor = Vendor()
-        vendor.book(NOON + 30_000)
-        vendor.book(NOON + HOUR + 30_000)
-        triggerer = Triggerer(vendor, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
-        async with triggerer.running():
-            await asyncio.sleep(120)
-        return triggerer.database, vendor.reads
-
-    events, reads = run(main())
+    vendor = Vendor()
+    vendor.book(NOON + 30_000)
+    vendor.book(NOON + HOUR + 30_000)
+    triggerer = Triggerer(vendor, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
+    async with triggerer.running():
+        await asyncio.sleep(120)
+    events, reads = triggerer.database, vendor.reads
 
     assert {("moved_out", "time", "m1"), ("moved_in", "time", "m2")} == set(brief(events))
     assert reads == []
     assert all(event["after"] == {} for event in events if event["kind"] == "moved_out")
 
 
-def test_deleted_at_the_edge():
+@in_virtual_time
+async def test_deleted_at_the_edge():
     """A meeting that is deleted just before it would have fallen behind the window is told to be gone."""
+    vendor = Vendor()
+    meeting = vendor.book(NOON + 35_000)
+    triggerer = Triggerer(vendor, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
+    async with triggerer.running():
+        await asyncio.sleep(34)
+        vendor.delete(meeting)
+        await asyncio.sleep(20)
 
-    async def main():
-        vendor = Vendor()
-        meeting = vendor.book(NOON + 35_000)
-        triggerer = Triggerer(vendor, [StateStore()], watched={"past": 0.0, "ahead": 3600.0})
-        async with triggerer.running():
-            await asyncio.sleep(34)
-            vendor.delete(meeting)
-            await asyncio.sleep(20)
-        return triggerer.database
-
-    assert [("gone", None, "m1")] == brief(run(main()))
+    assert [("gone", None, "m1")] == brief(triggerer.database)
 
 
 @pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
 @pytest.mark.parametrize("ahead", [-90.0, 0.0, 90.0], ids=["behind", "right", "ahead"])
-def test_a_vendors_clock_is_compared_with_itself(kind, ahead):
+@in_virtual_time
+async def test_a_vendors_clock_is_compared_with_itself(kind, ahead):
     """What is made since the last look is created, and what was made before it is moved in, whatever its clock says."""
-
-    async def main():
-        calendar = Vendor(kind)
-        calendar.clock_offset = ahead
-        far = calendar.book(NOON + 2000 * HOUR)
-        triggerer = Triggerer(calendar, [StateStore()])
-        async with triggerer.running():
-            await asyncio.sleep(45)
-            calendar.edit(far, **{calendar.date_field: NOON + 7 * HOUR})
-            new = calendar.book(NOON + 5 * HOUR)
-            calendar.edit(new, location="Zoom")
-            await asyncio.sleep(2 * INTERVAL)
-        return triggerer.database, far, new
-
-    events, far, new = run(main())
+    calendar = Vendor(kind)
+    calendar.clock_offset = ahead
+    far = calendar.book(NOON + 2000 * HOUR)
+    triggerer = Triggerer(calendar, [StateStore()])
+    async with triggerer.running():
+        await asyncio.sleep(45)
+        calendar.edit(far, **{calendar.date_field: NOON + 7 * HOUR})
+        new = calendar.book(NOON + 5 * HOUR)
+        calendar.edit(new, location="Zoom")
+        await asyncio.sleep(2 * INTERVAL)
+    events = triggerer.database
 
     assert {("moved_in", "edit", far), ("created", None, new)} == set(brief(events))
 
 
 @pytest.mark.parametrize(("initial", "expected"), [(False, set()), (True, {"m1", "m2", "m3"})])
-def test_first_look(initial, expected):
+@in_virtual_time
+async def test_first_look(initial, expected):
     """What is there at the first look is told where that is wanted, and only then."""
-
-    async def main():
-        vendor = Vendor()
-        for number in range(3):
-            vendor.book(NOON + number * HOUR)
-        triggerer = Triggerer(vendor, [StateStore()], tell_first=initial)
-        async with triggerer.running():
-            await asyncio.sleep(60)
-        return triggerer.database
-
-    events = run(main())
+    vendor = Vendor()
+    for number in range(3):
+        vendor.book(NOON + number * HOUR)
+    triggerer = Triggerer(vendor, [StateStore()], tell_first=initial)
+    async with triggerer.running():
+        await asyncio.sleep(60)
+    events = triggerer.database
 
     assert expected == {event["id"] for event in events}
     assert {("moved_in", "initial")} >= {(event["kind"], event["reason"]) for event in events}
@@ -159,67 +145,58 @@ def test_siblings_share_the_requests():
     assert run(main(1)) == run(main(10))
 
 
-def test_a_failed_list_is_no_empty_list():
+@in_virtual_time
+async def test_a_failed_list_is_no_empty_list():
     """While the vendor is down nothing is told to be gone; afterwards it is asked again."""
-
-    async def main():
-        vendor = Vendor()
-        vendor.book()
-        triggerer = Triggerer(vendor, [StateStore()])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.trouble = lambda _: problem(503)
-            await asyncio.sleep(300)
-            vendor.trouble = lambda _: None
-            new = vendor.book()
-            await asyncio.sleep(200)
-        return triggerer.database, new
-
-    events, new = run(main())
+    vendor = Vendor()
+    vendor.book()
+    triggerer = Triggerer(vendor, [StateStore()])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.trouble = lambda _: problem(503)
+        await asyncio.sleep(300)
+        vendor.trouble = lambda _: None
+        new = vendor.book()
+        await asyncio.sleep(200)
+    events = triggerer.database
 
     assert [("created", None, new)] == brief(events)
 
 
-def test_a_missing_meeting_that_cannot_be_read_waits():
+@in_virtual_time
+async def test_a_missing_meeting_that_cannot_be_read_waits():
     """Where it cannot be told what became of a meeting, nothing is told until it can."""
-
-    async def main():
-        vendor = Vendor()
-        meeting = vendor.book()
-        triggerer = Triggerer(vendor, [StateStore()])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.trouble = lambda request: problem(503) if request.path.endswith(f"/{meeting}") else None
-            vendor.delete(meeting)
-            await asyncio.sleep(60)
-            before = list(triggerer.database)
-            vendor.trouble = lambda _: None
-            await asyncio.sleep(60)
-        return before, triggerer.database
-
-    before, after = run(main())
+    vendor = Vendor()
+    meeting = vendor.book()
+    triggerer = Triggerer(vendor, [StateStore()])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.trouble = lambda request: problem(503) if request.path.endswith(f"/{meeting}") else None
+        vendor.delete(meeting)
+        await asyncio.sleep(60)
+        before = list(triggerer.database)
+        vendor.trouble = lambda _: None
+        await asyncio.sleep(60)
+    after = triggerer.database
 
     assert before == []
     assert [("gone", None, "m1")] == brief(after)
 
 
-def test_a_list_that_missed_a_meeting():
+@in_virtual_time
+async def test_a_list_that_missed_a_meeting():
     """A meeting that one list does not have and that is there nevertheless is not told of."""
-
-    async def main():
-        vendor = Vendor()
-        meeting = vendor.book()
-        triggerer = Triggerer(vendor, [StateStore()])
-        empty = answer(200, {"success": True, "items": [], "pagination": {}})
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.trouble = lambda request: empty if request.path == "/meetings" else None
-            await asyncio.sleep(INTERVAL)
-            vendor.trouble = lambda _: None
-            await asyncio.sleep(60)
-        return triggerer.database, vendor.reads, meeting
-
-    events, reads, meeting = run(main())
+    vendor = Vendor()
+    meeting = vendor.book()
+    triggerer = Triggerer(vendor, [StateStore()])
+    empty = answer(200, {"success": True, "items": [], "pagination": {}})
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.trouble = lambda request: empty if request.path == "/meetings" else None
+        await asyncio.sleep(INTERVAL)
+        vendor.trouble = lambda _: None
+        await asyncio.sleep(60)
+    events, reads = triggerer.database, vendor.reads
 
     assert events == []
     assert [meeting] == reads
@@ -239,113 +216,98 @@ def matching(locations):
         ({"match": matching('["Zoom", "Teams"]')}, {"location": "the office"}),
     ],
 )
-def test_out_of_the_filters(watched, changes):
+@in_virtual_time
+async def test_out_of_the_filters(watched, changes):
     """A meeting that the filters do not find any more has left, and one that they newly find has come."""
-
-    async def main():
-        vendor = Vendor()
-        meeting = vendor.book(location="Zoom")
-        bounds = {"window_start": NOON, "window_end": NOON + DAY}
-        triggerer = Triggerer(vendor, [StateStore()], watched=bounds | watched)
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            before = {name: vendor.meetings[0][name] for name in changes}
-            vendor.edit(meeting, **changes)
-            await asyncio.sleep(30)
-            vendor.edit(meeting, **before)
-            await asyncio.sleep(30)
-        return triggerer.database
-
-    events = run(main())
+    vendor = Vendor()
+    meeting = vendor.book(location="Zoom")
+    bounds = {"window_start": NOON, "window_end": NOON + DAY}
+    triggerer = Triggerer(vendor, [StateStore()], watched=bounds | watched)
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        before = {name: vendor.meetings[0][name] for name in changes}
+        vendor.edit(meeting, **changes)
+        await asyncio.sleep(30)
+        vendor.edit(meeting, **before)
+        await asyncio.sleep(30)
+    events = triggerer.database
 
     assert [("moved_out", "edit", "m1"), ("moved_in", "edit", "m1")] == brief(events)
     assert changes == events[0]["after"]
 
 
-def test_out_of_a_filter_that_cannot_be_checked():
+@in_virtual_time
+async def test_out_of_a_filter_that_cannot_be_checked():
     """Where a meeting does not show what the vendor filters by, the lists decide, after some of them."""
-
-    async def main():
-        vendor = Vendor("builderprime")
-        meeting = vendor.book(employee=50)
-        watched = {"window_start": NOON, "window_end": NOON + DAY, "filters": {"employee-id": 50}}
-        triggerer = Triggerer(vendor, [StateStore()], watched=watched)
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.edit(meeting, employee=51)
-            await asyncio.sleep(80)
-        return triggerer.database, len(vendor.reads)
-
-    events, reads = run(main())
+    vendor = Vendor("builderprime")
+    meeting = vendor.book(employee=50)
+    watched = {"window_start": NOON, "window_end": NOON + DAY, "filters": {"employee-id": 50}}
+    triggerer = Triggerer(vendor, [StateStore()], watched=watched)
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.edit(meeting, employee=51)
+        await asyncio.sleep(80)
+    events, reads = triggerer.database, len(vendor.reads)
 
     assert [("moved_out", "edit", 1)] == brief(events)
     assert reads == 3
 
 
-def test_a_wrong_key_is_waited_out(caplog):
+@in_virtual_time
+async def test_a_wrong_key_is_waited_out(caplog):
     """A key that is refused is an error in the log every few minutes, no hot loop, and no end."""
-
-    async def main():
-        vendor = Vendor()
-        triggerer = Triggerer(vendor, [StateStore()])
-        async with triggerer.running() as task:
-            await asyncio.sleep(25)
-            asked = vendor.count
-            vendor.key = "another"
-            await asyncio.sleep(3600)
-            wrong = vendor.count - asked
-            assert not task.done()
-            vendor.conn_key = "another"
-            new = vendor.book()
-            await asyncio.sleep(600)
-        return triggerer.database, wrong, new
-
-    with caplog.at_level(logging.WARNING):
-        events, wrong, new = run(main())
+    caplog.set_level(logging.WARNING)
+    vendor = Vendor()
+    triggerer = Triggerer(vendor, [StateStore()])
+    async with triggerer.running() as task:
+        await asyncio.sleep(25)
+        asked = vendor.count
+        vendor.key = "another"
+        await asyncio.sleep(3600)
+        wrong = vendor.count - asked
+        assert not task.done()
+        vendor.conn_key = "another"
+        new = vendor.book()
+        await asyncio.sleep(600)
+    events = triggerer.database
 
     assert wrong < 60
     assert [("created", None, new)] == brief(events)
     assert any("cannot be watched" in record.message for record in caplog.records if record.levelname == "ERROR")
 
 
-def test_only_some_kinds():
+@in_virtual_time
+async def test_only_some_kinds():
     """Kinds that are not wanted are not told, and are known nevertheless."""
-
-    async def main():
-        vendor = Vendor()
-        meeting = vendor.book()
-        triggerer = Triggerer(vendor, [StateStore()], kinds=["gone"])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.edit(meeting, location="Zoom")
-            await asyncio.sleep(20)
-            vendor.delete(meeting)
-            await asyncio.sleep(20)
-        return triggerer.database
-
-    (event,) = run(main())
+    vendor = Vendor()
+    meeting = vendor.book()
+    triggerer = Triggerer(vendor, [StateStore()], kinds=["gone"])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.edit(meeting, location="Zoom")
+        await asyncio.sleep(20)
+        vendor.delete(meeting)
+        await asyncio.sleep(20)
+    (event,) = triggerer.database
 
     assert event["kind"] == "gone"
     assert event["before"]["location"] == "Zoom"
 
 
-def test_a_burst_is_repeated():
+@in_virtual_time
+async def test_a_burst_is_repeated():
     """After several events at once the last is fired again and again, lest a run leaves some; a single one is not."""
-
-    async def main():
-        vendor = Vendor()
-        triggerer = Triggerer(vendor, [StateStore()])
-        async with triggerer.running():
-            await asyncio.sleep(25)
+    vendor = Vendor()
+    triggerer = Triggerer(vendor, [StateStore()])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(60)
+        alone = len(triggerer.database)
+        for _ in range(3):
             vendor.book()
-            await asyncio.sleep(60)
-            alone = len(triggerer.database)
-            for _ in range(3):
-                vendor.book()
-            await asyncio.sleep(10_000)
-        return alone, triggerer.database
-
-    alone, events = run(main())
+        await asyncio.sleep(10_000)
+    events = triggerer.database
 
     assert alone == 1
     assert ["m1", "m2", "m3", "m4"] == [event["id"] for event in events[:4]]
@@ -353,144 +315,127 @@ def test_a_burst_is_repeated():
     assert [events[3] | {"repeat": True}] * 7 == events[4:]  # for an hour, each pause twice as long as the last
 
 
-def test_a_repeat_never_holds_up_the_next_look():
+@in_virtual_time
+async def test_a_repeat_never_holds_up_the_next_look():
     """After two events the watch looks again when it is time, whatever has to be repeated meanwhile."""
+    vendor = Vendor()
+    triggerer = Triggerer(vendor, [StateStore()], interval=2, lag=0.5)
+    async with triggerer.running():
+        await asyncio.sleep(10)
+        vendor.book(), vendor.book()
+        await asyncio.sleep(5)
+        vendor.book()
+        await asyncio.sleep(5)
+        found = [event["id"] for event in triggerer.database]
 
-    async def main():
-        vendor = Vendor()
-        triggerer = Triggerer(vendor, [StateStore()], interval=2, lag=0.5)
-        async with triggerer.running():
-            await asyncio.sleep(10)
-            vendor.book(), vendor.book()
-            await asyncio.sleep(5)
-            vendor.book()
-            await asyncio.sleep(5)
-            return [event["id"] for event in triggerer.database]
-
-    assert ["m1", "m2", "m3"] == run(main())
+    assert ["m1", "m2", "m3"] == found
 
 
 @pytest.mark.parametrize("seconds", [60, 3600])
-def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
+@in_virtual_time
+async def test_an_event_is_repeated_until_each_dag_has_received_it(seconds):
     """A DAG that has one run at a time, however long each takes, gets what was left lying; then it is over."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(seconds)
-            before = len(triggerer.database)
-            (event_id,) = {event["event_id"] for event in triggerer.database}
-            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {event_id: True}, vendor.now()))
-            await asyncio.sleep(20_000)
-        return before, triggerer.database
-
-    before, events = run(main())
+    vendor, store = Vendor(), StateStore()
+    store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(seconds)
+        before = len(triggerer.database)
+        (event_id,) = {event["event_id"] for event in triggerer.database}
+        store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {event_id: True}, vendor.now()))
+        await asyncio.sleep(20_000)
+    events = triggerer.database
 
     assert 2 <= before == len(events)
     assert [events[0] | {"repeat": True}] * (before - 1) == events[1:]
 
 
-def test_a_triggerer_that_was_killed_goes_on_repeating():
+@in_virtual_time
+async def test_a_triggerer_that_was_killed_goes_on_repeating():
     """The event that a DAG has not received yet is known to the next triggerer."""
-
-    async def main():
-        vendor, store, database = Vendor(), StateStore(), []
-        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
-        async with Triggerer(vendor, [store], database).running():
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(13)
-        async with Triggerer(vendor, [store], database).running():
-            await asyncio.sleep(60)
-        return database
-
-    first, *repeats = run(main())
+    vendor, store, database = Vendor(), StateStore(), []
+    store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
+    async with Triggerer(vendor, [store], database).running():
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(13)
+    async with Triggerer(vendor, [store], database).running():
+        await asyncio.sleep(60)
+    first, *repeats = database
 
     assert repeats
     assert all(first | {"repeat": True} == event for event in repeats)
 
 
-def test_a_dag_that_is_gone_is_not_waited_for():
+@in_virtual_time
+async def test_a_dag_that_is_gone_is_not_waited_for():
     """A DAG that has received nothing for a day does not have the others run for its sake."""
+    vendor, store = Vendor(), StateStore()
+    store.set(RECEIPTS, with_receipt(None, "gone", "1", {"earlier": True}, vendor.now() - 2 * 86_400))
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(200)
 
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "gone", "1", {"earlier": True}, vendor.now() - 2 * 86_400))
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(200)
-        return triggerer.database
-
-    assert len(run(main())) == 1
+    assert len(triggerer.database) == 1
 
 
 @pytest.mark.parametrize("crowded", [False, True])
-def test_the_first_run_may_take_its_time(crowded):
+@in_virtual_time
+async def test_the_first_run_may_take_its_time(crowded):
     """A DAG that says only after minutes what its first run has received gets what came after that."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(25)
+    vendor, store = Vendor(), StateStore()
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.book()
+        if crowded:
             vendor.book()
-            if crowded:
-                vendor.book()
-            await asyncio.sleep(600)
-            before = len(triggerer.database)
-            # Somebody else's event has come first, so that the run has got nothing of the watch's.
-            store.set(RECEIPTS, with_receipt(None, "slow", "1", {}, vendor.now()))
-            await asyncio.sleep(65)
-        return before, triggerer.database
-
-    before, events = run(main())
+        await asyncio.sleep(600)
+        before = len(triggerer.database)
+        # Somebody else's event has come first, so that the run has got nothing of the watch's.
+        store.set(RECEIPTS, with_receipt(None, "slow", "1", {}, vendor.now()))
+        await asyncio.sleep(65)
+    events = triggerer.database
 
     assert before == (7 if crowded else 1)
     assert len(events) > before
     assert events[-1]["repeat"]
 
 
-def test_a_run_of_other_events_has_the_last_one_repeated_at_once():
+@in_virtual_time
+async def test_a_run_of_other_events_has_the_last_one_repeated_at_once():
     """However long the pause between two repeats has become: who receives something else is told within a minute."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            vendor.book()
-            await asyncio.sleep(3 * 3600)  # the pause is an hour now, and one has just passed
-            before = len(triggerer.database)
-            store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {"another": True}, vendor.now()))
-            await asyncio.sleep(65)
-            return before, len(triggerer.database)
-
-    before, after = run(main())
+    vendor, store = Vendor(), StateStore()
+    store.set(RECEIPTS, with_receipt(None, "slow", "1", {"earlier": True}, vendor.now()))
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        vendor.book()
+        await asyncio.sleep(3 * 3600)  # the pause is an hour now, and one has just passed
+        before = len(triggerer.database)
+        store.set(RECEIPTS, with_receipt(store.get(RECEIPTS), "slow", "2", {"another": True}, vendor.now()))
+        await asyncio.sleep(65)
+        after = len(triggerer.database)
 
     assert before + 1 == after
 
 
-def test_a_single_event_stays_one_after_a_kill():
+@in_virtual_time
+async def test_a_single_event_stays_one_after_a_kill():
     """A DAG that never says what it has received is not told again because the triggerer was replaced."""
+    vendor, store, database = Vendor(), StateStore(), []
+    for _ in range(3):
+        async with Triggerer(vendor, [store], database).running():
+            await asyncio.sleep(25)
+            if not database:
+                vendor.book()
+            await asyncio.sleep(60)
 
-    async def main():
-        vendor, store, database = Vendor(), StateStore(), []
-        for _ in range(3):
-            async with Triggerer(vendor, [store], database).running():
-                await asyncio.sleep(25)
-                if not database:
-                    vendor.book()
-                await asyncio.sleep(60)
-        return database
-
-    assert len(run(main())) == 1
+    assert len(database) == 1
 
 
 def test_receipts_are_bounded_and_written_once():
@@ -518,24 +463,22 @@ def test_the_receipts_of_many_dags_fit_into_a_value():
 
 
 @pytest.mark.parametrize("stores", [[], [StateStore()]], ids=["in memory", "in a store"])
-def test_what_changes_between_two_triggerers(caplog, stores):
+@in_virtual_time
+async def test_what_changes_between_two_triggerers(caplog, stores):
     """Without a store it is lost, and nothing old is told; with one it is told. The log says from when on."""
+    caplog.set_level(logging.INFO)
+    vendor, database = Vendor(), []
+    old = vendor.book()
+    async with Triggerer(vendor, stores, database).running():
+        await asyncio.sleep(60)
+    vendor.edit(old, location="Zoom")
+    vendor.book()
+    async with Triggerer(vendor, stores, database).running():
+        await asyncio.sleep(60)
+        vendor.edit(old, location="Teams")
+        await asyncio.sleep(60)
 
-    async def main():
-        vendor, database = Vendor(), []
-        old = vendor.book()
-        async with Triggerer(vendor, stores, database).running():
-            await asyncio.sleep(60)
-        vendor.edit(old, location="Zoom")
-        vendor.book()
-        async with Triggerer(vendor, stores, database).running():
-            await asyncio.sleep(60)
-            vendor.edit(old, location="Teams")
-            await asyncio.sleep(60)
-        return database
-
-    with caplog.at_level(logging.INFO):
-        told = brief(run(main()))
+    told = brief(database)
     said = [record.message for record in caplog.records if "Watching the meetings of connection 'c'" in record.message]
 
     assert [("changed", None, "m1")] == told[2 if stores else 0 :]
@@ -545,25 +488,22 @@ def test_what_changes_between_two_triggerers(caplog, stores):
     assert ("changes since" if stores else "changes after") in said[1]
 
 
-def test_many_meetings_fit_the_store():
+@in_virtual_time
+async def test_many_meetings_fit_the_store():
     """Thousands of meetings are kept in values that the store's limit allows, and are known after a restart."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        dice = random.Random(7)  # noqa: S311 - texts that cannot be packed well
-        for number in range(1500):
-            vendor.book(NOON + number * 60_000, notes=f"{dice.getrandbits(600):x}")
-        first = Triggerer(vendor, [store])
-        async with first.running():
-            await asyncio.sleep(60)
-        vendor.edit("m1234", notes="other")
-        writes = store.writes
-        second = Triggerer(vendor, [store])
-        async with second.running():
-            await asyncio.sleep(60)
-        return first.database + second.database, store, store.writes - writes
-
-    events, store, writes = run(main())
+    vendor, store = Vendor(), StateStore()
+    dice = random.Random(7)  # noqa: S311 - texts that cannot be packed well
+    for number in range(1500):
+        vendor.book(NOON + number * 60_000, notes=f"{dice.getrandbits(600):x}")
+    first = Triggerer(vendor, [store])
+    async with first.running():
+        await asyncio.sleep(60)
+    vendor.edit("m1234", notes="other")
+    writes = store.writes
+    second = Triggerer(vendor, [store])
+    async with second.running():
+        await asyncio.sleep(60)
+    events, writes = first.database + second.database, store.writes - writes
 
     assert [("changed", None, "m1234")] == brief(events)
     assert store.largest < 65_535
@@ -571,28 +511,25 @@ def test_many_meetings_fit_the_store():
     assert writes == 3  # what is going to be told, the leaf of the meeting, and that it was told
 
 
-def test_a_store_that_cannot_be_reached(caplog):
+@in_virtual_time
+async def test_a_store_that_cannot_be_reached(caplog):
     """A store that fails is waited for: nothing is told twice or lost, and nothing is taken for a first look."""
+    vendor, store = Vendor(), StateStore()
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        values, store.values = store.values, {}
 
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            values, store.values = store.values, {}
+        async def fails(*_):
+            raise RuntimeError("not now")
 
-            async def fails(*_):
-                raise RuntimeError("not now")
-
-            store.aset = fails
-            new = vendor.book()
-            await asyncio.sleep(60)
-            store.values = values
-            del store.aset
-            await asyncio.sleep(700)
-        return triggerer.database, new
-
-    events, new = run(main())
+        store.aset = fails
+        new = vendor.book()
+        await asyncio.sleep(60)
+        store.values = values
+        del store.aset
+        await asyncio.sleep(700)
+    events = triggerer.database
 
     assert [("created", None, new)] == brief(events)
     assert any("not now" in record.message for record in caplog.records)
@@ -672,111 +609,96 @@ def test_no_kill_loses_anything(kill, assets):
     assert all(store.values == stores[0].values for store in stores)
 
 
-def test_two_triggerers_at_once():
+@in_virtual_time
+async def test_two_triggerers_at_once():
     """Two triggerers that both think they have the trigger lose nothing, and what both tell has one id."""
-
-    async def main():
-        vendor, store, database = Vendor(), StateStore(), []
-        one, other = (Triggerer(vendor, [store], database) for _ in range(2))
-        async with one.running():
-            await asyncio.sleep(27)
-            async with other.running():
-                await asyncio.sleep(25)
-                meeting = vendor.book()
-                await asyncio.sleep(50)
-                vendor.edit(meeting, location="Zoom")
-                await asyncio.sleep(50)
-        return database
-
-    events = run(main())
+    vendor, store, database = Vendor(), StateStore(), []
+    one, other = (Triggerer(vendor, [store], database) for _ in range(2))
+    async with one.running():
+        await asyncio.sleep(27)
+        async with other.running():
+            await asyncio.sleep(25)
+            meeting = vendor.book()
+            await asyncio.sleep(50)
+            vendor.edit(meeting, location="Zoom")
+            await asyncio.sleep(50)
+    events = database
 
     assert {("created", None, "m1"), ("changed", None, "m1")} == set(brief(events))
     assert len({event["event_id"] for event in events}) == 2
 
 
-def test_a_cleared_store_begins_anew():
+@in_virtual_time
+async def test_a_cleared_store_begins_anew():
     """Who clears the state in Airflow begins anew: nothing old is told, and the next change is."""
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        meeting = vendor.book()
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            store.values.clear()
-            vendor.edit(meeting, location="Zoom")
-            await asyncio.sleep(30)
-            before = list(triggerer.database)
-            vendor.edit(meeting, location="Teams")
-            await asyncio.sleep(30)
-        return before, triggerer.database
-
-    before, events = run(main())
+    vendor, store = Vendor(), StateStore()
+    meeting = vendor.book()
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        store.values.clear()
+        vendor.edit(meeting, location="Zoom")
+        await asyncio.sleep(30)
+        before = list(triggerer.database)
+        vendor.edit(meeting, location="Teams")
+        await asyncio.sleep(30)
+    events = triggerer.database
 
     assert before == []
     assert [{"location": "Teams"}] == [event["after"] for event in events]
 
 
-def test_without_a_store():
+@in_virtual_time
+async def test_without_a_store():
     """Before Airflow 3.3 what is known is in memory: changes are told, and a restart begins anew."""
-
-    async def main():
-        vendor = Vendor()
-        meeting = vendor.book()
-        first, second = Triggerer(vendor), Triggerer(vendor)
-        async with first.running():
-            await asyncio.sleep(25)
-            vendor.edit(meeting, location="Zoom")
-            await asyncio.sleep(25)
-        vendor.edit(meeting, location="Teams")
-        async with second.running():
-            await asyncio.sleep(25)
-        return first.database, second.database
-
-    first, second = run(main())
+    vendor = Vendor()
+    meeting = vendor.book()
+    first, second = Triggerer(vendor), Triggerer(vendor)
+    async with first.running():
+        await asyncio.sleep(25)
+        vendor.edit(meeting, location="Zoom")
+        await asyncio.sleep(25)
+    vendor.edit(meeting, location="Teams")
+    async with second.running():
+        await asyncio.sleep(25)
+    first, second = first.database, second.database
 
     assert [("changed", None, "m1")] == brief(first)
     assert second == []
 
 
-def test_bulk_is_told_in_steps(monkeypatch):
+@in_virtual_time
+async def test_bulk_is_told_in_steps(monkeypatch):
     """Hundreds of changes at once are stored and told a few at a time, each a step of its own."""
     monkeypatch.setattr(watching, "BATCH_EVENTS", 7)
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
+    vendor, store = Vendor(), StateStore()
+    for number in range(40):
+        vendor.book(NOON + number * HOUR)
+    triggerer = Triggerer(vendor, [store], tell_first=True)
+    async with triggerer.running():
+        await asyncio.sleep(100)
         for number in range(40):
-            vendor.book(NOON + number * HOUR)
-        triggerer = Triggerer(vendor, [store], tell_first=True)
-        async with triggerer.running():
-            await asyncio.sleep(100)
-            for number in range(40):
-                vendor.delete(f"m{number + 1}")
-            await asyncio.sleep(200)
-        return triggerer.database
+            vendor.delete(f"m{number + 1}")
+        await asyncio.sleep(200)
 
-    events = once(run(main()))
+    events = once(triggerer.database)
 
     assert [*["moved_in"] * 40, *["gone"] * 40] == [event["kind"] for event in events]
 
 
-def test_what_is_stored_says_how_far(monkeypatch):
+@in_virtual_time
+async def test_what_is_stored_says_how_far(monkeypatch):
     """The head says when the last look was, and nothing is pending when nothing is being told."""
     monkeypatch.setattr(snapshots, "MAX_VALUE_CHARS", 300)
-
-    async def main():
-        vendor, store = Vendor(), StateStore()
-        for number in range(30):
-            vendor.book(NOON + number * HOUR, notes=f"{number * 7919**3:x}")
-        triggerer = Triggerer(vendor, [store])
-        async with triggerer.running():
-            await asyncio.sleep(25)
-            for number in range(10):
-                vendor.book(NOON + number * HOUR, notes=f"{number * 7919**4:x}" * 9)
-            await asyncio.sleep(60)
-        return store
-
-    store = run(main())
+    vendor, store = Vendor(), StateStore()
+    for number in range(30):
+        vendor.book(NOON + number * HOUR, notes=f"{number * 7919**3:x}")
+    triggerer = Triggerer(vendor, [store])
+    async with triggerer.running():
+        await asyncio.sleep(25)
+        for number in range(10):
+            vendor.book(NOON + number * HOUR, notes=f"{number * 7919**4:x}" * 9)
+        await asyncio.sleep(60)
 
     assert store.manifest["pending"] == ""
     assert store.manifest["shards"] >= 8
