@@ -142,7 +142,7 @@ class Applied:
         lines = [f"\n  - {_name(one)}: {one.error}" for one in bad[:_MAX_NAMED]]
         more = f"\n  - and {len(bad) - _MAX_NAMED} more" if len(bad) > _MAX_NAMED else ""
         untried = f" {left} more were not tried." if left else ""
-        only_refusals = all(one.verdict in {"refused", "outdated"} for one in bad)
+        only_refusals = all(one.verdict == "refused" for one in bad)
         advice = (
             "The others are done; correct these rows, then clear the task."
             if only_refusals

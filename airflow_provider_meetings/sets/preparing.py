@@ -68,7 +68,7 @@ def prepare(
     """
     while True:
         scope = yield from list_scope(vendor, asked.window, asked.filters)
-        current = {asked.matcher.key_of_stored(meeting) for meeting in scope.listed}
+        current = {asked.matcher.key_of_stored(one) for one in scope.listed if not vendor.is_cancelled(one)}
         remembered = yield from _recall(vendor, asked, current)
         plan = make_plan(
             vendor,

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_meetings.core.times import Window
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError, MeetingsRejectedError
+from airflow_provider_meetings.exceptions import (
+    MeetingConflictError,
+    MeetingsConfigurationError,
+    MeetingsError,
+    MeetingsRejectedError,
+)
 from airflow_provider_meetings.sets.approval import Approval, ApprovalStore, drift_error
 from airflow_provider_meetings.sets.files import FileLocation, check_destination
 from airflow_provider_meetings.sets.matching import MatchKey
@@ -105,7 +110,7 @@ class SetRun:
         self.people.check_terms()
         self._approvals = ApprovalStore(self.context.get("task_state_store"))
         self._check_not_rejected()
-        asked = self._declaration()
+        asked = self._asked = self._declaration()
         applies = self._options.mode == "apply"
         task = SetTask(self.hook, asked, self.context, writes=applies, waited=self.resumed.waited)
         task.settle()
@@ -246,34 +251,59 @@ class SetRun:
         for number in range(_MAX_ROUNDS):
             applied = task.apply(current)
             outdated = applied.of("outdated")
+            whole.written += [one for one in applied.written if one.verdict != "outdated"]
             last = not outdated or approval is not None or number + 1 == _MAX_ROUNDS
-            whole.written += [one for one in applied.written if last or one.verdict != "outdated"]
-            if last:
+            try:
+                anew = None if last else self._plan_anew(task, len(outdated))
+            except MeetingsError:
+                self._leave_behind(whole, plan, current)
+                raise
+            if anew is None:
+                whole.written += outdated
                 break
-            self.log.info("%d meeting(s) are gone since they were listed: the plan is made anew.", len(outdated))
-            current = task.plan()
-            self._show(current)
-            self._options.check_plan(current)
-        self.people.report(whole, plan)
-        self._remember(whole, current)
+            current, whole.total = anew, len(whole.written) + len(anew.changes)
+        self._leave_behind(whole, plan, current)
         error = whole.error()
-        if error is not None and approval is not None and whole.of("outdated"):
-            # The next try makes another plan, which it asks about.
+        if error is not None and whole.of("outdated"):
+            # The next try makes another plan, and asks about it where it has to.
             raise MeetingsError(error.message) from error
         if error is not None:
             raise error
         return whole
 
+    def _plan_anew(self, task: SetTask, gone: int) -> Plan | None:
+        """Make the plan of what is left; None: this try must not carry it out."""
+        self.log.info("%d meeting(s) are gone since they were listed: the plan is made anew.", gone)
+        try:
+            plan = task.plan()
+        except (MeetingConflictError, MeetingsConfigurationError) as error:
+            self.log.warning("The plan cannot be made anew: %s", error)
+            return None
+        self._show(plan)
+        problem = self._options.excess(plan)
+        if self._options.needs_approval(plan):
+            problem += " It needs an approval." if problem else "The plan needs an approval."
+        if not problem:
+            return plan
+        self.log.warning("%s This try does not apply it.", problem)
+        return None
+
+    def _leave_behind(self, applied: Applied, plan: Plan, last: Plan) -> None:
+        self.people.report(applied, plan)
+        self._remember(applied, last)
+
     def _remember(self, applied: Applied, plan: Plan) -> None:
         if self._state is None:
             return
-        known = {row.key: meeting["id"] for row, meeting in plan.unchanged}
+        # What was known stays known: a row whose write did not get its turn has its meeting still.
+        before = self._asked.remembered
+        known: dict[MatchKey, Any] = {row.key: before[row.key] for row in self._asked.rows if row.key in before}
+        known |= {row.key: meeting["id"] for row, meeting in plan.unchanged}
+        known |= {one.row.key: one.id for one in plan.changes if one.row is not None and one.id is not None}
         for one in applied.written:
             row, meeting = one.change.row, one.meeting
             if row is not None and one.verdict == "done" and meeting is not None:
                 known[row.key] = meeting["id"]
-            elif row is not None and one.change.id is not None:
-                known[row.key] = one.change.id
         try:
             self._state.save(known.items())
         except Exception as error:  # noqa: BLE001 - the meetings are as they should be; the next run goes without a hint
