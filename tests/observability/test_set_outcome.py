@@ -31,31 +31,15 @@ class Events(dict):
 
 
 @pytest.fixture
-def parties(server, kind):
-    """Whom meetings may be with."""
-    if kind is HIRINGCENTER:
-        return [f"{number:032x}" for number in range(1, 200)]
-    return [one["id"] for one in server.reference()["opportunities"]]
-
-
-@pytest.fixture
-def table(kind, parties):
+def table(server, kind):
     """Make so many rows, each with a title or a note of its own."""
-    name = "prospectId" if kind is HIRINGCENTER else "clientOpportunityId"
+    parties = server.counterparts(kind)
     own = "notes" if kind is HIRINGCENTER else "title"
 
     def make(count):
-        rows = [
-            kind.meeting(
-                **{name: parties[number % len(parties)], kind.date: NOON + number * 60_000, own: f"n {number}"}
-            )
-            for number in range(count)
-        ]
-        for row in rows:
-            row.pop("endDateTime", None)
-        return rows
+        return [kind.declared(parties[n % len(parties)], n, **{own: f"n {n}"}) for n in range(count)]
 
-    make.match_on = [name, own]
+    make.match_on = [kind.counterpart, own]
     return make
 
 

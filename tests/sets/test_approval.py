@@ -7,36 +7,18 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.operators import asking
 from airflow_provider_meetings.sets.approval import APPROVAL_KEY, Approval, ApprovalStore
 from airflow_provider_meetings.sets.plan import Change, Plan
-from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, NOON
+from tests.support.sandbox import DAY, HIRINGCENTER, NOON
 from tests.support.store import StateStore
 from tests.support.task_runner import TaskOnAirflow
 
 WINDOW = {"window_start": str(NOON - DAY), "window_end": str(NOON + DAY)}
 
 
-def party_field(kind):
-    """Where a row says whom its meeting is with."""
-    return "prospectId" if kind is HIRINGCENTER else "clientOpportunityId"
-
-
 @pytest.fixture
-def parties(server, kind):
-    """Whom meetings may be with."""
-    if kind is BUILDERPRIME:
-        return [one["id"] for one in server.reference()["opportunities"]]
-    return [f"{number:032x}" for number in range(1, 40)]
-
-
-@pytest.fixture
-def row(kind, parties):
+def row(server, kind):
     """Make rows."""
-
-    def make(number, **changes):
-        basis = kind.meeting(**{party_field(kind): parties[number], kind.date: NOON + number * 60_000})
-        basis.pop("endDateTime", None)
-        return basis | changes
-
-    return make
+    counterparts = server.counterparts(kind)
+    return lambda number, **changes: kind.declared(counterparts[number], number, **changes)
 
 
 @pytest.fixture
@@ -45,17 +27,12 @@ def task(connect, kind, row, monkeypatch):
 
     def make(*, durable=True, connection=None, **arguments):
         connect(kind, **({"max_parallel_requests": 1} | (connection or {})))
-        usual = {"meetings": [row(0), row(1), row(2)], "match_on": [party_field(kind)], "approval": "always"}
+        usual = {"meetings": [row(0), row(1), row(2)], "match_on": [kind.counterpart], "approval": "always"}
         return TaskOnAirflow(
             monkeypatch, durable=durable, **(usual | WINDOW | {"meetings_conn_id": "meetings"} | arguments)
         )
 
     return make
-
-
-def writes(server):
-    """What was written, in order."""
-    return [entry["acted"] for entry in server.journal() if entry["acted"]]
 
 
 def test_the_form_shows_the_plan(server, task, kind):
@@ -65,7 +42,7 @@ def test_the_form_shows_the_plan(server, task, kind):
     ended = sync.start(delete_missing=True)
 
     assert ended.state == "awaiting_input"
-    assert writes(server) == []
+    assert server.acted() == []
     assert sync.form.options == ["Approve", "Reject"]
     assert sync.form.subject == "Approve: 3 to create, 0 to update, 1 to delete, 0 unchanged"
     assert f"](https://app.test/m/{taken}) |" in sync.form.body
@@ -93,7 +70,7 @@ def test_a_rejected_plan_is_not(server, task):
 
     assert (ended.state, type(ended.error)) == ("failed", MeetingsRejectedError)
     assert str(ended.error).startswith("Bob has rejected plan ")
-    assert writes(server) == []
+    assert server.acted() == []
     assert sync.start().state == "failed"  # killed before Airflow knew: nobody is asked again
     sync.clear()
     assert sync.start().state == "awaiting_input"  # after a clear, somebody is
@@ -104,9 +81,9 @@ def test_a_plan_that_changed_meanwhile_is_not_carried_out(server, task, kind, ro
     sync = task()
     parked = sync.start()
     own = (
-        {"prospectId": row(1)[party_field(kind)]}
+        {"prospectId": row(1)[kind.counterpart]}
         if kind is HIRINGCENTER
-        else {"opportunityId": row(1)[party_field(kind)]}
+        else {"opportunityId": row(1)[kind.counterpart]}
     )
     (booked,) = server.insert(kind, kind.row(NOON + 7 * 60_000, **own))
     ended = sync.answer(parked, "Approve", by="Ann")
@@ -114,9 +91,9 @@ def test_a_plan_that_changed_meanwhile_is_not_carried_out(server, task, kind, ro
     assert ended.state == "up_for_retry"
     assert type(ended.error) is MeetingsError
     assert "have changed since Ann approved plan" in str(ended.error)
-    assert f"no longer: create {party_field(kind)}=" in str(ended.error)
+    assert f"no longer: create {kind.counterpart}=" in str(ended.error)
     assert f"new: update meeting {booked}" in str(ended.error)
-    assert writes(server) == []
+    assert server.acted() == []
 
     parked = sync.start()
     assert parked.state == "awaiting_input"
@@ -138,7 +115,7 @@ def test_nobody_is_asked_about_nothing(server, task, changes):
     sync = task(**changes)
 
     assert sync.start().state == "success"
-    assert writes(server) == []
+    assert server.acted() == []
 
 
 def test_killed_while_applying_the_next_try_goes_on(server, task, kind, row):

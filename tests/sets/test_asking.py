@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_meetings import version_compat
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsRejectedError
 from airflow_provider_meetings.operators import asking
-from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, NOON
+from tests.support.sandbox import DAY, NOON
 from tests.support.task_runner import TaskOnAirflow
 
 WINDOW = {"window_start": str(NOON - DAY), "window_end": str(NOON + DAY)}
@@ -16,24 +16,15 @@ WINDOW = {"window_start": str(NOON - DAY), "window_end": str(NOON + DAY)}
 @pytest.fixture
 def task(server, connect, kind, monkeypatch):
     """Make a task of one row that would delete three meetings, of which it may delete two."""
-    party = "prospectId" if kind is HIRINGCENTER else "clientOpportunityId"
-    own = server.reference()["opportunities"][0]["id"] if kind is BUILDERPRIME else f"{1:032x}"
 
     def make(*, durable=True, **arguments):
         connect(kind, max_parallel_requests=1, max_attempts=1, web_url_template="https://app.test/m/{id}")
         server.insert(kind, *(kind.row(NOON + number * 60_000) for number in range(3)))
-        wanted = {"meetings": [kind.meeting(**{party: own, kind.date: NOON + DAY // 2})], "match_on": [party]}
-        if kind is BUILDERPRIME:
-            wanted["meetings"][0].pop("endDateTime")
+        wanted = {"meetings": [kind.declared(server.counterparts(kind)[0], 720)], "match_on": [kind.counterpart]}
         usual = {"delete_missing": True, "max_deletes": 2, "on_doubt": "ask", "meetings_conn_id": "meetings"}
         return TaskOnAirflow(monkeypatch, durable=durable, **(wanted | usual | WINDOW | arguments))
 
     return make
-
-
-def writes(server):
-    """What was written, in order."""
-    return [entry["acted"] for entry in server.journal() if entry["acted"]]
 
 
 def test_the_form_says_what_is_too_much(server, task):
@@ -46,7 +37,7 @@ def test_the_form_says_what_is_too_much(server, task):
     assert "Apply anyway? 1 to create, 0 to update, 3 to delete, 0 unchanged" == sync.form.subject
     assert sync.form.body.startswith("**The plan has 3 deletes, and max_deletes allows 2.**")
     assert 3 == sync.form.body.count("](https://app.test/m/")
-    assert [] == writes(server)
+    assert [] == server.acted()
 
 
 def test_it_is_applied_anyway(server, task, capfd):
@@ -55,7 +46,7 @@ def test_it_is_applied_anyway(server, task, capfd):
 
     assert "success" == sync.answer(sync.start(), "Apply anyway", by="Ann").state
     assert {"digest": sync.result["plan_digest"], "by": "Ann", "anyway": True} == sync.supervisor.xcoms["approval"]
-    assert ["created", "deleted", "deleted", "deleted"] == writes(server)
+    assert ["created", "deleted", "deleted", "deleted"] == server.acted()
     assert "max_deletes allows 2. Ann chose to apply it anyway." in capfd.readouterr().out
 
 
@@ -67,7 +58,7 @@ def test_it_is_stopped(server, task):
     assert ("failed", MeetingsRejectedError) == (ended.state, type(ended.error))
     assert str(ended.error).startswith("Bob has rejected plan ")
     assert ("failed", str(ended.error)) == ((again := sync.start()).state, str(again.error))
-    assert [] == writes(server)
+    assert [] == server.acted()
     sync.clear()
     assert "awaiting_input" == sync.start().state
 
@@ -78,20 +69,20 @@ def test_killed_after_the_answer_nobody_is_asked_again(server, task):
     parked = sync.start()
     server.fault("status", match={"method": "GET"}, status=503, times=1)
     assert "up_for_retry" == sync.answer(parked, "Apply anyway", by="Ann").state
-    assert [] == writes(server)
+    assert [] == server.acted()
     server.fault("status", match={"method": "DELETE"}, status=503, skip=1, times=1)
     assert "up_for_retry" == sync.start().state
-    assert ["created", "deleted"] == writes(server)[:2]
+    assert ["created", "deleted"] == server.acted()[:2]
 
     assert "success" == sync.start().state
     assert "Ann" == sync.supervisor.xcoms["approval"]["by"]
-    assert 1 == writes(server).count("created")
+    assert 1 == server.acted().count("created")
 
 
 def test_a_plan_within_its_guards_is_not_asked_about(server, task):
     """Only what is too large is in doubt."""
     assert "success" == task(max_deletes=3).start().state
-    assert 3 == writes(server).count("deleted")
+    assert 3 == server.acted().count("deleted")
 
 
 def test_an_approval_of_a_plan_within_its_guards_is_none_of_one_beyond(server, task):
@@ -124,7 +115,7 @@ def test_a_question_has_an_end(server, task):
 
     assert "failed" == ended.state
     assert str(ended.error).startswith("Nobody has answered in time what is to become of plan ")
-    assert [] == writes(server)
+    assert [] == server.acted()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +165,7 @@ def test_before_airflow_3_3_a_trigger_looks_for_the_answer(server, task, monkeyp
     assert ["Apply anyway"] == sync.form.defaults
 
     assert "success" == sync.time_out(parked).state
-    assert 3 == writes(server).count("deleted")
+    assert 3 == server.acted().count("deleted")
 
 
 def test_before_airflow_3_1_nobody_can_be_asked(server, task, monkeypatch):

@@ -6,30 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingConflictError, MeetingsConfigurationError
 from airflow_provider_meetings.sets.plan import make_plan
 from airflow_provider_meetings.sets.rows import check_rows
 from tests.support.flows import BASE, builderprime, examples, hiringcenter
-
-HOUR = 3_600_000
-WINDOW = Window(BASE, BASE + 24 * HOUR)
-
-
-def interview(prospect="p1", hour=1, **fields):
-    """A row for HiringCenter."""
-    whole = {"prospectId": prospect, "meetingDate": BASE + hour * HOUR, "timeZone": "America/New_York"}
-    return whole | {"meetingType": "virtual", "ownerId": "o1"} | fields
+from tests.support.rows import HOUR, WINDOW, interview, visit
 
 
 def stored_interview(meeting_id, prospect="p1", hour=1, **fields):
     """A meeting as HiringCenter lists it."""
     return {"id": meeting_id, "location": None, "notes": None, "createdAt": BASE} | interview(prospect, hour) | fields
-
-
-def visit(opportunity=7, hour=1, **fields):
-    """A row for Builder Prime."""
-    return {"clientOpportunityId": opportunity, "title": "Visit", "startDateTime": BASE + hour * HOUR} | fields
 
 
 def stored_visit(meeting_id, opportunity=7, hour=1, **fields):

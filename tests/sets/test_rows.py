@@ -4,26 +4,12 @@ import json
 
 import pytest
 
-from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.sets.matching import Matcher
 from airflow_provider_meetings.sets.rows import check_rows
 from airflow_provider_meetings.vendors.fields import invalid_arguments
 from tests.support.flows import BASE, builderprime, hiringcenter
-
-HOUR = 3_600_000
-WINDOW = Window(BASE, BASE + 24 * HOUR)
-
-
-def interview(prospect="p1", hour=1, **fields):
-    """A row for HiringCenter."""
-    whole = {"prospectId": prospect, "meetingDate": BASE + hour * HOUR, "timeZone": "America/New_York"}
-    return whole | {"meetingType": "virtual", "ownerId": "o1"} | fields
-
-
-def visit(opportunity=7, hour=1, **fields):
-    """A row for Builder Prime."""
-    return {"clientOpportunityId": opportunity, "title": "Visit", "startDateTime": BASE + hour * HOUR} | fields
+from tests.support.rows import HOUR, WINDOW, interview, visit
 
 
 def check(vendor, rows, match_on, **options):

@@ -19,24 +19,17 @@ from tests.support.operators import CONN, INTERVAL, context_of, run
 from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, HOUR, NOON
 
 WINDOW = {"window_start": NOON - DAY, "window_end": NOON + DAY}
-PARTIES = {"hiringcenter": [f"{number:032x}" for number in range(1, 40)], "builderprime": []}
-
-
-def party_field(kind):
-    """Where a row says whom its meeting is with."""
-    return "prospectId" if kind is HIRINGCENTER else "clientOpportunityId"
+PARTIES = {}
 
 
 def row(kind, number, **changes):
     """A row; each has a party of its own."""
-    basis = kind.meeting(**{party_field(kind): PARTIES[kind.name][number], kind.date: NOON + number * 60_000})
-    basis.pop("endDateTime", None)
-    return basis | changes
+    return kind.declared(PARTIES[kind.name][number], number, **changes)
 
 
 def sync(kind, rows, *, context=None, **options):
     """Make and execute an operator."""
-    arguments = {"match_on": [party_field(kind)], **WINDOW, **CONN} | options
+    arguments = {"match_on": [kind.counterpart], **WINDOW, **CONN} | options
     operator = SyncMeetingsOperator(task_id="sync", meetings=rows, **arguments)
     return run(operator, context or context_of("sync"))
 
@@ -47,17 +40,10 @@ def stored(server, kind):
     return {meeting[name]: meeting for meeting in server.meetings(kind)}
 
 
-def writes(server):
-    """What was written, in order."""
-    return [entry["acted"] for entry in server.journal() if entry["acted"]]
-
-
 @pytest.fixture(autouse=True)
 def _parties(server, kind, monkeypatch):
     """Rows of Builder Prime are with opportunities that the sandbox has."""
-    if kind is BUILDERPRIME:
-        ids = [one["id"] for one in server.reference()["opportunities"]]
-        monkeypatch.setitem(PARTIES, "builderprime", ids)
+    monkeypatch.setitem(PARTIES, kind.name, server.counterparts(kind))
 
 
 def test_a_table_becomes_a_calendar(server, connect, kind):
@@ -77,8 +63,8 @@ def test_a_table_becomes_a_calendar(server, connect, kind):
     assert [second[name] for name in ("created", "updated", "deleted", "unchanged")] == [1, 1, 1, 1]
     assert second["ids"]["updated"] == [first["ids"]["created"][1]]
     assert second["ids"]["deleted"] == [first["ids"]["created"][2]]
-    assert sorted(writes(server)[3:5]) == ["created", "updated"]
-    assert writes(server)[5:] == ["deleted"]
+    assert sorted(server.acted()[3:5]) == ["created", "updated"]
+    assert server.acted()[5:] == ["deleted"]
     table = stored(server, kind)
     assert [PARTIES[kind.name][number] for number in (0, 1, 3)] == sorted(table, key=PARTIES[kind.name].index)
     assert table[PARTIES[kind.name][1]]["location"] == "Elsewhere"
@@ -198,7 +184,7 @@ def test_a_refused_row_does_not_stop_the_others(server, connect, kind):
         sync(kind, rows, context=context, delete_missing=True)
 
     assert isinstance(caught.value, AirflowFailException)  # no retries are spent
-    assert f"create of row 1, {party_field(kind)}={PARTIES[kind.name][1]}" in str(caught.value)
+    assert f"create of row 1, {kind.counterpart}={PARTIES[kind.name][1]}" in str(caught.value)
     assert len(server.meetings(kind)) == 3
 
     server.control("DELETE", "/faults")
@@ -244,7 +230,7 @@ def test_twins_are_a_conflict_before_anything_is_written(server, connect, kind):
         sync(kind, [row(kind, 0), row(kind, 1)])
 
     assert all(str(twin) in str(caught.value) for twin in twins)
-    assert writes(server) == []
+    assert server.acted() == []
 
 
 @pytest.mark.parametrize(
@@ -301,7 +287,7 @@ def test_bad_input_is_refused_before_anything_is_sent(server, connect, kind, nam
     """Each kind of bad input has its own words, and no request."""
     connect(kind)
     changes, told = bad_inputs()[name]
-    options = {"meetings": [row(kind, 0), row(kind, 1)], "match_on": [party_field(kind)], "delete_missing": True}
+    options = {"meetings": [row(kind, 0), row(kind, 1)], "match_on": [kind.counterpart], "delete_missing": True}
     operator = SyncMeetingsOperator(task_id="sync", **WINDOW | CONN | options | changes)
     with pytest.raises(MeetingsConfigurationError, match=told) as caught:
         run(operator, context_of("sync"))
@@ -314,9 +300,9 @@ def test_rows_with_equal_keys_or_none_are_refused_before_anything_is_sent(server
     """Rows that cannot be told apart, or have nothing to be told by, are named."""
     connect(kind)
     with pytest.raises(MeetingsConfigurationError, match=r"row 1, match_on: equals row 0") as caught:
-        sync(kind, [row(kind, 0), row(kind, 0), row(kind, 2, **{party_field(kind): None})])
+        sync(kind, [row(kind, 0), row(kind, 0), row(kind, 2, **{kind.counterpart: None})])
 
-    assert f"row 2, {party_field(kind)}: is " in str(caught.value)
+    assert f"row 2, {kind.counterpart}: is " in str(caught.value)
     assert server.journal() == []
 
 
@@ -414,7 +400,7 @@ def test_a_long_wait_frees_the_slot(server, connect, kind):
     context = context_of("sync")
     rows = [row(kind, number) for number in range(6)]
     server.fault("ratelimit", match={"method": "POST"}, retry_after=300, skip=4, times=1)
-    operator = SyncMeetingsOperator(task_id="sync", meetings=rows, match_on=[party_field(kind)], **WINDOW, **CONN)
+    operator = SyncMeetingsOperator(task_id="sync", meetings=rows, match_on=[kind.counterpart], **WINDOW, **CONN)
     with pytest.raises(TaskDeferred) as deferred:
         run(operator, context)
 
@@ -451,7 +437,7 @@ def test_called_by_hand_it_works_without_a_task(connect, kind):
     """Outside of a run there is no task instance: each call is a task of its own."""
     connect(kind)
     operator = SyncMeetingsOperator(
-        task_id="sync", meetings=[row(kind, 0)], match_on=[party_field(kind)], **WINDOW, **CONN
+        task_id="sync", meetings=[row(kind, 0)], match_on=[kind.counterpart], **WINDOW, **CONN
     )
 
     assert operator.execute({})["created"] == 1

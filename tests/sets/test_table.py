@@ -1,19 +1,10 @@
 """A plan as people see it, in the log and in the form that asks for approval."""
 
-from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.sets.plan import make_plan
 from airflow_provider_meetings.sets.rows import check_rows
 from airflow_provider_meetings.sets.table import PlanTable
 from tests.support.flows import BASE, builderprime, hiringcenter
-
-HOUR = 3_600_000
-WINDOW = Window(BASE, BASE + 24 * HOUR)
-
-
-def interview(prospect="p1", hour=1, **fields):
-    """A row for HiringCenter."""
-    whole = {"prospectId": prospect, "meetingDate": BASE + hour * HOUR, "timeZone": "America/New_York"}
-    return whole | {"meetingType": "virtual", "ownerId": "o1"} | fields
+from tests.support.rows import HOUR, WINDOW, interview
 
 
 def table(rows, listed, vendor=None, match_on=("prospectId",), **options):

@@ -34,6 +34,7 @@ class Kind:
     default: str
     date: str
     collection: str
+    counterpart: str
 
     def __str__(self) -> str:
         return self.name
@@ -61,13 +62,23 @@ class Kind:
             }
         return basis | changes
 
+    def declared(self, counterpart: Any, number: int, **changes: Any) -> dict[str, Any]:
+        """Make a row of a set, so many minutes after noon."""
+        whole = self.meeting(**{self.counterpart: counterpart, self.date: NOON + number * MINUTE})
+        whole.pop("endDateTime", None)
+        return whole | changes
+
     def row(self, date: int, **changes: Any) -> dict[str, Any]:
         """Make a row for the sandbox's table, as somebody else's booking."""
         return {self.date: date, **changes}
 
 
-HIRINGCENTER = Kind("hiringcenter", HiringCenterHook, "hiringcenter_default", "meetingDate", "/v2/meetings")
-BUILDERPRIME = Kind("builderprime", BuilderPrimeHook, "builderprime_default", "startDateTime", "/api/meetings/v1")
+HIRINGCENTER = Kind(
+    "hiringcenter", HiringCenterHook, "hiringcenter_default", "meetingDate", "/v2/meetings", "prospectId"
+)
+BUILDERPRIME = Kind(
+    "builderprime", BuilderPrimeHook, "builderprime_default", "startDateTime", "/api/meetings/v1", "clientOpportunityId"
+)
 KINDS = (HIRINGCENTER, BUILDERPRIME)
 
 
@@ -85,6 +96,16 @@ class Server(MeetingsSandbox):
     def remove(self, kind: Kind, meeting_id: Any) -> None:
         """Cancel a meeting as somebody else."""
         super().remove(kind.name, meeting_id)
+
+    def acted(self) -> list[str]:
+        """Return what was written, in order."""
+        return [entry["acted"] for entry in self.journal() if entry["acted"]]
+
+    def counterparts(self, kind: Kind) -> list[Any]:
+        """Return whom meetings may be with."""
+        if kind is BUILDERPRIME:
+            return [one["id"] for one in self.reference()["opportunities"]]
+        return [f"{number:032x}" for number in range(1, 200)]
 
     def connection(self, kind: Kind, **changes: Any) -> Connection:
         """Make a connection to it; what is no field of a connection goes into extra."""
