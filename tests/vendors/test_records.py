@@ -52,56 +52,34 @@ def record(vendor, meeting):
     return record_mapping_of(vendor).common_record(meeting, "crm")
 
 
-def test_hiringcenter():
-    """Every column that the vendor's page has a field for, and None for the others."""
-    expected = {
-        "id": "f4d8a2c17b9e4f3aa6c01d5e7b2f9c44",
-        "vendor": "hiringcenter",
-        "connection": "crm",
-        "starts_at": 1717170000000,
-        "ends_at": None,
-        "time_zone": "America/New_York",
-        "title": None,
-        "type": "virtual",
-        "location": "Zoom",
-        "notes": "Review benefits package and next interview steps.",
-        "counterpart_id": "c1a7e9d34b8f4c2aa6d15e0f7b3c9d42",
-        "counterpart_name": None,
-        "owner_id": "b2e7a1d94c3f4a8eb6d05c1f9a7e2d45",
-        "owner_name": None,
-        "cancelled": None,
-        "created_at": 1717014400000,
-        "updated_at": 1717014400000,
-    }
-    made = record("hiringcenter", HIRINGCENTER)
-    assert HIRINGCENTER == json.loads(made.pop("raw"))
-    assert list(expected.items()) == list(made.items())
+#: What each column has: of HiringCenter's example, and of Builder Prime's.
+EXPECTED = {
+    "id": ("f4d8a2c17b9e4f3aa6c01d5e7b2f9c44", "2176"),
+    "vendor": ("hiringcenter", "builderprime"),
+    "connection": ("crm", "crm"),
+    "starts_at": (1717170000000, 1740875400000),
+    "ends_at": (None, 1740882600000),
+    "time_zone": ("America/New_York", None),
+    "title": (None, "Estimate for Johnny Cash"),
+    "type": ("virtual", "Sales Meeting"),
+    "location": ("Zoom", "200 Caudill Dr, Hendersonville, TN 37075"),
+    "notes": ("Review benefits package and next interview steps.", None),
+    "counterpart_id": ("c1a7e9d34b8f4c2aa6d15e0f7b3c9d42", "102988"),
+    "counterpart_name": (None, "Johnny Cash"),
+    "owner_id": ("b2e7a1d94c3f4a8eb6d05c1f9a7e2d45", "50"),
+    "owner_name": (None, "Hermoine Granger"),
+    "cancelled": (None, False),
+    "created_at": (1717014400000, 1740000000000),
+    "updated_at": (1717014400000, 1740000060000),
+}
 
 
-def test_builderprime():
-    """Ids become text, and first and last names become one."""
-    expected = {
-        "id": "2176",
-        "vendor": "builderprime",
-        "connection": "crm",
-        "starts_at": 1740875400000,
-        "ends_at": 1740882600000,
-        "time_zone": None,
-        "title": "Estimate for Johnny Cash",
-        "type": "Sales Meeting",
-        "location": "200 Caudill Dr, Hendersonville, TN 37075",
-        "notes": None,
-        "counterpart_id": "102988",
-        "counterpart_name": "Johnny Cash",
-        "owner_id": "50",
-        "owner_name": "Hermoine Granger",
-        "cancelled": False,
-        "created_at": 1740000000000,
-        "updated_at": 1740000060000,
-    }
-    made = record("builderprime", BUILDERPRIME)
-    assert BUILDERPRIME == json.loads(made.pop("raw"))
-    assert list(expected.items()) == list(made.items())
+@pytest.mark.parametrize(("number", "meeting"), enumerate([HIRINGCENTER, BUILDERPRIME]), ids=EXPECTED["vendor"])
+def test_every_column_that_the_vendor_has_a_field_for(number, meeting):
+    """None in the others; ids become text, and first and last names become one."""
+    made = record(EXPECTED["vendor"][number], meeting)
+    assert meeting == json.loads(made.pop("raw"))
+    assert [(column, values[number]) for column, values in EXPECTED.items()] == list(made.items())
 
 
 @pytest.mark.parametrize("vendor", ["hiringcenter", "builderprime"])
