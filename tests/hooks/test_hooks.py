@@ -25,12 +25,12 @@ from tests.support.sandbox import (
     KINDS,
     NOON,
     WAYS,
+    WINDOW,
     WRONG_KEY,
     listed_by_triggerer,
     listed_by_worker,
 )
 
-WINDOW = (NOON, NOON + HOUR)
 FIRST = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)
 
 

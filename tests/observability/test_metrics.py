@@ -17,10 +17,8 @@ from airflow_provider_meetings.operators.meetings import (
     UpdateMeetingOperator,
 )
 from tests.support.operators import CONN, context_of, run
-from tests.support.sandbox import HIRINGCENTER, HOUR, NOON, WAYS, Tiny, answering, hook_to, reply
+from tests.support.sandbox import HIRINGCENTER, WAYS, WINDOW, Tiny, answering, hook_to, reply
 from tests.support.store import StateStore
-
-WINDOW = (NOON, NOON + HOUR)
 
 
 @dataclass

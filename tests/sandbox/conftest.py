@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 
-from airflow_provider_meetings.testing import SandboxProcess
+from airflow_provider_meetings.testing import MeetingsSandbox, SandboxProcess
 
 # what no test reaches unless it means to
 NO_RATE_LIMIT = {"rate_limit_per_minute": 1_000_000, "rate_limit_per_hour": 1_000_000}
@@ -28,16 +28,17 @@ class Api:
         )
 
 
-class Server:
-    """A running sandbox."""
+class Server(MeetingsSandbox):
+    """A running sandbox, as its clients see it, and its control API where it has one."""
 
     def __init__(self, process):
         self.process = process
-        self.facts = process.facts
         self.output = process.output
         self.session = requests.Session()
         self.session.trust_env = False
-        self.initial_options = self.control("GET", "/settings") if self.facts["control"] else {}
+        self.facts = process.facts
+        if self.facts["control"]:
+            super().__init__(process.facts)
 
     @property
     def hc(self):
@@ -50,36 +51,14 @@ class Server:
         api = self.facts["builderprime"]
         return Api(api["host"] + "/meetings/v1", {"x-api-key": api[name]}, self.session)
 
-    def control(self, method, path, **keywords):
-        """Call the control API and return its JSON."""
-        response = self.session.request(method, self.facts["url"] + "/_control" + path, timeout=30, **keywords)
-        assert response.ok, response.text
-        return response.json()
-
     def fault(self, **rule):
-        """Add a fault."""
+        """Add a fault; return the rule."""
         return self.control("POST", "/faults", json=rule)
-
-    def options(self, **changes):
-        """Change options."""
-        return self.control("POST", "/settings", json=changes)
-
-    def journal(self, **query):
-        """Read the request log."""
-        return self.control("GET", "/journal", params=query)
 
     def wait_for_requests(self, count):
         """Return when so many have arrived: one whose client waits no more may be on its way still."""
         while len(self.journal()) < count:  # the test's own timeout ends it
             time.sleep(0.02)
-
-    def meetings(self, vendor):
-        """Read a vendor's table."""
-        return self.control("GET", "/meetings")[vendor]
-
-    def insert(self, vendor, *meetings):
-        """Insert meetings as an outside edit."""
-        return self.control("POST", "/meetings", json={"vendor": vendor, "op": "insert", "meetings": meetings})["ids"]
 
     def stop(self, number=signal.SIGTERM):
         """Stop the server and return its exit status."""
@@ -111,10 +90,6 @@ def running(start):
 @pytest.fixture
 def server(running):
     """The module's sandbox, as if it had just been started."""
-    running.control("DELETE", "/faults")
-    running.control("DELETE", "/meetings")
-    running.control("DELETE", "/journal")
-    running.options(**running.initial_options | NO_RATE_LIMIT)
-    running.control("POST", "/ratelimits/reset")
-    running.control("POST", "/idempotency/age", json={"seconds": 1e9})
+    running.reset()
+    running.options(**NO_RATE_LIMIT)
     return running

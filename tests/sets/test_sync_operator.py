@@ -16,7 +16,7 @@ from airflow_provider_meetings.exceptions import (
 )
 from airflow_provider_meetings.operators.meetings import SyncMeetingsOperator
 from tests.support.operators import CONN, INTERVAL, context_of, run
-from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, HOUR, NOON
+from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, HOUR, KINDS, NOON
 
 WINDOW = {"window_start": NOON - DAY, "window_end": NOON + DAY}
 PARTIES = {}
@@ -41,9 +41,10 @@ def stored(server, kind):
 
 
 @pytest.fixture(autouse=True)
-def _parties(server, kind, monkeypatch):
+def _parties(server, monkeypatch):
     """Rows of Builder Prime are with opportunities that the sandbox has."""
-    monkeypatch.setitem(PARTIES, kind.name, server.counterparts(kind))
+    for one in KINDS:
+        monkeypatch.setitem(PARTIES, one.name, server.counterparts(one))
 
 
 def test_a_table_becomes_a_calendar(server, connect, kind):

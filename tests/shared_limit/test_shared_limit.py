@@ -12,9 +12,8 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.transport import shared_limit
 from airflow_provider_meetings.transport.limiter import RateLimitedGate
 from airflow_provider_meetings.transport.shared_limit import SharedLimit, shared_limit_for
-from tests.support.sandbox import EMPTY_LIST, HIRINGCENTER, HOUR, NOON, WAYS, Tiny, answering, hook_to
+from tests.support.sandbox import EMPTY_LIST, HIRINGCENTER, NOON, WAYS, WINDOW, Tiny, answering, hook_to
 
-WINDOW = (NOON, NOON + HOUR)
 PASSWORD = "canary-redis-31"
 SHARED = {"rate_limit_redis_dsn": "redis://redis.invalid:6379/1", "rate_limit_per_minute": 3, "timeout": 5}
 

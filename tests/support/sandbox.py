@@ -22,6 +22,7 @@ from airflow_provider_meetings.testing import MeetingsSandbox, run_sandbox
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 #: Monday, 2 February 2026, 10:00 UTC; the tests' meetings lie about it.
 NOON = 1_770_026_400_000
+WINDOW = (NOON, NOON + HOUR)
 WRONG_KEY = "wrong-key-canary-7c1f93"
 
 
@@ -285,6 +286,12 @@ def answering(*answers: bytes, seen: list[bytes] | None = None) -> Any:
             count += 1
 
     return serve
+
+
+def one_meeting(kind: Kind, status: str = "200 OK", meeting: Any = None) -> bytes:
+    """Make the answer that has meeting 7, or another one."""
+    content = {"item" if kind is HIRINGCENTER else "data": meeting or {"id": 7, kind.date: NOON}}
+    return reply(status, json.dumps({"success": True, **content}).encode(), "Content-Type: application/json")
 
 
 EMPTY_LIST = {

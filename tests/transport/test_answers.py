@@ -7,9 +7,7 @@ import pytest
 from airflow_provider_meetings.exceptions import MeetingsProtocolError
 from airflow_provider_meetings.operators.meetings import ListMeetingsOperator
 from tests.support.operators import INTERVAL, run
-from tests.support.sandbox import HIRINGCENTER, HOUR, NOON, WAYS, Tiny, hook_to, read_request, reply
-
-WINDOW = (NOON, NOON + HOUR)
+from tests.support.sandbox import HIRINGCENTER, NOON, WAYS, WINDOW, Tiny, hook_to, read_request, reply
 
 
 def vendor_with(kind, value):

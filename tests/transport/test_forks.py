@@ -11,7 +11,14 @@ import pytest
 
 from airflow_provider_meetings.core.lazy import lazy
 from airflow_provider_meetings.transport.sync import Transport
-from tests.support.sandbox import HIRINGCENTER, Tiny, certificate, hook_to, listed_by_triggerer, read_request, reply
+from tests.support.sandbox import (
+    Tiny,
+    certificate,
+    hook_to,
+    listed_by_triggerer,
+    one_meeting,
+    read_request,
+)
 
 FORK = multiprocessing.get_context("fork")
 CHILDREN = 4
@@ -30,8 +37,7 @@ def echoing(kind):
                 sent = {"location": "read", "id": 7}
             count += 1
             meeting = {kind.date: 1_770_026_400_000, "id": f"{number}-{count}"} | sent
-            content = {"item": meeting} if kind is HIRINGCENTER else {"data": meeting}
-            sock.sendall(reply("200 OK", json.dumps({"success": True, **content}).encode()))
+            sock.sendall(one_meeting(kind, meeting=meeting))
 
     return serve
 

@@ -10,9 +10,8 @@ from airflow_provider_meetings.transport.proxies import proxy_for
 from tests.support.sandbox import (
     EMPTY_LIST,
     HIRINGCENTER,
-    HOUR,
-    NOON,
     WAYS,
+    WINDOW,
     Tiny,
     answering,
     certificate,
@@ -20,7 +19,6 @@ from tests.support.sandbox import (
     read_request,
 )
 
-WINDOW = (NOON, NOON + HOUR)
 SECRET = "SECRET-canary-90"
 VARIABLES = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY"]
 

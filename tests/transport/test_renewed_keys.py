@@ -13,18 +13,17 @@ from tests.support.sandbox import (
     BUILDERPRIME,
     EMPTY_LIST,
     HIRINGCENTER,
-    HOUR,
-    NOON,
     WAYS,
+    WINDOW,
     Tiny,
     answering,
     hook_to,
     listed_by_worker,
+    one_meeting,
     read_request,
     reply,
 )
 
-WINDOW = (NOON, NOON + HOUR)
 OLD, NEW = "old-key-canary-11", "new-key-canary-22"
 REFUSALS = {
     "hiringcenter": [reply("401 Unauthorized", b'{"error": "Unauthorized", "message": "no key KEY"}')],
@@ -57,11 +56,8 @@ def renewing(monkeypatch):
             while (request := read_request(sock)) is not None:
                 seen.append(request)
                 if accepts.encode() in request:
-                    meeting = {"id": 7, kind.date: NOON}
-                    content = {"item": meeting} if kind is HIRINGCENTER else {"data": meeting}
-                    body = json.dumps({"success": True, **content}).encode()
                     listing = b"/7 " not in request.split(b"\r\n")[0] and request.startswith(b"GET")
-                    sock.sendall(EMPTY_LIST[kind.name] if listing else reply("200 OK", body))
+                    sock.sendall(EMPTY_LIST[kind.name] if listing else one_meeting(kind))
                 else:
                     connection(found, moved or tiny.url)
                     sock.sendall(refusal.replace(b"KEY", b"***"))

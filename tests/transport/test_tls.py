@@ -10,9 +10,16 @@ import requests
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
 from airflow_provider_meetings.transport import tls
-from tests.support.sandbox import EMPTY_LIST, HIRINGCENTER, HOUR, NOON, WAYS, Tiny, answering, certificate, hook_to
-
-WINDOW = (NOON, NOON + HOUR)
+from tests.support.sandbox import (
+    EMPTY_LIST,
+    HIRINGCENTER,
+    WAYS,
+    WINDOW,
+    Tiny,
+    answering,
+    certificate,
+    hook_to,
+)
 
 
 @pytest.fixture

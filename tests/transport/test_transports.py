@@ -33,31 +33,24 @@ from tests.support.sandbox import (
     DAY,
     EMPTY_LIST,
     HIRINGCENTER,
-    HOUR,
     KINDS,
     NOON,
     WAYS,
+    WINDOW,
     Tiny,
     answering,
     certificate,
     hook_to,
     listed_by_triggerer,
     listed_by_worker,
+    one_meeting,
     read_request,
     reply,
 )
 
-WINDOW = (NOON, NOON + HOUR)
 ENDLESS = 30  # seconds; what is bounded ends long before, even on a busy machine
 KEY = "secret-key-canary-51"
 PERSONAL = {"hiringcenter": {"prospectId": "canary-prospect"}, "builderprime": {"opportunity-id": 424_242}}
-
-
-def one_meeting(kind):
-    """Answer a request for meeting 7."""
-    meeting = {"id": 7, kind.date: NOON}
-    content = {"item": meeting} if kind is HIRINGCENTER else {"data": meeting}
-    return reply("200 OK", json.dumps({"success": True, **content}).encode(), "Content-Type: application/json")
 
 
 class Lines:
@@ -177,26 +170,12 @@ def test_the_timeout_bounds_a_tls_handshake(listed):
     assert time.monotonic() - begun < ENDLESS
 
 
-@pytest.fixture
-def full():
-    """The address of a listener whose queue is full: further connects hang."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)  # noqa: FBT003 - socket's own signature
-            waiting.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 @WAYS
-def test_the_timeout_bounds_the_connect(full, listed):
+def test_the_timeout_bounds_the_connect(dead, listed):
     """A connect that hangs ends, and a worker knows that nothing was sent."""
     begun = time.monotonic()
     with pytest.raises(MeetingsTransportError) as caught:
-        listed(hook_to(HIRINGCENTER, full, timeout=0.4), *WINDOW)
+        listed(hook_to(HIRINGCENTER, f"http://127.0.0.1:{dead[1]}", timeout=0.4), *WINDOW)
     assert time.monotonic() - begun < ENDLESS
     if listed is listed_by_worker:
         assert caught.value.maybe_sent is False

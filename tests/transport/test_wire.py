@@ -15,19 +15,17 @@ from airflow_provider_meetings.transport import connecting
 from tests.support.sandbox import (
     EMPTY_LIST,
     HIRINGCENTER,
-    HOUR,
     NOON,
     WAYS,
+    WINDOW,
     Tiny,
     answering,
     hook_to,
     listed_by_worker,
+    one_meeting,
     read_request,
     reply,
 )
-
-WINDOW = (NOON, NOON + HOUR)
-
 
 # -- interim answers
 
@@ -43,11 +41,9 @@ INTERIM = {
 }
 
 
-def one_meeting(kind, status="201 Created"):
-    """Answer with meeting 7."""
-    meeting = kind.meeting() | {"id": 7, kind.date: NOON}
-    content = {"item": meeting} if kind is HIRINGCENTER else {"data": meeting}
-    return reply(status, json.dumps({"success": True, **content}).encode())
+def made(kind):
+    """Answer that meeting 7 was made."""
+    return one_meeting(kind, "201 Created", kind.meeting() | {"id": 7, kind.date: NOON})
 
 
 @WAYS
@@ -70,7 +66,7 @@ def test_a_create_behind_early_hints_is_sent_once(kind, interim, apart):
             sock.sendall(interim)
             if apart:
                 time.sleep(0.02)
-            sock.sendall(one_meeting(kind))
+            sock.sendall(made(kind))
 
     with Tiny(serve) as tiny:
         hook = hook_to(kind, tiny.url, timeout=10, max_attempts=4)
@@ -256,20 +252,6 @@ def addresses(monkeypatch, *found, seconds=0.0):
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
-@pytest.fixture
-def dead():
-    """An address that drops packets: a listener whose queue is full."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)  # noqa: FBT003 - socket's own signature
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()
-
-
 def port_of(url):
     """Return the port."""
     return urllib.parse.urlsplit(url).port
@@ -288,7 +270,7 @@ def test_a_dead_address_does_not_take_the_time_of_the_next(kind, listed, monkeyp
 
 def test_a_create_over_a_dead_address_is_answered(kind, monkeypatch, dead):
     """It was sent when no time was left to read its answer: the call failed, and the meeting was made."""
-    with Tiny(answering(one_meeting(kind))) as tiny:
+    with Tiny(answering(made(kind))) as tiny:
         addresses(monkeypatch, dead, dead, ("127.0.0.1", port_of(tiny.url)))
         hook = hook_to(kind, f"http://meetings.example:{port_of(tiny.url)}", timeout=5, allow_insecure=True)
         assert hook.create_meeting(kind.meeting())["id"] == 7
@@ -323,7 +305,7 @@ def test_a_name_server_that_is_too_slow_is_bounded(listed, monkeypatch):
 def test_a_create_whose_time_is_over_is_not_sent(kind, monkeypatch):
     """Connecting has used up the time: the server gets no request, and the error says so."""
     seen = []
-    with Tiny(answering(one_meeting(kind), seen=seen)) as tiny:
+    with Tiny(answering(made(kind), seen=seen)) as tiny:
         addresses(monkeypatch, ("127.0.0.1", port_of(tiny.url)), seconds=0.95)
         hook = hook_to(kind, f"http://meetings.example:{port_of(tiny.url)}", timeout=1, allow_insecure=True)
         with pytest.raises(MeetingsTransportError) as caught:
