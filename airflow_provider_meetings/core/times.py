@@ -5,8 +5,10 @@ Errors are ``ValueError`` with a text fit for the user; who calls knows the fiel
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import difflib
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,8 +38,8 @@ def to_epoch_ms(value: Any, *, time_zone: str | None = None, round_up: bool = Fa
     """Turn a moment into Unix milliseconds.
 
     Args:
-        value: An aware ``datetime``, an ISO 8601 string with an offset or ``Z``, or epoch milliseconds as ``int`` or
-            digits. A naive date or time is taken only with ``time_zone``.
+        value: An aware ``datetime``, an ISO 8601 string with an offset or ``Z``, or epoch milliseconds as an integer or
+            digits. A naive date and time is taken only with ``time_zone``; a date without a time never is.
         time_zone: The IANA name of the zone that a naive value is local time of.
         round_up: Microseconds are rounded up to the next millisecond instead of being cut off.
 
@@ -55,7 +57,11 @@ def to_epoch_ms(value: Any, *, time_zone: str | None = None, round_up: bool = Fa
             value = _parse(value)
     if isinstance(value, int):
         return _in_range(value)
+    if isinstance(value, float | dt.datetime) and value != value:  # noqa: PLR0124 - nan, and pandas' NaT
+        raise ValueError(f"{value} is not a moment: is it an empty cell of a data frame?")
     if not isinstance(value, dt.datetime):
+        with contextlib.suppress(TypeError):
+            return _in_range(operator.index(value))  # numpy's integers, and pandas'
         kind = "a date without a time" if isinstance(value, dt.date) else f"a {type(value).__name__}"
         raise ValueError(f"{kind} is not a moment: give an aware datetime, an ISO 8601 string or epoch milliseconds")
     if value.utcoffset() is None:
@@ -79,9 +85,12 @@ def _parse(text: str) -> dt.datetime:
     if not text:
         raise ValueError("it is empty: did a template come out empty?")
     try:
-        return dt.datetime.fromisoformat(text.upper())  # RFC 3339 allows a small t and z, Python 3.11 does not
+        moment = dt.datetime.fromisoformat(text.upper())  # RFC 3339 allows a small t and z, Python 3.11 does not
+        if len(text) > len("2026-11-21"):
+            return moment
     except ValueError:
         raise ValueError(f"{text!r} is not an ISO 8601 date and time, nor epoch milliseconds") from None
+    raise ValueError(f"{text!r} is a date without a time, so it is not known which moment it means: add a time")
 
 
 def _localise(naive: dt.datetime, name: str) -> dt.datetime:

@@ -14,7 +14,7 @@ from airflow_provider_meetings.core.times import to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.comparing import stored_value
-from airflow_provider_meetings.vendors.matching import same_moment, same_number
+from airflow_provider_meetings.vendors.matching import SHORTEST_CUT, same_moment, same_number
 
 __all__ = ["MatchKey", "Matcher", "at_path"]
 
@@ -92,6 +92,13 @@ class Matcher:
     def key_of_stored(self, meeting: Mapping[str, Any]) -> MatchKey | None:
         """Return a stored meeting's key; None: a value is missing, so that no row can be meant."""
         return self._key(self.values_of_stored(meeting))
+
+    def cut(self, key: MatchKey) -> MatchKey:
+        """Return a key with its texts cut where vendors may cut what is too long for them."""
+        return tuple(
+            part[:SHORTEST_CUT] if field.normalize is _text else part
+            for field, part in zip(self.fields, key, strict=True)
+        )
 
     def is_told_by(self, meeting: Mapping[str, Any]) -> bool:
         """Whether a meeting as the vendor returned it has all the fields, be they empty."""

@@ -125,8 +125,8 @@ def make_plan(
 
     Raises:
         MeetingConflictError: Two stored meetings are equal to one row; all such are named. Nothing was written.
-        MeetingsConfigurationError: A field of ``match_on`` does not come back, or a field differs that cannot be
-            changed. Nothing was written.
+        MeetingsConfigurationError: A field of ``match_on`` does not come back, or only its beginning does, or a field
+            differs that cannot be changed. Nothing was written.
     """
     current = [meeting for meeting in listed if not vendor.is_cancelled(meeting)]
     if rows:
@@ -153,6 +153,7 @@ def make_plan(
         else:
             changes.append(change)
     _check_fixed(vendor, changes)
+    _check_cut(vendor, matcher, changes, [one for one in current if str(one["id"]) not in claimed])
     if delete_missing:
         left = [one for one in current if str(one["id"]) not in claimed]
         changes += [_delete(vendor, matcher, one) for one in sorted(left, key=lambda one: str(one["id"]))]
@@ -225,6 +226,30 @@ def _check_fixed(vendor: Vendor, changes: Iterable[Change]) -> None:
         raise MeetingsConfigurationError(
             "Some fields differ that cannot be changed once a meeting is made. Add them to match_on, so that a new "
             f"meeting is made, or correct the rows. Nothing was written.{''.join(problems[:_MAX_NAMED])}{rest}"
+        )
+
+
+def _check_cut(
+    vendor: Vendor, matcher: Matcher, changes: Iterable[Change], unclaimed: Iterable[Mapping[str, Any]]
+) -> None:
+    """Refuse to make what is there already, with a text of its key cut by the vendor: each run would make another."""
+    beginnings: dict[MatchKey, list[Mapping[str, Any]]] = defaultdict(list)
+    for meeting in unclaimed:
+        key = matcher.key_of_stored(meeting)
+        if key is not None:
+            beginnings[matcher.cut(key)].append(meeting)
+    problems = []
+    for row in (change.row for change in changes if change.action == "create" and change.row is not None):
+        for meeting in beginnings.get(matcher.cut(row.key), ()):
+            if vendor.matches(row.body, meeting):
+                problems.append(f"\n  - {row.label}: meeting {meeting['id']}")
+                break
+    if problems:
+        rest = f"\n  - and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
+        raise MeetingsConfigurationError(
+            f"{vendor.name} has cut texts that match_on tells rows by: these meetings equal a row but for the end of "
+            "such a text, and each run would make another one. Name fields in match_on that the vendor keeps whole, "
+            f"or shorten the texts. Nothing was written.{''.join(problems[:_MAX_NAMED])}{rest}"
         )
 
 

@@ -21,7 +21,7 @@ from airflow_provider_meetings.sets.outcome import Applied
 from airflow_provider_meetings.sets.plan import Plan
 from airflow_provider_meetings.sets.preparing import Declaration
 from airflow_provider_meetings.sets.rows import check_rows
-from airflow_provider_meetings.sets.source import load_rows
+from airflow_provider_meetings.sets.source import load_rows, rows_url
 from airflow_provider_meetings.sets.state import SetState
 from airflow_provider_meetings.sets.table import PlanTable
 from airflow_provider_meetings.sets.task import SetTask
@@ -151,6 +151,7 @@ class SetRun:
         if state is not None:
             check = check_destination if self._options.mode == "apply" else FileLocation.parse
             location = check(state, "state")
+        self._check_files_differ(location)
         # Last, since it may look names up.
         matcher, checked = check_rows(
             vendor,
@@ -168,6 +169,18 @@ class SetRun:
             if problem:
                 self.log.warning("The state file %s is ignored: %s", location.url, problem)
         return Declaration(matcher, checked, window, filters, self._options.delete_missing, remembered)
+
+    def _check_files_differ(self, state: FileLocation | None) -> None:
+        """Refuse one file for two things: writing the one would destroy the other."""
+        url = rows_url(self.given["meetings"])
+        rows = None if url is None else FileLocation.parse(url, "meetings")
+        used: dict[tuple[type, str], str] = {}
+        for name, place in {"meetings": rows, "plan_destination": self._destination, "state": state}.items():
+            other = name if place is None else used.setdefault((type(place.fs), place.path), name)
+            if other != name:
+                raise MeetingsConfigurationError(
+                    f"{name} and {other} are the same file: each needs one of its own. Nothing was sent."
+                )
 
     def _window(self, vendor: Any) -> Window:
         try:

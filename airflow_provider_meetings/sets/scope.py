@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,10 +49,33 @@ class Scope:
 
 
 def list_scope(vendor: Vendor, window: Window, filters: Filters) -> Flow[Scope]:
-    """List the meetings of a scope."""
+    """List the meetings of a scope.
+
+    Raises:
+        MeetingsProtocolError: A listed meeting is one that a filter leaves out. Where a filter is lost on the way, the
+            rest of the calendar would be taken for meetings without a row.
+        MeetingsError: The list cannot be read.
+    """
     now = yield Now()
     listed = yield from collect(vendor.listing(window, filters))
+    for name, wanted in filters:
+        if name not in vendor.comparable_filters:
+            continue
+        field = vendor.comparable_filters[name]
+        told = [one for one in listed if one.get(field) is not None]
+        others = [one for one in told if _plain_word(one[field]) != _plain_word(wanted)]
+        if others:
+            raise vendor.inconsistent_list(
+                f"{vendor.name} was asked for {name}={wanted}, and {len(others)} of the {len(listed)} listed meetings "
+                f"are others, such as {others[0]['id']} with {field}={others[0][field]}: the filter is not applied. "
+                "Nothing was written."
+            )
     return Scope(vendor, window, listed, now)
+
+
+def _plain_word(value: Any) -> str:
+    """Return an id or a label without what vendors may be generous about: capitals, hyphens, blanks."""
+    return re.sub(r"[\W_]+", "", str(value)).casefold()
 
 
 def collect(listing: PageFlow) -> Flow[list[dict[str, Any]]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
 from airflow_provider_meetings.sets.files import FileLocation
 
-__all__ = ["load_rows"]
+__all__ = ["load_rows", "rows_url"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/")
 
@@ -27,10 +30,16 @@ def load_rows(meetings: Any) -> list[Any]:
         MeetingsConfigurationError: It is none of these, or the file cannot be read.
         MeetingsTransportError: The file's store cannot be reached.
     """
-    if isinstance(meetings, str):
-        text = meetings.strip()
-        return _read_file(text) if _URL.match(text) else _as_list(_parse(text))
-    return _as_list(meetings)
+    url = rows_url(meetings)
+    if url is not None:
+        return _read_file(url)
+    return _as_list(_parse(meetings.strip()) if isinstance(meetings, str) else meetings)
+
+
+def rows_url(meetings: Any) -> str | None:
+    """Return the URL, or the local path, of the file with the rows; None: they are in no file."""
+    text = str(meetings).strip() if isinstance(meetings, str | ObjectStoragePath | os.PathLike) else ""
+    return text if _URL.match(text) or (text and not isinstance(meetings, str)) else None
 
 
 def _parse(text: str) -> Any:
@@ -45,6 +54,11 @@ def _parse(text: str) -> Any:
 
 
 def _as_list(meetings: Any) -> list[Any]:
+    if hasattr(meetings, "columns"):  # iterating over a data frame gives its columns
+        raise MeetingsConfigurationError(
+            f"meetings is a {type(meetings).__name__}: pass its rows as a list of dicts, which to_dict('records'), "
+            "to_dicts() or to_pylist() of it returns. Nothing was sent."
+        )
     if isinstance(meetings, Mapping | str | bytes) or not isinstance(meetings, Iterable):
         raise MeetingsConfigurationError(
             "meetings must be a list of meetings, JSON text of one, or the URL of a JSON Lines file, not "
@@ -66,7 +80,7 @@ def _read_file(url: str) -> list[Any]:
     if content is None:
         raise _unreadable(url, "there is no such file")
     try:
-        text = (gzip.decompress(content) if url.endswith(".gz") else content).decode("utf-8-sig")
+        text = (gzip.decompress(content) if url.lower().endswith(".gz") else content).decode("utf-8-sig")
     except (OSError, EOFError, ValueError) as error:
         raise _unreadable(url, error) from error
     return [_parse_line(line) for line in text.split("\n") if line.strip()]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import operator
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from airflow_provider_meetings.core.plain import plain
@@ -240,6 +242,8 @@ def _plain_text(value: Any) -> str:
     value = value if isinstance(value, float) else _plain_integer(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # render_template_as_native_obj turns digits into a number, which still says which
+    if isinstance(value, float) and math.isnan(value):
+        raise ValueError("is nan: is it an empty cell of a data frame? None means that there is nothing")
     if not isinstance(value, str):
         kind = type(value).__name__
         hint = f": did render_template_as_native_obj turn text into a {kind}?" if isinstance(value, _NATIVE) else ""
@@ -264,11 +268,13 @@ def identifier(value: Any) -> str:
 
 
 def _plain_integer(value: Any) -> Any:
-    """Return numpy's and pandas' integers, and whole floats, as int; anything else as it is."""
+    """Return numpy's and pandas' integers, and whole floats and decimals, as int; anything else as it is."""
     if isinstance(value, bool | str):
         return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else value
     try:
         return operator.index(value)
     except TypeError:

@@ -20,6 +20,7 @@ from airflow_provider_meetings.core.times import Window, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingConflictError
 
 __all__ = [
+    "SHORTEST_CUT",
     "ComparableFields",
     "CreatedMeeting",
     "PendingCreate",
@@ -41,8 +42,8 @@ _SECOND = 1000
 # Of a meeting that was not among the look-alikes before, a date of creation so many seconds before says that it was
 # moved there. It is only a second witness: clocks of two workers may differ.
 _ELDER = 600.0
-# Vendors cut texts that are too long for them, at this many characters or more.
-_CUT = 50
+#: Vendors cut texts that are too long for them, at this many characters or more.
+SHORTEST_CUT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def fingerprint(stored: Mapping[str, Any], comparable: ComparableFields) -> str:
 def same_text(sent: Any, stored: Any) -> bool:
     """Whether two texts are one but for white space, case, escapes and a lost end: what vendors do to texts."""
     ours, theirs = _tidy(sent), _tidy(stored)
-    return ours == theirs or (len(theirs) >= _CUT and ours.startswith(theirs))
+    return ours == theirs or (len(theirs) >= SHORTEST_CUT and ours.startswith(theirs))
 
 
 def _tidy(value: Any) -> str:

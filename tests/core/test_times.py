@@ -16,10 +16,27 @@ from tests.support.flows import BASE, examples
 NEW_YORK = zoneinfo.ZoneInfo("America/New_York")
 
 
+class NotATime(dt.datetime):
+    """What pandas has for a moment that is not there: a datetime that differs from itself."""
+
+    __hash__ = None
+
+    def __ne__(self, other):
+        return True
+
+
+class NumpyInteger:
+    """An integer that is no int, as numpy and pandas have them."""
+
+    def __index__(self):
+        return BASE
+
+
 @pytest.mark.parametrize(
     "value",
     [
         BASE,
+        NumpyInteger(),
         str(BASE),
         f" {BASE} ",
         "2026-11-21T12:00:00Z",
@@ -62,7 +79,10 @@ def test_every_form_of_a_moment_is_the_same_moment(value):
         ("2026-02-29T00:00Z", "not an ISO 8601"),
         ("1.5", "not an ISO 8601"),
         ("٣", "not an ISO 8601"),
-        ("2026-11-21", "no UTC offset"),
+        ("2026-11-21", "a date without a time"),
+        ("2026-W47-6", "a date without a time"),
+        (float("nan"), "an empty cell of a data frame"),
+        (NotATime(2026, 11, 21), "an empty cell of a data frame"),
         ("2026-11-21T12:00:00", "no UTC offset"),
         (dt.datetime(2026, 11, 21, 12), "no UTC offset"),  # noqa: DTZ001 - a naive one is the point
         (pendulum.naive(2026, 11, 21, 12), "no UTC offset"),

@@ -234,6 +234,18 @@ def test_a_key_that_is_left_out_where_it_is_empty_is_no_such_case():
     assert ["create"] == [change.action for change in bp_plan([visit()], [listed]).changes]
 
 
+def test_a_key_that_the_vendor_has_cut_is_told():
+    """A title is kept without its end: its row would get another meeting with each run."""
+    title = "Installation of solar panels on the roof of 5 Main Street, first day"
+    listed = [stored_visit(21, title=title[:60])]
+    with pytest.raises(MeetingsConfigurationError, match=r"has cut texts (.|\n)* row 0 \(title=.*meeting 21$"):
+        bp_plan([visit(title=title)], listed, ("title",))
+
+    assert ["create"] == [one.action for one in bp_plan([visit(title=title, hour=2)], listed, ("title",)).changes]
+    both = bp_plan([visit(title=title), visit(title=title[:60])], listed, ("title",))
+    assert ["create"] == [one.action for one in both.changes]
+
+
 def test_a_key_by_two_fields():
     """One opportunity has several meetings, told apart by a second field."""
     rows = [visit(title="Estimate"), visit(title="Install", hour=5)]

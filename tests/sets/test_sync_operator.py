@@ -3,14 +3,16 @@
 import gzip
 import json
 import re
+import tempfile
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, TaskDeferred
 
 from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingsConfigurationError,
+    MeetingsProtocolError,
     MeetingsServerError,
     MeetingValidationError,
 )
@@ -153,6 +155,23 @@ def test_what_is_out_of_scope_is_never_touched(server, connect, kind):
     assert {str(one["id"]) for one in server.meetings(kind)} == set(map(str, kept))
 
 
+def test_a_filter_that_is_lost_on_the_way_deletes_nothing(server, connect, kind):
+    """A gateway drops the query's filter: the list has meetings of others, which no set may touch."""
+    connect(kind)
+    field, name = ("prospectId", "prospectId") if kind is HIRINGCENTER else ("opportunityId", "opportunity-id")
+    own, other = PARTIES[kind.name][:2]
+    server.insert(kind, kind.row(NOON, **{field: own}))
+    server.fault(
+        "rewrite", match={"method": "GET"}, find=f'("{field}": ?"?){own}', put=f'"{field}":{json.dumps(other)[:-1]}'
+    )
+    options = {"filters": {name: own}, "delete_missing": True, "max_deletes": 5}
+    with pytest.raises(MeetingsProtocolError, match=f"asked for {name}={own}, and 1 of the 1 .* Nothing was written"):
+        sync(kind, [], **options)
+
+    assert writes(server) == []
+    assert sync(kind, [], **options)["deleted"] == 1
+
+
 def test_plan_mode_writes_nothing(server, connect, kind, tmp_path):
     """A dry run returns what would be done, and writes all of it to a file."""
     connect(kind)
@@ -255,6 +274,15 @@ def test_a_plan_that_is_too_large_is_refused(server, connect, kind, case, tmp_pa
     assert len(destination.read_text().splitlines()) == 3
 
 
+class Frame:
+    """A data frame, which iterates over the names of its columns."""
+
+    columns = ("prospectId", "meetingDate")
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
 def bad_inputs():
     """What must be refused before anything is sent: a name, the arguments, and what is said."""
     return {
@@ -279,6 +307,11 @@ def bad_inputs():
         "a folder for the plan": ({"plan_destination": "/tmp/"}, "plan_destination cannot be written to"),  # noqa: S108
         "a plan nowhere": ({"plan_destination": "/proc/plan.jsonl"}, "plan_destination cannot be written to"),
         "an empty plan": ({"plan_destination": ""}, "plan_destination is empty"),
+        "one file for two things": (
+            {"plan_destination": f"file://{tempfile.gettempdir()}/one", "state": f"{tempfile.gettempdir()}/one"},
+            "state and plan_destination are the same file",
+        ),
+        "a data frame": ({"meetings": Frame()}, "meetings is a Frame: pass its rows as a list of dicts"),
         "a state nowhere": ({"state": "/proc/state.json"}, "state cannot be written to"),
     }
 
@@ -326,7 +359,7 @@ def test_the_window_is_the_data_interval_where_none_is_given(connect, kind):
         sync(kind, [row(kind, 0)], **none)
 
 
-@pytest.mark.parametrize("form", ["json", "jsonl", "gz", "sequence"])
+@pytest.mark.parametrize("form", ["json", "jsonl", "gz", "path", "sequence"])
 @pytest.mark.usefixtures("server")
 def test_rows_come_in_any_form(connect, kind, form, tmp_path):
     """JSON text, a JSON Lines file, compressed or not, and any sequence are lists of rows."""
@@ -334,11 +367,12 @@ def test_rows_come_in_any_form(connect, kind, form, tmp_path):
     rows = [row(kind, 0), row(kind, 1)]
     text = "\n".join(json.dumps(one) for one in rows) + "\n\n"
     (tmp_path / "rows.jsonl").write_text("\ufeff" + text)
-    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "rows.JSONL.GZ").write_bytes(gzip.compress(text.encode()))
     given = {
         "json": json.dumps(rows),
         "jsonl": f"file://{tmp_path}/rows.jsonl",
-        "gz": str(tmp_path / "rows.jsonl.gz"),
+        "gz": str(tmp_path / "rows.JSONL.GZ"),
+        "path": ObjectStoragePath(f"file://{tmp_path}/rows.jsonl"),
         "sequence": iter(rows),
     }[form]
 

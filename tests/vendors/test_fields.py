@@ -3,6 +3,7 @@
 import enum
 import json
 import uuid
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -182,6 +183,7 @@ def test_a_naive_date_is_local_time_of_the_zone_beside_it():
     """Only where that zone is given and right; Builder Prime has no such field."""
     meeting = INTERVIEW | {"meetingDate": "2026-11-21T07:00"}
     assert HC.for_create(meeting)["meetingDate"] == BASE
+    assert "a date without a time" in said(HC.for_create, meeting | {"meetingDate": "2026-11-21"})
     assert problems(HC.for_update, {"meetingDate": "2026-11-21T07:00"}) == ["meetingDate"]
     assert {"meetingDate", "timeZone"} == set(problems(HC.for_create, meeting | {"timeZone": "Mars"}))
     assert "01:30:00-04:00 or" in said(HC.for_create, meeting | {"meetingDate": "2026-11-01T01:30"})
@@ -371,7 +373,7 @@ class _NumpyInteger:
         return 7
 
 
-@pytest.mark.parametrize("value", [7, "7", 7.0, _NumpyInteger()])
+@pytest.mark.parametrize("value", [7, "7", 7.0, Decimal(7), Decimal("7.00"), _NumpyInteger()])
 def test_whole_numbers_of_any_kind_are_numbers_and_ids(value):
     """What data engineers have in hand."""
     assert check_id(value) == KINDS["id"](value) == "7"
@@ -387,7 +389,12 @@ def test_a_uuid_is_an_id():
     assert check_id(value) == KINDS["id"](value) == "00000000-0000-0000-0000-000000000007"
 
 
-@pytest.mark.parametrize("value", ["NaT", "<NA>", "nan", 7.5])
+def test_an_empty_cell_of_a_data_frame_is_no_text():
+    """Pandas has nan where a table has nothing."""
+    assert "an empty cell of a data frame" in said(HC.for_update, {"notes": float("nan")})
+
+
+@pytest.mark.parametrize("value", ["NaT", "<NA>", "nan", 7.5, Decimal("7.5"), Decimal("NaN")])
 def test_what_pandas_has_for_nothing_is_refused(value):
     """A missing value is no id."""
     with pytest.raises(MeetingsConfigurationError, match="meeting_id"):
