@@ -10,36 +10,22 @@ from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, NOON
 WINDOW = {"window_start": NOON - DAY, "window_end": NOON + DAY}
 
 
-def party_field(kind):
-    """Where a row says whom its meeting is with."""
-    return "prospectId" if kind is HIRINGCENTER else "clientOpportunityId"
-
-
 @pytest.fixture
 def row(server, kind):
     """Make rows; each has a party of its own."""
-    parties = [f"{number:032x}" for number in range(1, 40)]
-    if kind is BUILDERPRIME:
-        parties = [one["id"] for one in server.reference()["opportunities"]]
+    parties = server.counterparts(kind)
 
     def make(number, **changes):
-        basis = kind.meeting(**{party_field(kind): parties[number], kind.date: NOON + number * 60_000})
-        basis.pop("endDateTime", None)
-        return basis | changes
+        return kind.declared(parties[number], number, **changes)
 
     return make
 
 
 def sync(kind, rows, *, context=None, **options):
     """Make and execute an operator."""
-    arguments = {"match_on": [party_field(kind)], **WINDOW, **CONN} | options
+    arguments = {"match_on": [kind.counterpart], **WINDOW, **CONN} | options
     operator = SyncMeetingsOperator(task_id="sync", meetings=rows, **arguments)
     return run(operator, context or context_of("sync"))
-
-
-def writes(server):
-    """What was written, in order."""
-    return [entry["acted"] for entry in server.journal() if entry["acted"]]
 
 
 def context_in_which(edit):
@@ -88,7 +74,7 @@ def test_a_plan_that_is_made_anew_has_the_same_guards(server, kind, replaced, li
     assert type(raised.value) is MeetingsError  # so that the next try plans, and asks, again
     assert "1 of 2 writes did not succeed, 1 did. The next try does what is left." in str(raised.value)
     assert "Nothing was written" not in str(raised.value)
-    assert ["created", "created", "updated"] == writes(server)
+    assert ["created", "created", "updated"] == server.acted()
     assert told in capfd.readouterr().out
 
 
@@ -98,7 +84,7 @@ def test_a_plan_that_is_made_anew_is_applied_where_nothing_forbids_it(server, ki
     result = sync(kind, rows, context=context, delete_missing=True)
 
     assert [1, 1, 1] == [result[name] for name in ("created", "updated", "deleted")]
-    assert ["created", "created", "updated", "created", "deleted"] == writes(server)
+    assert ["created", "created", "updated", "created", "deleted"] == server.acted()
 
 
 def test_twins_that_come_up_meanwhile_end_the_try(server, connect, kind, row, capfd):
@@ -109,7 +95,7 @@ def test_twins_that_come_up_meanwhile_end_the_try(server, connect, kind, row, ca
 
     def edit():
         server.remove(kind, first)
-        server.insert(kind, kind.row(NOON, **{stored: row(1)[party_field(kind)]}))
+        server.insert(kind, kind.row(NOON, **{stored: row(1)[kind.counterpart]}))
 
     rows = [row(0, location="Here"), row(1, location="There")]
     with pytest.raises(MeetingsError, match="1 of 2 writes did not succeed, 1 did"):
