@@ -49,10 +49,12 @@ class Proxy:
     Attributes:
         url: ``http://host:port`` or ``https://host:port``; no user in it.
         authorization: The value of the header ``Proxy-Authorization``; None: the address names no user.
+        source: Where it is named, for messages.
     """
 
     url: str
     authorization: str | None = field(default=None, repr=False)
+    source: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, address: str) -> Proxy:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_meetings.connection.form import VendorInfo
 from airflow_provider_meetings.connection.network import ascii_host, check_proxies, is_loopback
 from airflow_provider_meetings.connection.web_url import WebUrlTemplate
+from airflow_provider_meetings.core.json_text import whole_text
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
 __all__ = [
@@ -156,7 +157,7 @@ class ConnectionReader:
             self.problem("extra", f"has keys that this connection type does not know: {known}")
         if self._problems:
             listed = "".join(f"\n  - {problem}" for problem in self._problems)
-            raise MeetingsConfigurationError(f"Connection {self.conn_id!r} cannot be used:{listed}")
+            raise MeetingsConfigurationError(whole_text(f"Connection {self.conn_id!r} cannot be used:{listed}"))
 
 
 def read_key(value: Any) -> str:

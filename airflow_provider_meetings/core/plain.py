@@ -1,12 +1,17 @@
-"""Values that stand for others: an ``Enum``'s member is sent as its value, never as its name."""
+"""Values that stand for others: an ``Enum``'s member is sent as its value, a whole number of any kind as an int."""
 
 from __future__ import annotations
 
+import decimal
+import operator
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-__all__ = ["plain"]
+__all__ = ["plain", "plain_integer"]
+
+# Decimal digits of the longest number that is written out: 1E+999999 is short as text alone.
+_MOST_DIGITS = 40
 
 
 def plain(value: Any) -> Any:
@@ -28,3 +33,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         return type(value)(map(_plain, value)) if type(value) in {list, tuple, set} else value
     return value
+
+
+def plain_integer(value: Any) -> Any:
+    """Return numpy's and pandas' integers, whole floats and whole Decimals as int; anything else as it is."""
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, decimal.Decimal):
+        is_whole = value.is_finite() and value.adjusted() < _MOST_DIGITS and value == value.to_integral_value()
+        return int(value) if is_whole else value
+    try:
+        return operator.index(value)
+    except TypeError:
+        return value

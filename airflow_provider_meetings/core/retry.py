@@ -17,6 +17,7 @@ import datetime as dt
 import email.utils
 import json
 import random
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -52,6 +53,10 @@ LONGEST_WAIT = 3600.0
 # smaller unit.
 _TIMESTAMP = 1_000_000_000
 _TIMESTAMP_MS = 100_000_000_000
+# What a header says in words of its own, at most so long.
+_LONGEST_WAITS = 100
+_PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_WAITS = re.compile(rf"\s*(?:{_PLAIN_NUMBER.pattern}\s*(?:s|secs?|seconds?)?\s*(?:,\s*|$))+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +207,21 @@ def reset_in(response: Response) -> float | None:
 def _wait(value: Any, response: Response) -> float | None:
     """Read a wait: a number of seconds, a Unix timestamp, or a date."""
     seconds = _number(value)
+    if seconds is None and isinstance(value, str):
+        seconds = _longest(value)
     if seconds is None:
         moment = _date(value) if isinstance(value, str) and value else None
         return None if moment is None else max(0.0, moment - server_time(response)[1])
     while _TIMESTAMP_MS <= seconds < float("inf"):
         seconds /= 1000
     return max(0.0, seconds - server_time(response)[1]) if _TIMESTAMP <= seconds < float("inf") else seconds
+
+
+def _longest(text: str) -> float | None:
+    """Read a header that was written twice, or with its unit: ``30, 60``, ``30s``; the longest counts."""
+    if len(text) > _LONGEST_WAITS or not _WAITS.fullmatch(text):
+        return None
+    return max(float(number) for number in _PLAIN_NUMBER.findall(text))
 
 
 def _number(value: Any) -> float | None:

@@ -5,10 +5,8 @@ Errors are ``ValueError`` with a text fit for the user; who calls knows the fiel
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import difflib
-import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +15,19 @@ from typing import Any
 
 import pendulum
 
+from airflow_provider_meetings.core.plain import plain_integer
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
-__all__ = ["DAY", "Window", "check_time_zone", "local_text", "to_epoch_ms", "to_utc_text", "window_or_data_interval"]
+__all__ = [
+    "DAY",
+    "Window",
+    "check_time_zone",
+    "date_in_digits",
+    "local_text",
+    "to_epoch_ms",
+    "to_utc_text",
+    "window_or_data_interval",
+]
 
 #: One day in milliseconds.
 DAY = 86_400_000
@@ -38,8 +46,8 @@ def to_epoch_ms(value: Any, *, time_zone: str | None = None, round_up: bool = Fa
     """Turn a moment into Unix milliseconds.
 
     Args:
-        value: An aware ``datetime``, an ISO 8601 string with an offset or ``Z``, or epoch milliseconds as an integer or
-            digits. A naive date and time is taken only with ``time_zone``; a date without a time never is.
+        value: An aware ``datetime``, an ISO 8601 string with an offset or ``Z``, or epoch milliseconds as a whole
+            number or digits. A naive date and time is taken only with ``time_zone``; a date without a time never is.
         time_zone: The IANA name of the zone that a naive value is local time of.
         round_up: Microseconds are rounded up to the next millisecond instead of being cut off.
 
@@ -55,13 +63,12 @@ def to_epoch_ms(value: Any, *, time_zone: str | None = None, round_up: bool = Fa
             value = int(value) if len(value) <= len(str(_LAST)) + 1 else _LAST + 1
         else:
             value = _parse(value)
+    value = value if isinstance(value, dt.datetime) else plain_integer(value)
     if isinstance(value, int):
         return _in_range(value)
     if isinstance(value, float | dt.datetime) and value != value:  # noqa: PLR0124 - nan, and pandas' NaT
         raise ValueError(f"{value} is not a moment: is it an empty cell of a data frame?")
     if not isinstance(value, dt.datetime):
-        with contextlib.suppress(TypeError):
-            return _in_range(operator.index(value))  # numpy's integers, and pandas'
         kind = "a date without a time" if isinstance(value, dt.date) else f"a {type(value).__name__}"
         raise ValueError(f"{kind} is not a moment: give an aware datetime, an ISO 8601 string or epoch milliseconds")
     if value.utcoffset() is None:
@@ -73,6 +80,21 @@ def to_epoch_ms(value: Any, *, time_zone: str | None = None, round_up: bool = Fa
     # pendulum's own subtraction gives an Interval, which is slow and not a plain timedelta.
     microseconds = dt.datetime.__sub__(value, _EPOCH) // dt.timedelta(microseconds=1)
     return _in_range(-(-microseconds // 1000) if round_up else microseconds // 1000)
+
+
+def date_in_digits(value: Any) -> str:
+    """Return the ISO text of what is a date, maybe with a time, in digits alone; blank: it is none.
+
+    Airflow's ``ds_nodash`` and the like would be a moment of 1970, 1976 or 2612 as milliseconds.
+    """
+    digits = str(plain_integer(value)).strip() if not isinstance(value, dt.date) else ""
+    if len(digits) not in {8, 12, 14} or digits[:2] not in {"19", "20"}:
+        return ""
+    try:
+        meant = dt.datetime.strptime(digits.ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007 - it has no zone
+    except ValueError:
+        return ""
+    return meant.isoformat()
 
 
 def _in_range(milliseconds: int) -> int:
@@ -197,8 +219,8 @@ class Window:
         """Make a window of two moments, each in any form that :func:`to_epoch_ms` takes, or None.
 
         Raises:
-            ValueError: A bound is not a moment, or looks like one in seconds, or the window is empty or turned round.
-                The text names the bound.
+            ValueError: A bound is not a moment, or looks like one in seconds or like a date in digits, or the window is
+                empty or turned round. The text names the bound.
         """
         bounds = {}
         for name, value in (("window_start", start), ("window_end", end)):
@@ -210,6 +232,10 @@ class Window:
                 if moment is not None and moment in _SECONDS and not isinstance(value, dt.datetime):
                     raise ValueError(
                         f"{value!r} is a moment before 1973 when taken as milliseconds: are these seconds?"
+                    )
+                if meant := date_in_digits(value):
+                    raise ValueError(
+                        f"{value!r} is a number of milliseconds: is {meant} meant? Write it so, with an offset or Z"
                     )
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from airflow_provider_meetings.connection.registry import moment_fields
-from airflow_provider_meetings.core.times import to_epoch_ms
+from airflow_provider_meetings.core.times import date_in_digits, to_epoch_ms
 
 __all__ = ["canonical", "check_wanted", "same_value", "text_as_bool", "text_as_moment"]
 
@@ -27,6 +27,7 @@ _LAZY_TEXT = re.compile(r"<generator object |<?Lazy\w*Sequence\b|<map object |di
 _DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Enum)
+_IS_A_DATE = "{!r} is a number of milliseconds: is {} meant? Write it so, with an offset or Z"
 _ARE_SECONDS = "{!r} is a moment before 1973 when taken as milliseconds: are these seconds?"
 # Unix milliseconds before 1973, which are seconds of this century more probably.
 _SECONDS = range(1, 100_000_000_000)
@@ -132,6 +133,8 @@ def _plain(value: Any, *, is_moment: bool) -> Any:
         return _moment(value, may_be_seconds=is_moment and not isinstance(value, dt.date))
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"is {value}, which no meeting matches: did a template come out as nothing?")
+    if is_moment and isinstance(value, int) and (meant := date_in_digits(value)):
+        raise ValueError(_IS_A_DATE.format(value, meant))
     if is_moment and isinstance(value, int) and value in _SECONDS:
         raise ValueError(_ARE_SECONDS.format(value))
     if value is None or isinstance(value, str | bool | int | float):
@@ -148,6 +151,8 @@ def _moment(value: Any, *, may_be_seconds: bool) -> Any:
         moment = to_epoch_ms(value)
     except TypeError:  # pandas' NaT is a datetime without an offset of its own
         raise ValueError(f"is {value}, which is not a date and time: did a template come out as nothing?") from None
+    if may_be_seconds and (meant := date_in_digits(value)):
+        raise ValueError(_IS_A_DATE.format(value, meant))
     if may_be_seconds and _DIGITS.fullmatch(str(value).strip()) and moment in _SECONDS:
         raise ValueError(_ARE_SECONDS.format(value))
     # Text stays as it is written: it compares as a moment, and as text.

@@ -179,7 +179,7 @@ class AsyncTransport:
             counter.add(request)
         if self._gate is not None and (held := await self._gate.enter(request)):
             self._metrics.rate_limited(held)
-        exchange = Exchange(request, self._settings, self._log, self._metrics, time.time)
+        exchange = Exchange(request, self._settings, self._log, self._metrics, time.time, proxy=self._proxy)
         status = None
         try:
             async with self._session.request(
@@ -200,7 +200,7 @@ class AsyncTransport:
             raise exchange.failed(error, never_sent=never_sent, status=status) from os_error_behind(error)
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
             raise exchange.unusable(error) from None
-        response = exchange.answered(answer.status, answer.headers, body)
+        response = exchange.answered(answer.status, _headers(answer), body)
         self.clock_offset = clock_offset(response, self.clock_offset)
         if self._gate is not None:
             self._gate.observe(response)
@@ -234,6 +234,16 @@ _MORE_HEADERS: dict[str, Any] = (
 )
 
 
+def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return an answer's headers as the worker's library does: repeated ones in one line, bytes as Latin-1."""
+    headers = answer.headers
+    found = {name: ", ".join(headers.getall(name)) for name in headers}
+    return {
+        name: value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
+        for name, value in found.items()
+    }
+
+
 async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
     """Read an answer; None: it is too large."""
     chunks, size = [], 0
@@ -247,7 +257,7 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
 
 async def _unpacked(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Yield an answer's body as it was before it was packed, in pieces that do not hold the event loop up."""
-    unpacker = make_unpacker(answer.headers.get("Content-Encoding", ""))
+    unpacker = make_unpacker(_headers(answer).get("Content-Encoding", ""))
     async for chunk in answer.content.iter_any():
         if unpacker is None:
             yield chunk

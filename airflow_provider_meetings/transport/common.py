@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import requests
 
+from airflow_provider_meetings.connection.network import Proxy
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import Request, Response
 from airflow_provider_meetings.exceptions import (
@@ -29,6 +30,10 @@ LARGEST_ANSWER = 32 * 1024 * 1024
 #: Where vendors and the gateways before them put a request's id.
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray", "x-amzn-requestid")
 
+# What of a request's id is shown in the log: whoever is on the way may have written it.
+_LONGEST_ID = 200
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
 
 class Exchange:
     """One request on its way over a connection: what both transports make of it.
@@ -39,16 +44,25 @@ class Exchange:
         log: Where it leaves its line: no query, no body, no key.
         metrics: Takes the numbers.
         clock: Tells the time, in seconds since the epoch.
+        proxy: What it goes through; None: it goes to the vendor directly.
     """
 
     def __init__(
-        self, request: Request, settings: Settings, log: Any, metrics: Metrics, clock: Callable[[], float]
+        self,
+        request: Request,
+        settings: Settings,
+        log: Any,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        *,
+        proxy: Proxy | None = None,
     ) -> None:
         self._request = request
         self._settings = settings
         self._log = log
         self._metrics = metrics
         self._clock = clock
+        self._proxy = proxy
         self._sent_at = clock()
 
     @property
@@ -95,7 +109,7 @@ class Exchange:
             status,
             seconds * 1000,
             request.attempt,
-            f", request id {request_id}" if request_id else "",
+            f", request id {_UNPRINTABLE.sub('?', request_id)[:_LONGEST_ID]}" if request_id else "",
         )
         return response
 
@@ -108,7 +122,7 @@ class Exchange:
             status: The answer's, where it broke off in the middle of one.
         """
         request, settings = self._request, self._settings
-        problem = _problem(list(iter_causes(error)), settings, never_sent=never_sent)
+        problem = _problem(list(iter_causes(error)), settings, self._proxy, never_sent=never_sent)
         target = f"{request.method} {request.path} at {settings.base_url}"
         failure = MeetingsTransportError(
             f"{target} failed: {problem}. Connection {settings.conn_id!r}.",
@@ -151,10 +165,10 @@ class Exchange:
         return failure
 
 
-def _problem(causes: list[BaseException], settings: Settings, *, never_sent: bool) -> str:
+def _problem(causes: list[BaseException], settings: Settings, proxy: Proxy | None, *, never_sent: bool) -> str:
     """Say what is behind a library's error."""
     timed_out = any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes)
-    if special := next(filter(None, (_special_problem(cause, settings) for cause in causes)), ""):
+    if special := next(filter(None, (_special_problem(cause, proxy) for cause in causes)), ""):
         return special
     if never_sent and timed_out:
         return f"could not connect in time, of the {settings.timeout:g} s that a request may take"
@@ -165,15 +179,15 @@ def _problem(causes: list[BaseException], settings: Settings, *, never_sent: boo
     return f"the connection broke ({type(causes[-1]).__name__})"
 
 
-def _special_problem(cause: BaseException, settings: Settings) -> str:
+def _special_problem(cause: BaseException, proxy: Proxy | None) -> str:
     """Return a hint where a user can fix the cause; blank: there is none."""
     if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_code"):  # aiohttp's own has none
         return certificate_problem(cause)
     if isinstance(cause, socket.gaierror):
         if cause.errno == socket.EAI_AGAIN:
             return "the host, or its proxy, cannot be looked up for now (a temporary DNS failure)"
-        if settings.proxies:
-            return "there is no such proxy; check the `proxies` of the connection"
+        if proxy is not None:
+            return f"there is no such proxy; check {proxy.source}"
         return "there is no such host; check the host of the connection"
     if refused := _TUNNEL_REFUSED.search(str(cause)):
         return f"the proxy refused to connect (it answered {refused[1]})"

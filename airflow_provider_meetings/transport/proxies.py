@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies, select_proxy
@@ -39,7 +40,7 @@ def proxy_for(url: str, proxies: Mapping[str, str], conn_id: str) -> Proxy | Non
     if not address:
         return None
     try:
-        return Proxy.parse(address)
+        return replace(Proxy.parse(address), source=source)
     except ValueError as error:
         raise MeetingsConfigurationError(
             f"Connection {conn_id!r} cannot be used: the address of the proxy in {source} {error}. Nothing was sent."

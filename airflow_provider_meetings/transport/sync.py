@@ -210,7 +210,7 @@ class Transport:
             return list(pool.map(lambda call: self.drive(call, save), step.calls))
 
     def _perform(self, request: Request) -> Response:
-        exchange = Exchange(request, self._settings, self._log, self._metrics, time.time)
+        exchange = Exchange(request, self._settings, self._log, self._metrics, time.time, proxy=self._proxy)
         status = None
         try:
             answer = self._send(request, exchange)

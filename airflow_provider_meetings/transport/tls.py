@@ -95,12 +95,13 @@ def _load_bundle(context: ssl.SSLContext, path: str, source: str) -> None:
     except OSError as error:
         raise ValueError(f"{named} cannot be read as a CA bundle ({error.strerror or type(error).__name__})") from None
     if b"-----BEGIN" not in content:
-        der = " It looks like DER: `openssl x509 -inform DER` turns it into PEM" if content[:1] == b"0" else ""
-        raise ValueError(f"{named} is {'no' if content else 'an empty'} CA bundle: it has no certificate in PEM.{der}")
+        der = "; it looks like DER, which `openssl x509 -inform DER` turns into PEM" if content[:1] == b"0" else ""
+        raise ValueError(f"{named} is {'no' if content else 'an empty'} CA bundle: it has no certificate in PEM{der}")
     try:
         context.load_verify_locations(cafile=path)
     except ssl.SSLError as error:
-        raise ValueError(f"{named} is no CA bundle: it holds something else ({error.reason})") from None
+        problem = f"it holds something else ({error.reason})" if error.reason else "a certificate in it is damaged"
+        raise ValueError(f"{named} is no CA bundle: {problem}") from None
 
 
 def _is_hashed(folder: Path) -> bool:

@@ -9,6 +9,8 @@ __all__ = ["UnpackError", "Unpacker", "make_unpacker"]
 
 #: Bytes that are unpacked at once.
 PIECE = 1 << 20
+# What each member of gzip begins with.
+_GZIP = 0x1F
 _UNDERSTOOD = {"gzip", "x-gzip", "deflate"}
 # Encodings that were not requested. What else servers write there (utf-8, none, binary, identity) is no encoding.
 _FOREIGN = {"br", "zstd", "compress", "x-compress", "bzip2", "lzma", "xz", "exi", "pack200-gzip", "dcb", "dcz"}
@@ -38,6 +40,8 @@ class Unpacker:
         data = chunk
         while True:
             unpacker = self._unpacker
+            if unpacker is not None and unpacker.eof and (self._encoding == "deflate" or data[0] != _GZIP):
+                return  # what some servers fill up with, as zeros, is no more data
             if unpacker is None or unpacker.eof:  # gzip may have several members
                 # 47: gzip or zlib, by the first byte; what begins as neither is the bare deflate that some servers send
                 bare = self._encoding == "deflate" and data[0] & 0x0F != zlib.DEFLATED
@@ -73,7 +77,8 @@ def make_unpacker(content_encoding: str) -> Unpacker | None:
     if not content_encoding:
         return None
     encodings = [name.strip().lower() for name in content_encoding.split(",")]
-    packed = [name for name in encodings if name in _UNDERSTOOD | _FOREIGN]
+    # A header that somebody on the way has repeated is packed once.
+    packed = list(dict.fromkeys(name for name in encodings if name in _UNDERSTOOD | _FOREIGN))
     if not packed:
         return None
     if len(packed) > 1 or packed[0] in _FOREIGN:

@@ -129,8 +129,8 @@ def _read_headers(file: Any) -> http.client.HTTPMessage:
 
 
 def _length(value: str | None) -> int | None:
-    text = (value or "").strip()
-    return int(text) if text.isascii() and text.isdigit() else None
+    text, *others = {part.strip() for part in (value or "").split(",")}  # RFC 9110 8.6: "42, 42" is 42
+    return int(text) if not others and text.isascii() and text.isdigit() else None
 
 
 class _Left(float):

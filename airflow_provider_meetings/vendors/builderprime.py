@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from airflow_provider_meetings.core.json_text import whole_text
 from airflow_provider_meetings.vendors.builderprime_read import BuilderPrimeReader
 from airflow_provider_meetings.vendors.builderprime_types import TYPE_ID, TYPE_NAME, as_named
 from airflow_provider_meetings.vendors.creates import KeylessVendor
@@ -42,7 +43,7 @@ def _reminders(value: Any) -> list[dict[str, Any]]:
         if not isinstance(item, Mapping) or set(item) != {"unitsBefore", "unitType"}:
             raise ValueError("each needs exactly unitsBefore and unitType")
         unit = item["unitType"]
-        if not isinstance(unit, str) or not unit.strip():
+        if not isinstance(unit, str) or not unit.strip() or whole_text(unit) != unit:
             raise ValueError("unitType must be text, such as MINUTES")
         reminders.append({"unitsBefore": whole_number(item["unitsBefore"]), "unitType": unit})
     return reminders

@@ -14,7 +14,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.vendors.density import width
 from airflow_provider_meetings.vendors.fields import check_id
 from airflow_provider_meetings.vendors.meanings import is_generic, misses_something_else, status_meant
-from airflow_provider_meetings.vendors.readings import read_until_agreed
+from airflow_provider_meetings.vendors.readings import read_until_agreed, unrepeated
 from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
 from airflow_provider_meetings.vendors.spans import SpanLine
 from airflow_provider_meetings.vendors.vendor import Filters, Vendor
@@ -90,7 +90,7 @@ class BuilderPrimeReader(Vendor):
                 items, _ = pages.pop()
                 starts = [self.date(item) for item in items]
                 if len(items) < self.page_size:
-                    items = [item for item, start in zip(items, starts, strict=True) if start in span]
+                    items = unrepeated([item for item, start in zip(items, starts, strict=True) if start in span])
                     line.read(span, items, [start for start in starts if start in span])
                 elif width(span) > 1 and all(_asked(span, start) for start in starts):
                     line.cut(span, starts)
@@ -160,9 +160,10 @@ class BuilderPrimeReader(Vendor):
         return items, response
 
     def path_id(self, value: Any, name: str = "meeting_id") -> str:
-        """Return an id as Builder Prime returns it: ``007`` is 7, which an answer is compared with."""
+        """Return an id as Builder Prime returns it: ``007`` is 7, as is ``7.0``, a number that pandas has widened."""
         text = check_id(value, name)
-        return (text.lstrip("0") or "0") if text.isdigit() else text
+        whole, _, rest = text.partition(".")
+        return (whole.lstrip("0") or "0") if whole.isdigit() and not rest.strip("0") else text
 
     def types(self) -> Flow[list[dict[str, Any]]]:
         """Listing Meeting Types."""
@@ -300,7 +301,10 @@ def _parse_error(content: Mapping[str, Any]) -> VendorError | None:
     errors = content.get("errors")
     if not isinstance(errors, list) or not errors:
         return None
+    if {"messages", "result"} <= content.keys():  # a gateway's own, Cloudflare's
+        return None
     rows = [error if isinstance(error, Mapping) else {"message": error} for error in errors]
     code = rows[0].get("code")
     texts = [" ".join(str(row[name]) for name in ("code", "message") if row.get(name)) for row in rows]
-    return VendorError(None if code is None else str(code), "; ".join(text for text in texts if text))
+    text = "; ".join(text for text in texts if text)
+    return VendorError(None if code is None else str(code), text) if text else None  # else nothing explains it

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import operator
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -16,8 +15,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_meetings.core.plain import plain
-from airflow_provider_meetings.core.times import check_time_zone, to_epoch_ms
+from airflow_provider_meetings.core.json_text import whole_text
+from airflow_provider_meetings.core.plain import plain, plain_integer
+from airflow_provider_meetings.core.times import check_time_zone, date_in_digits, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
 __all__ = [
@@ -233,13 +233,17 @@ def _moment(value: Any, zone: Any) -> int:
     except ValueError:
         zone = None  # the zone's own entry tells what is wrong with it
     moment = to_epoch_ms(value, time_zone=zone)
+    if meant := date_in_digits(value):
+        raise ValueError(f"{value!r} is a number of milliseconds: is {meant} meant? Write it so, with an offset or Z")
     if moment < _FIRST_PLAUSIBLE_MEETING:
         raise ValueError(f"{value!r} is a moment before 1973 when taken as milliseconds: are these seconds?")
     return moment
 
 
 def _plain_text(value: Any) -> str:
-    value = value if isinstance(value, float) else _plain_integer(value)
+    value = value if isinstance(value, float) else plain_integer(value)
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < 40:
+        return format(value, "f")  # it keeps its digits, as a float does not
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # render_template_as_native_obj turns digits into a number, which still says which
     if isinstance(value, float) and math.isnan(value):
@@ -248,8 +252,8 @@ def _plain_text(value: Any) -> str:
         kind = type(value).__name__
         hint = f": did render_template_as_native_obj turn text into a {kind}?" if isinstance(value, _NATIVE) else ""
         raise ValueError(f"must be text, not {kind}{hint}")
-    if not value.isascii():
-        _ = value.encode()  # half a surrogate pair has no bytes; its UnicodeEncodeError is a ValueError
+    if whole_text(value) != value:
+        raise ValueError("holds half of a surrogate pair: an emoji that was cut in two, which UTF-8 cannot write")
     if value.strip() == "None":
         raise ValueError("is 'None': did a template come out as nothing? A None that is no text leaves it out")
     return value
@@ -261,24 +265,10 @@ def identifier(value: Any) -> str:
     Raises:
         ValueError: It is none, or came out as nothing.
     """
-    text = _plain_text(str(value) if isinstance(value, uuid.UUID) else _plain_integer(value)).strip()
+    text = _plain_text(str(value) if isinstance(value, uuid.UUID) else plain_integer(value)).strip()
     if text.lower() in _NOTHING:
         raise ValueError(f"is {value!r}: did a template come out as nothing?")
     return text
-
-
-def _plain_integer(value: Any) -> Any:
-    """Return numpy's and pandas' integers, and whole floats and decimals, as int; anything else as it is."""
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and value == value.to_integral_value() else value
-    try:
-        return operator.index(value)
-    except TypeError:
-        return value
 
 
 def whole_number(value: Any) -> int:
@@ -287,7 +277,7 @@ def whole_number(value: Any) -> int:
     Raises:
         ValueError: It is none.
     """
-    value = _plain_integer(value)
+    value = plain_integer(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -309,7 +299,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
 def invalid_arguments(headline: str, problems: Mapping[str, str]) -> MeetingsConfigurationError:
     """Make the error that names every problem, by field."""
     listed = "".join(f"\n  - {name}: {problem}" for name, problem in problems.items())
-    error = MeetingsConfigurationError(f"{headline}:{listed}")
+    error = MeetingsConfigurationError(whole_text(f"{headline}:{listed}"))
     error.problems = dict(problems)
     return error
 
@@ -353,7 +343,7 @@ def check_id(value: Any, name: str = "meeting_id") -> str:
         MeetingsConfigurationError: It is empty, blank, nothing (``"None"``), or would change the path. On Builder
             Prime a POST with an empty id makes a new meeting, and a GET lists them all.
     """
-    value = _plain_integer(plain(value))
+    value = plain_integer(plain(value))
     whole = isinstance(value, int) and not isinstance(value, bool)
     text = str(value) if whole or isinstance(value, uuid.UUID) else value
     problem = ""

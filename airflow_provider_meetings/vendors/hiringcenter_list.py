@@ -12,7 +12,7 @@ from airflow_provider_meetings.core.retry import RetryState
 from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsProtocolError
 from airflow_provider_meetings.vendors.density import Density
-from airflow_provider_meetings.vendors.readings import read_until_agreed
+from airflow_provider_meetings.vendors.readings import read_until_agreed, unrepeated
 
 __all__ = ["Answer", "DateList", "PageReader", "Query"]
 
@@ -262,11 +262,13 @@ class DateList:
             self._whole.slept = retry_state.slept
             token, ids = answer.token, _ids(answer.items)
             turned.check(token, ids)
-            fresh = [
-                item
-                for item, date in zip(answer.items, answer.dates, strict=True)
-                if date in span and str(item.get("id")) not in listed
-            ]
+            fresh = unrepeated(
+                [
+                    item
+                    for item, date in zip(answer.items, answer.dates, strict=True)
+                    if date in span and str(item.get("id")) not in listed
+                ]
+            )
             listed = ids
             del answer
             yield Page(fresh)
@@ -336,8 +338,10 @@ def _fresh(items: list[dict[str, Any]], dates: list[int], span: Window, edge: fr
     """Keep what lies in the span and was not listed with the page before."""
     first = -math.inf if span.start is None else span.start
     end = math.inf if span.end is None else span.end
-    return [
-        item
-        for item, date in zip(items, dates, strict=True)
-        if first <= date < end and not (date == end - 1 and str(item.get("id")) in edge)
-    ]
+    return unrepeated(
+        [
+            item
+            for item, date in zip(items, dates, strict=True)
+            if first <= date < end and not (date == end - 1 and str(item.get("id")) in edge)
+        ]
+    )

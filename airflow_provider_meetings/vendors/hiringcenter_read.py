@@ -171,7 +171,9 @@ def _granted(permissions: Any) -> list[str]:
 def _parse_error(content: Mapping[str, Any]) -> VendorError | None:
     """Read "a JSON body that has `error` and usually `message`"."""
     error = content.get("error")
-    if not error or {"timestamp", "status", "path"} <= content.keys():  # the latter is a web server's own, Spring's
+    if not error or not isinstance(error, str | Mapping):
+        return None  # a truth, or a number, beside a message is a gateway's
+    if {"timestamp", "status", "path"} <= content.keys():  # a web server's own, Spring's
         return None
     if isinstance(error, Mapping) and {"code", "status"} <= error.keys():  # a gateway's own, Google's
         return None

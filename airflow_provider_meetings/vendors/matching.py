@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from airflow_provider_meetings.core.flow import Response
+from airflow_provider_meetings.core.plain import plain_integer
 from airflow_provider_meetings.core.retry import server_time
 from airflow_provider_meetings.core.times import Window, to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingConflictError
@@ -27,6 +28,7 @@ __all__ = [
     "fingerprint",
     "made_since",
     "matches",
+    "same_id",
     "same_moment",
     "same_number",
     "same_text",
@@ -44,6 +46,7 @@ _SECOND = 1000
 _ELDER = 600.0
 #: Vendors cut texts that are too long for them, at this many characters or more.
 SHORTEST_CUT = 50
+_UUID_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,17 @@ def _tidy(value: Any) -> str:
 def same_number(sent: Any, stored: Any) -> bool:
     """Whether two ids are one, be they numbers or digits."""
     return str(sent) == str(stored)
+
+
+def same_id(one: Any, other: Any) -> bool:
+    """Whether two ids are one: ``7`` and ``7.0``, or a UUID in capitals or with its dashes."""
+    return _spelled(one) == _spelled(other)
+
+
+def _spelled(value: Any) -> str:
+    text = str(plain_integer(value)).casefold()
+    bare = text.replace("-", "")
+    return bare if len(bare) == _UUID_DIGITS else text
 
 
 def same_moment(sent: Any, stored: Any) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.exceptions import MeetingsProtocolError
 
-__all__ = ["read_until_agreed"]
+__all__ = ["read_until_agreed", "unrepeated"]
 
 T = TypeVar("T")
 
@@ -41,3 +41,11 @@ def read_until_agreed(
             return found
         before = found if seen == len(found) else None
     raise disagreement
+
+
+def unrepeated(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the meetings of one answer, each once: one that comes twice, as a join in a database has it, is one."""
+    by_id = {str(item.get("id")): item for item in reversed(items)}
+    if len(by_id) == len(items):
+        return items
+    return [item for item in items if by_id[str(item.get("id"))] is item]

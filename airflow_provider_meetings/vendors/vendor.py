@@ -22,8 +22,10 @@ from airflow_provider_meetings.vendors.matching import (
     PendingCreate,
     fingerprint,
     matches,
+    same_id,
     search_window,
 )
+from airflow_provider_meetings.vendors.readings import unrepeated
 from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.vendors.responses import Envelope, ErrorFactory, encode, is_success
 
@@ -314,7 +316,8 @@ class Vendor(ABC):
         """
         instant = search_window(to_epoch_ms(body[self.date_field]))
         found, response = yield from self.list_instant(instant, body, retry_state or RetryState(self.retry_limits))
-        live = [meeting for meeting in found if not self.is_cancelled(meeting)]  # a cancelled one is one that is gone
+        # A cancelled one is one that is gone.
+        live = [meeting for meeting in unrepeated(found) if not self.is_cancelled(meeting)]
         return [meeting for meeting in live if self.matches(body, meeting)], response
 
     def call(
@@ -382,7 +385,7 @@ class Vendor(ABC):
             record = self._with_id(record)
         if not isinstance(record, dict) or (record_id is None and record.get("id") in (None, "")):
             raise self.errors.malformed(request, envelope.response, "there is no record with an id in it")
-        if record_id is not None and str(record.get("id", record_id)) != record_id:
+        if record_id is not None and not same_id(record.get("id", record_id), record_id):
             problem = f"it returned record {record['id']}, but {record_id} was requested"
             raise self.errors.malformed(request, envelope.response, problem)
         return record

@@ -489,3 +489,9 @@ def test_the_prefix_of_another_type_is_refused():
 def test_an_endpoint_that_was_pasted_as_host_is_understood(read, host, base_url):
     """The path of the vendor's meetings is taken off; a gateway may still be mounted where it likes."""
     assert base_url == read(host=host).base_url
+
+
+@pytest.mark.parametrize("read", [hc, bp])
+def test_a_refusal_can_be_logged(read):
+    """Half an emoji in the name of an extra does not come back in the error."""
+    assert refusal(read, {"a\ud83d": 1})[0].encode()

@@ -1,6 +1,7 @@
 """Moments and windows: every form that is taken, every one that is refused, and the days on which clocks change."""
 
 import datetime as dt
+import decimal
 import itertools
 import zoneinfo
 
@@ -51,6 +52,8 @@ class NumpyInteger:
         dt.datetime(2026, 11, 21, 13, tzinfo=dt.timezone(dt.timedelta(hours=1))),
         pendulum.datetime(2026, 11, 21, 12),
         pendulum.datetime(2026, 11, 21, 7, tz="America/New_York"),
+        float(BASE),
+        decimal.Decimal(BASE),
     ],
     ids=repr,
 )
@@ -66,6 +69,8 @@ def test_every_form_of_a_moment_is_the_same_moment(value):
         (None, "not a moment"),
         (True, "not a moment"),
         (1.5, "a float is not a moment"),
+        (decimal.Decimal("1.5"), "a Decimal is not a moment"),
+        (decimal.Decimal("1E+999999"), "a Decimal is not a moment"),
         (b"1", "a bytes is not a moment"),
         ({}, "a dict is not a moment"),
         (dt.date(2026, 11, 21), "a date without a time"),
@@ -267,10 +272,14 @@ def test_a_bound_between_milliseconds_cuts_like_the_exact_one(start, meeting):
         (dt.datetime(2026, 1, 1), None, "window_start: .* no UTC offset"),  # noqa: DTZ001
         (None, 10**18, "window_end: too far away"),
         ("9999-12-31T23:59:59.999999Z", None, "window_start: too far away"),
+        ("20261121", None, "window_start: '20261121' .* 2026-11-21T00:00:00 meant"),
+        (None, 20261122, "window_end: 20261122 .* 2026-11-22T00:00:00 meant"),
+        ("202611211200", None, "window_start: .* 2026-11-21T12:00:00 meant"),
+        (None, "20261121120000", "window_end: .* 2026-11-21T12:00:00 meant"),
     ],
 )
 def test_a_wrong_window_is_refused_by_the_name_of_its_bound(start, end, problem):
-    """Reversed, empty and absurd windows."""
+    """Reversed, empty and absurd windows, and Airflow's ds_nodash, which would be an hour of 1970 and empty."""
     with pytest.raises(ValueError, match=problem):
         Window.parse(start, end)
 

@@ -58,6 +58,10 @@ GATEWAYS |= {
         (422, {"detail": [{"loc": ["body"], "msg": "Field required", "type": "missing"}]}),
         (401, {"statusCode": 401, "message": "Access denied due to invalid subscription key."}),
         (400, {"type": "about:blank", "title": "Bad Request", "status": 400}),
+        (400, {"success": False, "errors": [{"code": 1000, "message": "no"}], "messages": [], "result": None}),
+        (400, {"success": False, "errors": [{}]}),
+        (422, {"success": False, "errors": [None], "error": None}),
+        (400, {"error": True, "message": "upstream reset"}),
     )
 }
 AFTER |= GATEWAYS

@@ -93,6 +93,8 @@ REFUSED = {
     "no moment": ("endDateTime", "soon", "not an ISO"),
     "seconds": ("meetingDate", 1799679600, "are these seconds"),
     "the digits of seconds": ("startDateTime", ["1799679600"], "are these seconds"),
+    "a date in digits": ("meetingDate", "20270111", "2027-01-11T00:00:00 meant"),
+    "a date as a number": ("startDateTime", [20270111], "2027-01-11T00:00:00 meant"),
     "not a number": ("notes", float("nan"), "come out as nothing"),
     "without end": ("notes", [float("inf")], "come out as nothing"),
     "a bytearray": ("id", bytearray(b"7"), "not bytearray"),

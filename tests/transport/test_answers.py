@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_meetings.exceptions import MeetingsProtocolError
 from airflow_provider_meetings.operators.meetings import ListMeetingsOperator
 from tests.support.operators import INTERVAL, run
-from tests.support.sandbox import HIRINGCENTER, NOON, WAYS, WINDOW, Tiny, hook_to, read_request, reply
+from tests.support.sandbox import HIRINGCENTER, NOON, WAYS, WINDOW, Tiny, answering, hook_to, read_request, reply
 
 
 def vendor_with(kind, value):
@@ -24,6 +24,48 @@ def vendor_with(kind, value):
             sock.sendall(reply("200 OK", one if single else many, "Content-Type: application/json"))
 
     return serve
+
+
+@WAYS
+def test_a_meeting_that_comes_twice_in_an_answer_is_one(kind, listed):
+    """A join in the vendor's database repeats a meeting with two guests."""
+    rows = [{"id": 7, kind.date: NOON}, {"id": 8, kind.date: NOON}, {"id": "7", kind.date: NOON}]
+    content = {"items": rows, "pagination": {}} if kind is HIRINGCENTER else {"data": rows}
+    answer = reply("200 OK", json.dumps({"success": True, **content}).encode())
+    with Tiny(answering(answer)) as tiny:
+        assert rows[:2] == listed(hook_to(kind, tiny.url, timeout=10), *WINDOW)
+
+
+SPELLINGS = [
+    (7, 7.0),
+    ("7.0", 7),
+    ("9D2F1E0A7C5B4A3D8E6F102938475610", "9d2f1e0a7c5b4a3d8e6f102938475610"),
+    ("9d2f1e0a-7c5b-4a3d-8e6f-102938475610", "9d2f1e0a7c5b4a3d8e6f102938475610"),
+]
+
+
+@pytest.mark.parametrize(("asked", "answered"), SPELLINGS)
+def test_an_id_in_another_spelling_is_the_same(kind, asked, answered):
+    """An update that was carried out does not fail over how its id is written."""
+    if kind is HIRINGCENTER and asked == "7.0":
+        asked = 7
+    meeting = {"id": answered, kind.date: NOON}
+    answer = reply("200 OK", json.dumps({"success": True, "item": meeting, "data": meeting}).encode())
+    with Tiny(answering(answer)) as tiny:
+        hook = hook_to(kind, tiny.url, timeout=10)
+        assert meeting == hook.update_meeting(asked, {"location": "Zoom"}) == hook.get_meeting(asked)
+        hook.get_conn().close()
+
+
+def test_another_id_is_another_meeting(kind):
+    """An answer about another record is none."""
+    meeting = {"id": 8, kind.date: NOON}
+    answer = reply("200 OK", json.dumps({"success": True, "item": meeting, "data": meeting}).encode())
+    with Tiny(answering(answer)) as tiny:
+        hook = hook_to(kind, tiny.url, timeout=10)
+        with pytest.raises(MeetingsProtocolError, match="returned record 8, but 7"):
+            hook.get_meeting(7)
+        hook.get_conn().close()
 
 
 ODD = {rb'"Lunch \ud83d"': "Lunch \ufffd", b"1e400": None}

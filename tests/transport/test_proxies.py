@@ -179,6 +179,22 @@ def test_a_proxy_that_is_away_is_no_wrong_host(listed):
 
 
 @WAYS
+def test_a_proxy_of_the_environment_that_is_away_is_named(listed, monkeypatch):
+    """Whoever wrote DIRECT, or a name that is gone, into the environment has no wrong host in the connection."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    with pytest.raises(MeetingsTransportError, match="no such proxy; check the environment's HTTPS_PROXY"):
+        listed(hook_to(HIRINGCENTER, "https://meetings.example", timeout=5), *WINDOW)
+
+
+@WAYS
+def test_a_host_that_is_away_is_no_wrong_proxy(listed):
+    """A proxy for other addresses has no part in it."""
+    proxies = {"http": "http://127.0.0.1:3128"}
+    with pytest.raises(MeetingsTransportError, match="no such host; check the host"):
+        listed(hook_to(HIRINGCENTER, "https://meetings.invalid", proxies=proxies, timeout=5), *WINDOW)
+
+
+@WAYS
 def test_the_time_of_a_tunnel_is_part_of_the_time(listed):
     """A proxy that never answers a CONNECT holds nobody up, and nothing was sent."""
     with Tiny(lambda _sock, _number: None) as proxy:

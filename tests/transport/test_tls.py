@@ -95,6 +95,7 @@ def bad_bundles(tmp_path):
         "text": b"no certificates here",
         "key": key,
         "broken": pem.replace("MII", "!!!", 1).encode(),
+        "cut off": pem[:200].encode(),
     }
     for name, content in made.items():
         (tmp_path / f"{name}.pem").write_bytes(content)
@@ -105,7 +106,7 @@ def bad_bundles(tmp_path):
 
 @WAYS
 @pytest.mark.parametrize("variable", ["verify", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-@pytest.mark.parametrize("name", ["empty", "der", "text", "key", "broken", "missing", "folder"])
+@pytest.mark.parametrize("name", ["empty", "der", "text", "key", "broken", "cut off", "missing", "folder"])
 def test_a_bundle_that_is_none_is_refused_by_name(listed, tmp_path, monkeypatch, variable, name):
     """File and variable are in the error, and nothing is sent."""
     path = str(bad_bundles(tmp_path)[name])
@@ -121,6 +122,8 @@ def test_a_bundle_that_is_none_is_refused_by_name(listed, tmp_path, monkeypatch,
     assert variable in str(caught.value)
     if name == "der":
         assert "DER" in str(caught.value)
+    assert "None" not in str(caught.value)
+    assert ".." not in str(caught.value)
 
 
 @WAYS

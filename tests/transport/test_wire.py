@@ -1,12 +1,14 @@
 """HTTP as gateways really speak it: interim answers, large heads, encodings, resets, and time that is used up early."""
 
 import contextlib
+import gzip
 import json
 import socket
 import struct
 import threading
 import time
 import urllib.parse
+from types import SimpleNamespace
 
 import pytest
 
@@ -154,6 +156,48 @@ def test_a_compression_that_was_not_asked_for_is_a_broken_answer(listed, encodin
     with Tiny(answering(answer)) as tiny, pytest.raises(MeetingsTransportError, match="the connection broke") as caught:
         listed(hook_to(HIRINGCENTER, tiny.url, timeout=10), *WINDOW)
     assert caught.value.maybe_sent
+
+
+PACKED = {
+    "the header twice": (["Content-Encoding: gzip"] * 2, b""),
+    "the word twice": (["Content-Encoding: gzip, gzip"], b""),
+    "zeros behind it": (["Content-Encoding: gzip"], b"\0" * 9),
+    "a zero behind it": (["Content-Encoding: x-gzip"], b"\0"),
+    "words behind it": (["Content-Encoding: gzip"], b"\r\n<!-- served by -->"),
+    "another member": (["Content-Encoding: gzip"], gzip.compress(b" \n")),
+}
+
+
+@WAYS
+@pytest.mark.parametrize(("headers", "behind"), PACKED.values(), ids=PACKED.keys())
+def test_what_servers_do_to_packed_answers(kind, listed, headers, behind):
+    """A header is repeated on the way, and what follows the data is no data."""
+    packed = gzip.compress(EMPTY_LIST[kind.name].partition(b"\r\n\r\n")[2]) + behind
+    with Tiny(answering(reply("200 OK", packed, *headers))) as tiny:
+        assert [] == listed(hook_to(kind, tiny.url, timeout=10), *WINDOW)
+
+
+@WAYS
+def test_a_second_member_that_breaks_off_is_a_broken_answer(listed):
+    """It is data that is missing, not something behind the data."""
+    packed = gzip.compress(b'{"success": true, ') + gzip.compress(b'"items": [], "pagination": {}}')[:-9]
+    answer = reply("200 OK", packed, "Content-Encoding: gzip")
+    with Tiny(answering(answer)) as tiny, pytest.raises(MeetingsTransportError, match="the connection broke"):
+        listed(hook_to(HIRINGCENTER, tiny.url, timeout=10), *WINDOW)
+
+
+@WAYS
+def test_a_request_id_of_odd_bytes_can_be_logged(kind, listed, monkeypatch):
+    """The log of the triggerer took half a character from a header that is not UTF-8, and what it cannot write."""
+    lines = []
+    log = SimpleNamespace(info=lambda text, *values: lines.append(text % values), debug=lambda *_: None)
+    monkeypatch.setattr(kind.hook, "log", log)
+    body = EMPTY_LIST[kind.name].partition(b"\r\n\r\n")[2]
+    answer = b"HTTP/1.1 200 OK\r\nX-Request-Id: caf\xe9 \xff%s\r\nContent-Length: %d\r\n\r\n" % (b"a" * 500, len(body))
+    with Tiny(answering(answer + body)) as tiny:
+        assert [] == listed(hook_to(kind, tiny.url, timeout=10), *WINDOW)
+    (line,) = (line for line in lines if "request id" in line)
+    assert line.endswith("request id caf? ?" + "a" * 194)
 
 
 # -- one send

@@ -190,8 +190,8 @@ def test_a_naive_date_is_local_time_of_the_zone_beside_it():
     assert problems(BP.for_create, {"startDateTime": "2026-11-21T07:00"}) == ["startDateTime"]
 
 
-@pytest.mark.parametrize("value", [1_795_262_400, "1795262400", 20261121, "20261121", 0, -5])
-def test_seconds_and_compact_dates_are_not_taken_for_milliseconds(value):
+@pytest.mark.parametrize("value", [1_795_262_400, "1795262400", 0, -5])
+def test_seconds_are_not_taken_for_milliseconds(value):
     """A meeting in January 1970 is a mistake of unit."""
     assert "before 1973" in said(BP.for_create, {"startDateTime": value})
 
@@ -381,6 +381,55 @@ def test_whole_numbers_of_any_kind_are_numbers_and_ids(value):
     assert dict(check_filters("X", HiringCenter.filters, {"prospectId": value})) == {"prospectId": "7"}
     if not isinstance(value, float):
         assert KINDS["text"](value) == "7"
+
+
+@pytest.mark.parametrize("value", [float(BASE), Decimal(BASE)])
+def test_whole_numbers_of_any_kind_are_moments(value):
+    """Epoch milliseconds that a table has widened."""
+    assert HC.for_update({"meetingDate": value}) == {"meetingDate": BASE}
+    assert BP.for_update({"startDateTime": value}) == {"startDateTime": BASE}
+
+
+@pytest.mark.parametrize("value", ["20261121", 20261121, "202611211200", "20261121120000"])
+@pytest.mark.parametrize(("check", "field"), [(HC.for_update, "meetingDate"), (BP.for_update, "startDateTime")])
+def test_a_date_in_digits_is_no_moment(check, field, value):
+    """As milliseconds it would be a moment of 1970, 1976 or 2612."""
+    assert "2026-11-21T" in said(check, {field: value})
+
+
+@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("7.5"), Decimal("1E+999999")])
+def test_a_decimal_that_is_no_whole_number_is_no_id(value):
+    """Nor is one written out that would fill the memory."""
+    with pytest.raises(MeetingsConfigurationError, match="meeting_id"):
+        check_id(value)
+    assert problems(BP.for_update, {"meetingTypeId": value}) == ["meetingTypeId"]
+
+
+def test_a_decimal_keeps_its_digits_as_text():
+    """A float does not, and stays refused."""
+    assert KINDS["text"](Decimal("5.50")) == "5.50"
+    assert HC.for_update({"notes": Decimal(5)}) == {"notes": "5"}
+
+
+@pytest.mark.parametrize(
+    ("check", "given"),
+    [
+        (HC.for_update, {"a\ud83d": 1}),
+        (BP.for_update, {"a\ud83d": 1}),
+        (BP.for_update, {"employee": {"a\ud83d": 1}}),
+        (BP.for_update, {"reminders": [{"unitsBefore": 1, "unitType": "a\ud83d"}]}),
+    ],
+)
+def test_an_error_about_half_an_emoji_can_be_logged(check, given):
+    """Nothing of it is a text that has no bytes."""
+    assert said(check, given).encode()
+
+
+def test_an_error_about_half_an_emoji_in_a_filter_can_be_logged():
+    """Likewise."""
+    with pytest.raises(MeetingsConfigurationError) as caught:
+        check_filters("X", HiringCenter.filters, {"a\ud83d": 1})
+    assert str(caught.value).encode()
 
 
 def test_a_uuid_is_an_id():
