@@ -1,7 +1,7 @@
 """The few calls of Airflow's REST API that the demo and the system tests make."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -100,6 +100,23 @@ class AirflowApi:
         """The task instances of a run, in the order in which they started."""
         answer = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
         return sorted(answer["task_instances"], key=lambda task: (task["start_date"] or "9", task["map_index"]))
+
+    def states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """The states of a run's tasks by their ids; of a mapped task, that of one of its instances."""
+        return {task["task_id"]: task["state"] for task in self.tasks(dag_id, run_id)}
+
+    def wait_for_states(self, dag_id: str, run_id: str, wanted: Mapping[str, str], *, seconds: float) -> None:
+        """Returns when these tasks have these states.
+
+        Raises:
+            RuntimeError: They do not have them in time, or one has failed that was not to; the message has them all.
+        """
+        deadline = time.monotonic() + seconds
+        while not wanted.items() <= (states := self.states(dag_id, run_id)).items():
+            failed = [task_id for task_id, state in states.items() if state == "failed" != wanted.get(task_id)]
+            if failed or time.monotonic() > deadline:
+                raise RuntimeError(f"Not {wanted}, but {states}")
+            time.sleep(0.5)
 
     def count(self, dag_id: str, run_id: str, task_id: str, *states: str) -> int:
         """How many instances of a mapped task are in one of these states."""

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 from demo.debian import programs
@@ -36,13 +35,10 @@ def start_postgres(processes: Processes, folder: Path) -> dict[str, str]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     server = [*as_user, str(binaries / "postgres"), "-D", str(data), "-p", str(port), *options]
     processes.start("postgres", server, {"PATH": os.environ["PATH"], "LANG": "C"})
-    deadline = time.monotonic() + _START_SECONDS
-    asked = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    while subprocess.run(asked, check=False).returncode:
-        processes.check()
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"PostgreSQL was not ready after {_START_SECONDS} s.")
-        time.sleep(0.1)
+    ask = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    processes.wait(
+        "PostgreSQL answers", lambda: not subprocess.run(ask, check=False).returncode, _START_SECONDS, every=0.1
+    )
     address = f"airflow@127.0.0.1:{port}/postgres"
     return {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{address}",

@@ -87,7 +87,7 @@ class Processes:
                     f"The end of {self.log_path(name)}:\n{tail(self.log_path(name))}"
                 )
 
-    def wait(self, what: str, condition: Callable[[], object], seconds: float) -> None:
+    def wait(self, what: str, condition: Callable[[], object], seconds: float, *, every: float = 0.5) -> None:
         """Returns when a condition holds.
 
         Raises:
@@ -99,7 +99,7 @@ class Processes:
             self.check()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Not so after {seconds:.0f} s: {what}")
-            time.sleep(0.5)
+            time.sleep(every)
 
     def freeze(self, name: str) -> list[int]:
         """Stops one of them in its tracks, with all its descendants; returns who is there, by pid."""

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from pathlib import Path
 
 from demo.debian import programs
@@ -19,12 +18,7 @@ def start_redis(processes: Processes, folder: Path) -> str:
     options = {"bind": "127.0.0.1", "port": port, "dir": data, "save": "", "daemonize": "no"}
     command = [str(program), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
     processes.start("redis", command, {"PATH": os.environ["PATH"], "LANG": "C"})
-    deadline = time.monotonic() + _START_SECONDS
-    while not _answers(port):
-        processes.check()
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Redis was not ready after {_START_SECONDS} s.")
-        time.sleep(0.1)
+    processes.wait("Redis answers", lambda: _answers(port), _START_SECONDS, every=0.1)
     return f"redis://127.0.0.1:{port}/0"
 
 

@@ -1,14 +1,13 @@
 """An Airflow as larger installations run it: PostgreSQL, Redis, the CeleryExecutor, and workers that come and go."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 from demo.airflow_api import AirflowApi
 from demo.airflow_home import AirflowHome
 from demo.postgres import start_postgres
-from demo.processes import Processes, tail
+from demo.processes import Processes
 from demo.redis import start_redis
 
 DAGS = Path(__file__).parent / "dags"
@@ -49,32 +48,10 @@ class Cluster:
     def wait_for_worker(self, name: str) -> None:
         """Returns when a worker takes tasks."""
         log = self._processes.log_path(name)
-        deadline = time.monotonic() + _WORKER_SECONDS
-        while f"{name} ready." not in log.read_text(errors="replace"):
-            self._processes.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{name} was not ready after {_WORKER_SECONDS} s. The end of {log}:\n{tail(log)}")
-            time.sleep(0.2)
-
-    def freeze(self, name: str) -> list[int]:
-        """Stops a worker in its tracks, with all its children; returns the processes."""
-        return self._processes.freeze(name)
-
-    def thaw(self, name: str) -> None:
-        """Lets a worker that was frozen go on."""
-        self._processes.thaw(name)
-
-    def kill(self, name: str) -> int:
-        """Ends a worker or the triggerer with all its children by SIGKILL; returns how many processes that were."""
-        return len(self._processes.kill(name))
-
-    def start_triggerer(self) -> None:
-        """Starts a triggerer in the place of one that was killed."""
-        self.home.start("triggerer")
-
-    def check(self) -> None:
-        """Raises when a process has ended that nobody killed."""
-        self._processes.check()
+        says = f"{name} ready."
+        self._processes.wait(
+            f"{says} stands in {log}", lambda: says in log.read_text(errors="replace"), _WORKER_SECONDS, every=0.2
+        )
 
 
 def _settings(database: str, broker: str, slots: int) -> dict[str, str]:

@@ -31,6 +31,7 @@ class Scale:
 
     def __init__(self, folder: Path, processes: Processes, clock: Clock, *, slots: int) -> None:
         self._clock = clock
+        self._processes = processes
         ready = start_sandbox(processes, folder, control=True)
         self._sandbox = MeetingsSandbox(ready)
         self._answer_after(_LATENCY)
@@ -71,12 +72,12 @@ class Scale:
     def _kill_worker(self, victim: str, run_id: str) -> None:
         # What a process group runs may be queued still, or over already: only Airflow knows, and only of who is frozen
         # does it stay true until the kill.
-        frozen = self.cluster.freeze(victim)
+        frozen = self._processes.freeze(victim)
         running = len(self.api.running_pids(DAG, run_id).intersection(frozen))
         if running < _FEWEST_STRUCK:
-            self.cluster.thaw(victim)
+            self._processes.thaw(victim)
             return  # in a moment it has more to lose
-        killed = self.cluster.kill(victim)
+        killed = len(self._processes.kill(victim))
         successor = self.cluster.start_worker()
         lost = f"{killed} processes, {running} running tasks among them"
         self._clock.say(f"SIGKILL of {victim}: {lost}; {successor} starts in its place")
@@ -86,11 +87,11 @@ class Scale:
         waiting = self.api.count(DAG, run_id, "wait", "deferred")
         if not waiting:
             return
-        killed = self.cluster.kill("triggerer")
+        killed = len(self._processes.kill("triggerer"))
         lost = f"{killed} processes, {waiting} sensors waiting in it"
         self._clock.say(f"SIGKILL of the triggerer: {lost}; another one starts in its place")
         self.kills.append(Check.at_least("sensors waiting in the triggerer when it was killed", 1, waiting))
-        self.cluster.start_triggerer()
+        self.cluster.home.start("triggerer")
         self._answer_after(_LATENCY)
 
     def _run(self, phase: Phase, strike: Callable[[str], None]) -> Phase:
@@ -100,7 +101,7 @@ class Scale:
         phase.run_id = self.api.trigger(DAG, conf)
         told, deadline = time.monotonic(), time.monotonic() + _RUN_SECONDS
         while (state := self.api.run(DAG, phase.run_id)["state"]) not in FINAL_STATES:
-            self.cluster.check()
+            self._processes.check()
             if time.monotonic() > deadline:
                 self._clock.say(f"Not over after {_RUN_SECONDS} s")
                 break

@@ -2,16 +2,23 @@
 
 import contextlib
 import gc
+import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from demo.debian import programs
+from demo.processes import free_port
 
 
 @dataclass
@@ -95,13 +102,6 @@ def print_timings(title: str, rows: list[Row]) -> None:
     print_table(title, ("client", "wall", "CPU", "ratio", "CPU ratio", "target"), lines)
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
     """Return as soon as something listens on the port."""
     deadline = time.monotonic() + seconds
@@ -122,22 +122,34 @@ def airflow_home(folder: Path, **connections: str) -> None:
         os.environ[f"AIRFLOW_CONN_{name.upper()}"] = value
 
 
-def _nginx() -> str:
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if found:
-        return found
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise RuntimeError("nginx is missing: install the package nginx-light and run this again")
-    print("installing nginx-light ...", flush=True)
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    subprocess.run(["apt-get", "update", "-qq"], check=True, env=env, stdout=subprocess.DEVNULL)  # noqa: S607
-    subprocess.run(
-        ["apt-get", "install", "-qq", "--no-install-recommends", "nginx-light"],  # noqa: S607
-        check=True,
-        env=env,
-        stdout=subprocess.DEVNULL,
-    )
-    return _nginx()
+@contextlib.contextmanager
+def running(command: Sequence[object], port: int) -> Iterator[None]:
+    """Run a server meanwhile; it listens on the port."""
+    process = subprocess.Popen([str(part) for part in command])
+    try:
+        wait_for(port, process)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextlib.contextmanager
+def serving(script: str, *arguments: object) -> Iterator[str]:
+    """Run a benchmark's own server, ``serve PORT ...``, meanwhile; yield where it listens."""
+    port = free_port()
+    with running([sys.executable, Path(__file__).with_name(script), "serve", port, *arguments], port):
+        yield f"http://127.0.0.1:{port}"
+
+
+def in_a_fresh_process(script: str, *arguments: object) -> Any:
+    """Run a part of a benchmark as a process of its own; return the JSON that it prints last."""
+    command = [sys.executable, script, *map(str, arguments)]
+    env = os.environ | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 CONFIG = """
@@ -174,7 +186,7 @@ def static_pages(pages: list[bytes], tokens: list[str], bounds: list[list[str]])
     The first page answers a request without a token; page k one with its token, or one whose `meetingDateBefore` is
     among its bounds: a client may go on with the token or with the last date that it saw.
     """
-    binary = _nginx()
+    binary = programs("/usr/sbin/nginx", "nginx-light")
     with tempfile.TemporaryDirectory(prefix="bench-nginx-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -191,10 +203,5 @@ def static_pages(pages: list[bytes], tokens: list[str], bounds: list[list[str]])
         )
         (folder / "nginx.conf").write_text(config, encoding="utf-8")
         command = [binary, "-p", name, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-        process = subprocess.Popen(command)
-        try:
-            wait_for(port, process)
+        with running(command, port):
             yield f"http://127.0.0.1:{port}/v2"
-        finally:
-            process.terminate()
-            process.wait(10)

@@ -9,14 +9,11 @@ import datetime as dt
 import itertools
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
 from bench import airflow_home, interleave, print_table
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from demo.processes import Processes
 from demo.sandbox import start_sandbox

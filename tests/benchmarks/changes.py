@@ -5,14 +5,12 @@ meeting, the second one nothing, each in a fresh process.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from bench import airflow_home, free_port, print_table, verdict, wait_for
+from bench import airflow_home, in_a_fresh_process, print_table, serving, verdict
 from memory import KEY, peak_of_this_process, window
 
 KNOWN = 100_000
@@ -42,27 +40,15 @@ def look(folder: str, expected: int) -> None:
 
 def main() -> None:
     """Print the table."""
-    port = free_port()
-    server = subprocess.Popen([sys.executable, str(Path(__file__).with_name("memory.py")), "serve", str(port)])
     lines = []
-    try:
-        wait_for(port, server)
-        with tempfile.TemporaryDirectory(prefix="bench-changes-") as name:
-            host = f"http://127.0.0.1:{port}/{KNOWN}"
-            conn = json.dumps({"conn_type": "hiringcenter", "host": host, "password": KEY})
-            airflow_home(Path(name), hiringcenter_default=conn)
-            env = os.environ | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
-            for run, expected in (("the first, all told", KNOWN), ("the next, nothing changed", 0)):
-                command = [sys.executable, __file__, "look", name, str(expected)]
-                done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-                if done.returncode != 0:
-                    raise SystemExit(f"{run} failed:\n{done.stderr[-2000:]}")
-                peak, seconds = json.loads(done.stdout.strip().splitlines()[-1])
-                peak /= 1024
-                lines.append((run, f"{peak:.0f} MB", f"{seconds:.1f} s", verdict(peak, LIMIT, f"{LIMIT:.0f} MB")))
-    finally:
-        server.terminate()
-        server.wait(10)
+    with serving("memory.py") as url, tempfile.TemporaryDirectory(prefix="bench-changes-") as name:
+        host = f"{url}/{KNOWN}"
+        conn = json.dumps({"conn_type": "hiringcenter", "host": host, "password": KEY})
+        airflow_home(Path(name), hiringcenter_default=conn)
+        for run, expected in (("the first, all told", KNOWN), ("the next, nothing changed", 0)):
+            peak, seconds = in_a_fresh_process(__file__, "look", name, expected)
+            peak /= 1024
+            lines.append((run, f"{peak:.0f} MB", f"{seconds:.1f} s", verdict(peak, LIMIT, f"{LIMIT:.0f} MB")))
     print_table(f"Changes among {KNOWN:,} meetings", ("run", "peak", "took", "target"), lines)
 
 

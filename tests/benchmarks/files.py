@@ -6,14 +6,12 @@ what the longer list has added.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from bench import airflow_home, free_port, print_table, verdict, wait_for
+from bench import airflow_home, in_a_fresh_process, print_table, serving, verdict
 from memory import KEY, MEETINGS, peak_of_this_process, window
 
 FORMATS = ("jsonl", "jsonl.gz", "csv", "csv.gz", "parquet")
@@ -41,17 +39,12 @@ def write(destination: str, total: int) -> None:
     print(json.dumps([peak_of_this_process(), seconds]))
 
 
-def run(suffix: str, port: int, total: int, folder: Path) -> tuple[float, float, float]:
+def run(suffix: str, url: str, total: int, folder: Path) -> tuple[float, float, float]:
     """Write a format in a fresh process; return its peak and the file's size in MB, and its seconds."""
-    host = f"http://127.0.0.1:{port}/{total}"
+    host = f"{url}/{total}"
     airflow_home(folder, hiringcenter_default=json.dumps({"conn_type": "hiringcenter", "host": host, "password": KEY}))
     file = folder / f"meetings.{suffix}"
-    command = [sys.executable, __file__, "write", str(file), str(total)]
-    env = os.environ | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    if done.returncode != 0:
-        raise SystemExit(f"{suffix} failed:\n{done.stderr[-2000:]}")
-    peak, seconds = json.loads(done.stdout.strip().splitlines()[-1])
+    peak, seconds = in_a_fresh_process(__file__, "write", file, total)
     size = file.stat().st_size / 2**20
     file.unlink()
     return peak / 1024, size, seconds
@@ -59,30 +52,23 @@ def run(suffix: str, port: int, total: int, folder: Path) -> tuple[float, float,
 
 def main() -> None:
     """Print the table."""
-    port = free_port()
-    server = subprocess.Popen([sys.executable, str(Path(__file__).with_name("memory.py")), "serve", str(port)])
     lines = []
-    try:
-        wait_for(port, server)
-        with tempfile.TemporaryDirectory(prefix="bench-files-") as name:
-            for suffix in FORMATS:
-                small, *_ = run(suffix, port, SMALL, Path(name))
-                large, size, seconds = run(suffix, port, MEETINGS, Path(name))
-                lines.append(
-                    (
-                        f".{suffix}",
-                        f"{small:.0f} MB",
-                        f"{large:.0f} MB",
-                        f"{large - small:+.1f} MB",
-                        f"{size:.0f} MB",
-                        f"{seconds:.1f} s",
-                        f"{MEETINGS / seconds:,.0f}",
-                        verdict(large - small, SLACK, f"{SLACK:.0f} MB"),
-                    )
+    with serving("memory.py") as url, tempfile.TemporaryDirectory(prefix="bench-files-") as name:
+        for suffix in FORMATS:
+            small, *_ = run(suffix, url, SMALL, Path(name))
+            large, size, seconds = run(suffix, url, MEETINGS, Path(name))
+            lines.append(
+                (
+                    f".{suffix}",
+                    f"{small:.0f} MB",
+                    f"{large:.0f} MB",
+                    f"{large - small:+.1f} MB",
+                    f"{size:.0f} MB",
+                    f"{seconds:.1f} s",
+                    f"{MEETINGS / seconds:,.0f}",
+                    verdict(large - small, SLACK, f"{SLACK:.0f} MB"),
                 )
-    finally:
-        server.terminate()
-        server.wait(10)
+            )
     print_table(
         f"A list as a file, {MEETINGS:,} meetings over {SMALL:,}: peak memory of the task's process",
         ("format", f"{SMALL:,}", f"{MEETINGS:,}", "added", "file", "took", "meetings/s", "target"),

@@ -8,13 +8,12 @@ import asyncio
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bench import airflow_home, free_port, print_table, verdict, wait_for
+from bench import airflow_home, in_a_fresh_process, print_table, serving, verdict
 
 MEETINGS = int(os.environ.get("MEETINGS", "1000000"))
 PAGE = 200
@@ -132,18 +131,13 @@ def consume(name: str, base_url: str) -> None:
     print(json.dumps([count, peak_of_this_process(), time.perf_counter() - start]))
 
 
-def run(name: str, port: int, total: int, home: str) -> tuple[int, float]:
+def run(name: str, url: str, total: int, home: str) -> tuple[int, float]:
     """Run a client in a fresh process; return its peak in kB and its seconds."""
-    base_url = f"http://127.0.0.1:{port}/{total}"
+    base_url = f"{url}/{total}"
     airflow_home(
         Path(home), hiringcenter_default=json.dumps({"conn_type": "hiringcenter", "host": base_url, "password": KEY})
     )
-    command = [sys.executable, __file__, "consume", name, base_url]
-    env = os.environ | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    if done.returncode != 0:
-        raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
-    count, peak, seconds = json.loads(done.stdout.strip().splitlines()[-1])
+    count, peak, seconds = in_a_fresh_process(__file__, "consume", name, base_url)
     if count != total:
         raise SystemExit(f"{name} listed {count:,} of {total:,}")
     return peak, seconds
@@ -165,30 +159,23 @@ def size_of_a_page() -> float:
 def main() -> None:
     """Print the table."""
     one_page = size_of_a_page()
-    port = free_port()
-    server = subprocess.Popen([sys.executable, __file__, "serve", str(port)])
     lines = []
-    try:
-        wait_for(port, server)
-        with tempfile.TemporaryDirectory(prefix="bench-home-") as home:
-            for name in CLIENTS:
-                small, _ = run(name, port, SMALL, home)
-                large, seconds = run(name, port, MEETINGS, home)
-                pages = (large - small) / one_page
-                lines.append(
-                    (
-                        name,
-                        f"{small / 1024:.1f} MB",
-                        f"{large / 1024:.1f} MB",
-                        f"{large - small:+,} kB",
-                        f"{pages:+.2f}",
-                        f"{seconds:.1f} s",
-                        "" if name.endswith("loop") else verdict(pages, SLACK, "about one page"),
-                    )
+    with serving("memory.py") as url, tempfile.TemporaryDirectory(prefix="bench-home-") as home:
+        for name in CLIENTS:
+            small, _ = run(name, url, SMALL, home)
+            large, seconds = run(name, url, MEETINGS, home)
+            pages = (large - small) / one_page
+            lines.append(
+                (
+                    name,
+                    f"{small / 1024:.1f} MB",
+                    f"{large / 1024:.1f} MB",
+                    f"{large - small:+,} kB",
+                    f"{pages:+.2f}",
+                    f"{seconds:.1f} s",
+                    "" if name.endswith("loop") else verdict(pages, SLACK, "about one page"),
                 )
-    finally:
-        server.terminate()
-        server.wait(10)
+            )
     print_table(
         f"Peak memory, {MEETINGS:,} meetings over {SMALL:,}; a page of {PAGE} takes {one_page:.0f} kB",
         ("client", f"{SMALL:,}", f"{MEETINGS:,}", "added", "pages", "took", "target"),

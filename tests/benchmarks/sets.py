@@ -18,13 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-from bench import airflow_home, free_port, print_table, verdict
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from bench import airflow_home, print_table, verdict
 
 from demo.airflow_home import AirflowHome
 from demo.postgres import start_postgres
-from demo.processes import Processes
+from demo.processes import Processes, free_port
 
 ROWS, PARALLEL, LATENCY = 500, 4, 0.050
 MAPPED = int(os.environ.get("MAPPED", "100"))
@@ -137,15 +135,11 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self._session = requests.Session()
         self._session.trust_env = False
-        deadline = time.monotonic() + _BOOT_SECONDS
-        while True:
-            processes.check()
-            with contextlib.suppress(requests.ConnectionError):
-                self.counts()
-                return
-            if time.monotonic() > deadline:
-                raise RuntimeError("the server does not listen")
-            time.sleep(0.05)
+        processes.wait("the server listens", self._listens, _BOOT_SECONDS, every=0.05)
+
+    def _listens(self):
+        with contextlib.suppress(OSError):
+            return self.counts()
 
     def counts(self):
         """How many reads and how many writes it has seen."""

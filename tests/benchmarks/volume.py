@@ -2,20 +2,18 @@
 
 import asyncio
 import bisect
-import contextlib
 import itertools
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import Row, airflow_home, free_port, interleave, print_table, verdict, wait_for
+from bench import Row, airflow_home, interleave, print_table, serving, verdict
 from listing import logs_into_nothing
 
 MEETINGS = int(os.environ.get("MEETINGS", "20000"))
@@ -94,19 +92,6 @@ def serve(port: int, latency: float, shape: str, order: str) -> None:
     app.router.add_get("/api/meetings/v1", builderprime)
     app.router.add_get("/count", requests)
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
-
-
-@contextlib.contextmanager
-def server(latency: float, shape: str, order: str) -> Iterator[str]:
-    """Run the server as a process of its own; yield its address."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, __file__, "serve", str(port), str(latency), shape, order])
-    try:
-        wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def page_after_page(vendor: str, url: str) -> list[Any]:
@@ -210,7 +195,7 @@ def main() -> None:
         lines = []
         for latency in LATENCIES:
             for shape, order in itertools.product(("uniform", "office hours"), ("by date", "in no order")):
-                with server(latency, shape, order) as url:
+                with serving("volume.py", latency, shape, order) as url:
                     for vendor, path in (("hiringcenter", "/v2"), ("builderprime", "/api")):
                         if vendor == "hiringcenter" and order != "by date":
                             continue  # it documents its order

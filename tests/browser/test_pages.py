@@ -29,14 +29,8 @@ def runs(desk):
         assert time.monotonic() < deadline
         time.sleep(1)
     wanted = {"move": "success", "cancel": "success", "wait": "deferred"}
-    while not wanted.items() <= _states(desk, "interviews", found["interviews"]).items():
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    desk.api.wait_for_states("interviews", found["interviews"], wanted, seconds=600)
     return found
-
-
-def _states(desk, dag_id, run_id):
-    return {task["task_id"]: task["state"] for task in desk.api.tasks(dag_id, run_id)}
 
 
 def tab_of(runs, dag_id):

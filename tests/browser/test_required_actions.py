@@ -47,18 +47,10 @@ def _unpaused(desk):
         desk.api.unpause(dag_id)
 
 
-def state(desk, dag_id, run_id):
-    """The state of the one task of a run."""
-    (task,) = desk.api.tasks(dag_id, run_id)
-    return task["state"]
-
-
 def wait_for(desk, dag_id, run_id, wanted="awaiting_input"):
     """Return when the task of a run has a state."""
-    deadline = time.monotonic() + SECONDS
-    while (now := state(desk, dag_id, run_id)) != wanted:
-        assert time.monotonic() < deadline, f"{dag_id} is {now}, not {wanted}"
-        time.sleep(0.5)
+    task = "sync" if dag_id == "calendar" else "book"
+    desk.api.wait_for_states(dag_id, run_id, {task: wanted}, seconds=SECONDS)
 
 
 def ask(desk, rows, **conf):

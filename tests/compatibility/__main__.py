@@ -13,8 +13,7 @@ from tests.compatibility.environment import Environment, StepFailedError, build_
 from tests.compatibility.plan import CONSTRAINTS, ROOT, TESTS, VERSIONS, Version
 from tests.compatibility.report import matrix, write_table
 from tests.compatibility.trial import Step, Trial, committed, keep, kept
-
-_UV = Path(sys.executable).parent / "uv"
+from tests.release.tools import UV
 
 
 def main() -> int:
@@ -152,7 +151,7 @@ def _lock(versions: list[Version]) -> int:
             continue
         options = "--quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade"
         inputs = ["--extra", "sandbox", ROOT / "pyproject.toml", CONSTRAINTS / "tests.in", wanted]
-        command = [_UV, "pip", "compile", *options.split(), *inputs, "-o", CONSTRAINTS / f"{version.name}.txt"]
+        command = [UV, "pip", "compile", *options.split(), *inputs, "-o", CONSTRAINTS / f"{version.name}.txt"]
         subprocess.run([str(part) for part in command], check=True, cwd=ROOT)
     return 0
 

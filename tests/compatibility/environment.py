@@ -4,13 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.compatibility.plan import CACHE, ROOT, TOOLS, Version
+from tests.release.tools import UV, clean_environment, uv_environment
 
-_UV = Path(sys.executable).parent / "uv"
 # What a test may look at. The package is not among it: what is tested is what was installed.
 _COPIED = ("demo", "docs", "example_dags", "tests", "README.md", "pyproject.toml")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", "matrix.log")
@@ -53,8 +52,8 @@ def build_wheel(cache: Path = CACHE) -> Path:
     folder = cache / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    command = [_UV, "build", "--quiet", "--wheel", "--build-constraints", "constraints.txt", "--out-dir", folder, "."]
-    run(command, log=cache / "build.log", cwd=ROOT, env=_uv_environment(), seconds=300)
+    command = [UV, "build", "--quiet", "--wheel", "--build-constraints", "constraints.txt", "--out-dir", folder, "."]
+    run(command, log=cache / "build.log", cwd=ROOT, env=uv_environment(), seconds=300)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -74,17 +73,17 @@ class Environment:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.home.mkdir(parents=True)
         self._copy_tests()
-        env = _uv_environment()
+        env = uv_environment()
         log = self.folder / "install.log"
-        make = [_UV, "venv", "--quiet", "--no-project", "--python", sys.executable, self.folder / "venv"]
+        make = [UV, "venv", "--quiet", "--no-project", "--python", sys.executable, self.folder / "venv"]
         run(make, log=log, cwd=self.folder, env=env, seconds=120)
         install = [
-            *(_UV, "pip", "install", "--quiet", "--system-certs", "--python", self.python),
+            *(UV, "pip", "install", "--quiet", "--system-certs", "--python", self.python),
             *("--constraint", self.version.constraints),
             *("apache-airflow", f"airflow-provider-meetings[parquet,sandbox] @ {wheel.as_uri()}", *TOOLS),
         ]
         run(install, log=log, cwd=self.folder, env=env, seconds=900)
-        run([_UV, "pip", "check", "--python", self.python], log=log, cwd=self.folder, env=env, seconds=120)
+        run([UV, "pip", "check", "--python", self.python], log=log, cwd=self.folder, env=env, seconds=120)
         ask = "from importlib.metadata import version; print(version('apache-airflow'))"
         installed = self.call("version", "-c", ask, seconds=60).strip()
         if not installed.startswith(f"{self.version.name}."):
@@ -120,37 +119,5 @@ class Environment:
 
     def _environment(self) -> dict[str, str]:
         """The caller's environment without its Airflow and its Python, and with an Airflow home of its own."""
-        foreign = ("AIRFLOW_", "_AIRFLOW_", "PYTHON", "VIRTUAL_ENV")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        return inherited | {
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "PATH": f"{self.python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "NO_COLOR": "1",
-            "COLUMNS": "200",
-        }
-
-
-def seconds_since(start: float) -> float:
-    """Seconds since a reading of the monotonic clock."""
-    return time.monotonic() - start
-
-
-def _uv_environment() -> dict[str, str]:
-    """The environment for uv, which reads its own settings and not those of pip: what pip was told is handed over."""
-    env = dict(os.environ)
-    for name, setting, own in (
-        ("PIP_INDEX_URL", "global.index-url", "UV_DEFAULT_INDEX"),
-        ("PIP_CERT", "global.cert", "SSL_CERT_FILE"),
-    ):
-        value = os.environ.get(name) or _pip_setting(setting)
-        if value:
-            env.setdefault(own, value)
-    return env
-
-
-def _pip_setting(name: str) -> str:
-    command = [sys.executable, "-m", "pip", "config", "get", name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+        path = f"{self.python.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        return clean_environment(self.home, PATH=path, NO_COLOR="1", COLUMNS="200")

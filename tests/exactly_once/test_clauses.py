@@ -21,7 +21,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsTransportError,
     MeetingValidationError,
 )
-from tests.support.model import BP, FAIR, GATEWAYS, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, check
+from tests.support.model import BP, FAIR, GATEWAYS, HC, IN_FLIGHT, KINDS, NOON, Late, Luck, TaskInstance, alone, check
 from tests.support.store import StateStore
 
 DEAD_AFTER_SENDING = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
@@ -189,8 +189,7 @@ def test_a_create_in_flight_is_waited_for(crm, ti, kind):
 @pytest.mark.parametrize("save", [0.05, 0.99])
 def test_a_create_that_left_late_is_waited_for_as_long(save):
     """The journal says when it was written, not when the request left, up to a second later."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     dead_after = Luck(kill=5, writes=(Late(IN_FLIGHT - 0.05),), save=save)
     assert ti.attempt(BP.body(), dead_after) is None
     crm.advance(IN_FLIGHT - 0.45)
@@ -222,8 +221,7 @@ def test_a_try_may_die_while_it_settles(kind, crm, ti, kill):
 
 def test_what_was_settled_is_written_down_at_once():
     """A try that settles and then fails has told the journal whose meeting it is, whatever becomes of it then."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     dead(ti, BP.body(), BP)
     with pytest.raises(MeetingsServerError):
         ti.attempt(BP.body(), Luck(reads=(None, *["500 before"] * 5)))
@@ -234,8 +232,7 @@ def test_what_was_settled_is_written_down_at_once():
 
 def test_a_wait_that_is_too_long_for_a_worker_is_left_to_the_next_try():
     """With little `max_wait` the doubt is an error that says for how long, and nothing is sent meanwhile."""
-    crm = BP.crm(max_wait=1.0)
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP, max_wait=1.0)
     with pytest.raises(MeetingsInDoubtError) as caught:
         ti.attempt(BP.body(), Luck(writes=(Late(30.0),)))
     assert len(creates(crm)) == 1
@@ -261,8 +258,7 @@ def test_a_vendors_clock_that_differs_makes_no_replay_of_a_fresh_create(kind, sk
 @pytest.mark.parametrize("skew", [0, -3700, 3700])
 def test_a_replay_is_noticed_whatever_the_vendors_clock_shows(skew):
     """The journal is gone, and the vendor answers a create with a meeting of some minutes ago: it is read."""
-    crm = HC.crm(skew=skew)
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC, skew=skew)
     ti.attempt(HC.body())
     crm.touch("task", meetingType="changed by hand")
     ti.store.values.clear()
@@ -273,8 +269,7 @@ def test_a_replay_is_noticed_whatever_the_vendors_clock_shows(skew):
 
 def test_hiringcenter_is_sent_the_same_bytes_under_the_same_key():
     """What settles a lost create is that very create."""
-    crm = HC.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC)
     dead(ti, HC.body(), HC)
     ti.attempt(HC.body(variant=3))
     first, second = creates(crm)
@@ -298,8 +293,7 @@ def test_hiringcenter_is_looked_at_once_the_key_may_have_expired(fault):
 
 def test_a_key_is_not_trusted_to_live_while_a_settling_takes_its_time():
     """A settling that begins in the last minutes of a key may end after it: it looks instead of sending."""
-    crm = HC.crm(max_wait=60.0, timeout=30.0)
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC, max_wait=60.0, timeout=30.0)
     dead(ti, HC.body(), HC)
     crm.advance(86_400.0 - 100.0)
     with pytest.raises(MeetingsTransportError):
@@ -310,8 +304,7 @@ def test_a_key_is_not_trusted_to_live_while_a_settling_takes_its_time():
 
 def test_a_keys_life_is_counted_from_the_first_send():
     """Repeats do not make a key younger: what counts is when it was first used."""
-    crm = HC.crm(window=300.0)
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC, window=300.0)
     with pytest.raises(MeetingsTransportError):
         ti.attempt(HC.body(), Luck(writes=("answer lost", "timeout", "timeout", "timeout", "timeout")))
     assert ti.attempt(HC.body()).outcome == "adopted"
@@ -321,8 +314,7 @@ def test_a_keys_life_is_counted_from_the_first_send():
 
 def test_a_short_life_of_keys_does_not_shorten_the_flight_of_a_request():
     """With keys that are forgotten at once, a lost create is looked for until it cannot arrive any more."""
-    crm = HC.crm(window=10.0, max_wait=1.0)
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC, window=10.0, max_wait=1.0)
     dead(ti, HC.body(), HC, Late(40.0))
     with pytest.raises(MeetingsInDoubtError) as caught:
         ti.attempt(HC.body())
@@ -345,8 +337,7 @@ def test_look_alikes_from_before_are_left_alone(kind, crm, ti, fault):
 
 def in_doubt(fault="answer lost"):
     """A lost create of Builder Prime's beside equal meetings that somebody has made since; and the candidates."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     dead(ti, BP.body(), BP, fault)
     for _ in range(1 if fault == "answer lost" else 2):
         crm.insert(BP.body(), "human")
@@ -404,8 +395,7 @@ def test_a_decision_about_a_meeting_that_is_no_candidate_decides_nothing():
 
 def test_a_key_that_may_not_read_is_told_which_scope_is_missing():
     """Without meetings.read nothing can be settled: the error names the scope, and nothing is sent a second time."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     dead(ti, BP.body(), BP)
     crm.deny.add("meetings.read")
     for _ in range(3):
@@ -454,8 +444,7 @@ def test_a_changed_payload_changes_the_same_meeting(kind, crm, ti, variant):
 @pytest.mark.parametrize("mapped", [False, True])
 def test_a_payload_with_now_in_it_is_one_meeting(kind, fault, mapped):
     """A payload that is another one each time never meets a 409, nor makes a second meeting."""
-    crm = kind.crm(max_wait=5.0)
-    ti = TaskInstance(crm, "task", map_index=3 if mapped else -1)
+    crm, ti = alone(kind, max_wait=5.0, map_index=3 if mapped else -1)
     for number in range(5):
         body = {**kind.body(variant=3), "location": f"made at {number}"}
         try:
@@ -613,8 +602,7 @@ def test_an_older_meeting_that_was_moved_here_is_not_adopted(fault):
 
 def test_clocks_that_differ_do_not_hide_a_lost_create():
     """The worker that settles has another clock than the one that sent: the date of creation is a second witness."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     crm.now += 300.0  # the first worker is five minutes ahead of everybody
     crm.skew = -300.0
     dead(ti, BP.body(), BP)
@@ -629,8 +617,7 @@ def test_clocks_that_differ_do_not_hide_a_lost_create():
 @pytest.mark.parametrize("rounds", [False, True])
 def test_a_start_that_the_vendor_keeps_to_the_second_or_minute_is_found(unit, past, rounds):
     """A start with milliseconds, as of now(), comes back cut or rounded: the lost create is found all the same."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     body = BP.body() | {"startDateTime": NOON + past}
     insert = crm.insert
 
@@ -656,8 +643,7 @@ def test_a_start_that_the_vendor_keeps_to_the_second_or_minute_is_found(unit, pa
 )
 def test_a_text_that_the_vendor_keeps_its_own_way_is_found(monkeypatch, sent, stored):
     """A title comes back tidied, escaped, in another normal form, or cut: the lost create is found all the same."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     shape = crm.shape
     monkeypatch.setattr(crm, "shape", lambda row: shape(row) | {"title": stored})
     body = BP.body() | {"title": sent}
@@ -669,8 +655,7 @@ def test_a_text_that_the_vendor_keeps_its_own_way_is_found(monkeypatch, sent, st
 @pytest.mark.parametrize("mapped", [False, True])
 def test_a_wait_in_the_same_try_does_not_forget_whose_meeting_it_is(mapped):
     """After a deferral a template is rendered anew in the same try: it is the same task instance all the same."""
-    crm = BP.crm(max_wait=1.0)
-    ti = TaskInstance(crm, "task", map_index=0 if mapped else -1)
+    crm, ti = alone(BP, max_wait=1.0, map_index=0 if mapped else -1)
     with pytest.raises(MeetingsInDoubtError):
         ti.attempt(BP.body(), Luck(writes=(Late(30.0),)))
     ti.facts.try_number -= 1
@@ -793,8 +778,7 @@ def test_a_fix_of_whom_a_meeting_is_with_counts_from_then_on(kind, crm, ti):
 
 def test_a_conflict_is_never_got_past_with_a_new_key():
     """The journal is gone and the payload another: the vendor's 409 stays an error, try after try."""
-    crm = HC.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC)
     ti.attempt(HC.body())
     ti.store.values.clear()
     for _ in range(3):
@@ -1016,8 +1000,7 @@ def test_a_retry_without_a_journal_counts_from_the_start_of_a_late_run():
 @pytest.mark.parametrize("length", [511, 512, 513])
 def test_a_long_key_of_the_authors_takes_a_new_one_after_a_deletion(length):
     """What is appended for a meeting that is made again does not make the key longer than the vendor takes."""
-    crm = HC.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC)
     ti.given = "k" * length
     ti.attempt(HC.body())
     crm.remove("task")

@@ -3,7 +3,7 @@
 import pytest
 
 from airflow_provider_meetings.exceptions import MeetingConflictError
-from tests.support.model import BP, HC, Luck, TaskInstance
+from tests.support.model import BP, HC, Luck, TaskInstance, alone
 
 DEAD = {"hiringcenter": Luck(kill=4), "builderprime": Luck(kill=5)}
 
@@ -110,8 +110,7 @@ def test_an_edit_hides_what_a_lost_create_made():
 
 def test_an_equal_booking_stands_in_for_a_create_that_did_not_happen():
     """Somebody books the equal meeting after the look and the create is lost: it is taken for the task's own."""
-    crm = BP.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(BP)
     assert ti.attempt(BP.body(), Luck(kill=5, writes=("lost",))) is None
     crm.insert(BP.body(), "human")
     assert ti.attempt(BP.body()).outcome == "adopted"
@@ -120,8 +119,7 @@ def test_an_equal_booking_stands_in_for_a_create_that_did_not_happen():
 
 def test_whom_a_booked_meeting_is_with_cannot_be_changed():
     """HiringCenter updates everything but the prospect: another one is a loud failure, and nothing is made."""
-    crm = HC.crm()
-    ti = TaskInstance(crm, "task")
+    crm, ti = alone(HC)
     ti.attempt(HC.body("p1"))
     with pytest.raises(MeetingConflictError, match="with somebody else"):
         ti.attempt(HC.body("p2"))

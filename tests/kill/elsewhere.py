@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.compatibility.environment import Environment, _uv_environment, build_wheel, run
+from tests.compatibility.environment import Environment, build_wheel, run
 from tests.compatibility.plan import ROOT, Version
 from tests.kill.report import Result
+from tests.release.tools import UV, uv_environment
 
 _CACHE = ROOT / ".cache" / "kill"
 _GRACE_SECONDS = 90
@@ -53,10 +53,9 @@ def run_elsewhere(name: str, arguments: Sequence[str]) -> tuple[int, list[Result
 
 
 def _install_drivers(environment: Environment) -> None:
-    uv = Path(sys.executable).parent / "uv"
     command = [
-        *(uv, "pip", "install", "--quiet", "--system-certs", "--python", environment.python),
+        *(UV, "pip", "install", "--quiet", "--system-certs", "--python", environment.python),
         *("--constraint", ROOT / "constraints.txt", "--no-deps", *_DRIVERS),
     ]
     log = environment.folder / "drivers.log"
-    run(command, log=log, cwd=environment.folder, env=_uv_environment(), seconds=300)
+    run(command, log=log, cwd=environment.folder, env=uv_environment(), seconds=300)

@@ -1,8 +1,5 @@
 """Meetings as assets: their addresses in Airflow, and how a run reads what has happened to them."""
 
-import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -15,6 +12,7 @@ from airflow_provider_meetings import version_compat
 from airflow_provider_meetings.assets import check_uri, meeting_events, meetings_asset, meetings_uri
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
+from tests.support.interpreter import modules_of
 
 T0 = datetime(2026, 2, 2, 10, tzinfo=UTC)
 
@@ -75,13 +73,11 @@ def test_a_watched_asset():
 
 def test_light():
     """Airflow imports the module wherever an asset is made: it brings nothing heavy along."""
-    code = (
-        "import json, sys; import airflow_provider_meetings.assets; "
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    loaded = modules_of(
+        "import airflow_provider_meetings.assets", "airflow", "aiohttp", "requests", "pendulum", "msgspec"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert not set(json.loads(done.stdout)) & {"airflow", "aiohttp", "requests", "pendulum", "msgspec"}
+    assert [] == [name for name in loaded if not name.startswith("airflow_provider_meetings")]
 
 
 class _Asset(NamedTuple):
@@ -105,6 +101,12 @@ class _Log:
         moment = T0 + timedelta(seconds=len(self.events))
         self.events.append(SimpleNamespace(timestamp=moment, extra=extra, asset=self.asset, created_dagruns=created))
 
+    def add_all(self, *events):
+        """Store events that have each started one run: ``a dag/1``; with an ``r`` behind it a repeat."""
+        for event in events:
+            event_id, run, *repeat = event.split()
+            self.add(event_id, run, **({"repeat": True} if repeat else {}))
+
     def _history(self, name, uri, before, limit):
         assert (name, uri) == (self.asset.name, self.asset.uri)
         return [event for event in reversed(self.events) if event.timestamp <= before][:limit]
@@ -126,12 +128,18 @@ def log(monkeypatch):
     return _Log(monkeypatch)
 
 
+@pytest.fixture
+def values(monkeypatch):
+    """What the asset's state store has."""
+    kept = {}
+    store = SimpleNamespace(get=kept.get, set=kept.__setitem__)
+    monkeypatch.setattr(version_compat, "asset_state_store", lambda *_: store)
+    return kept
+
+
 def test_each_event_belongs_to_one_run(log):
     """A repeat that arrives in another run is dropped there; the run that had it first gets it in every try."""
-    log.add("a", "dag/1")
-    log.add("b", "dag/1")
-    log.add("b", "dag/2")
-    log.add("c", "dag/2")
+    log.add_all("a dag/1", "b dag/1", "b dag/2", "c dag/2")
 
     assert ["a", "b"] == log.read("dag/1")
     assert ["c"] == log.read("dag/2")
@@ -149,11 +157,7 @@ def test_nothing_twice_in_a_run(log):
 def test_what_says_that_it_is_a_repeat(log, monkeypatch):
     """Such an event is dropped also where Airflow cannot be asked for its history; what it took along is not."""
     monkeypatch.setattr("airflow_provider_meetings.version_compat.asset_history", lambda *_: [])
-    log.add("a", "dag/1")
-    log.add("b", "dag/2")
-    log.add("c", "dag/2")
-    log.add("c", "dag/2", repeat=True)
-    log.add("c", "dag/3", repeat=True)
+    log.add_all("a dag/1", "b dag/2", "c dag/2", "c dag/2 r", "c dag/3 r")
 
     assert [["a"], ["b", "c"], []] == [log.read(f"dag/{number}") for number in (1, 2, 3)]
 
@@ -171,9 +175,7 @@ def test_every_dag_has_its_own(log):
 
 def test_only_repeats_have_no_news(log):
     """A run that was started by repeats alone has nothing to do."""
-    log.add("a", "dag/1")
-    log.add("a", "dag/2")
-    log.add("a", "dag/3")
+    log.add_all("a dag/1", "a dag/2", "a dag/3")
 
     assert [[], []] == [log.read("dag/2"), log.read("dag/3")]
 
@@ -198,16 +200,11 @@ def test_a_repeat_whose_original_has_no_run_is_news(log):
     assert ["a"] == log.read("dag/1")
 
 
+@pytest.mark.usefixtures("values")
 def test_the_receipts_tell_where_airflow_cannot(log, monkeypatch):
     """While the history cannot be read, each event belongs to one run as far as the runs have noted it."""
-    values = {}
-    store = SimpleNamespace(get=values.get, set=values.__setitem__)
-    monkeypatch.setattr(version_compat, "asset_state_store", lambda name, uri: store)  # noqa: ARG005 - Airflow's way
     log.add("a", "dag/1", "other/1")
-    log.add("b", "dag/1")
-    log.add("a", "dag/2")
-    log.add("c", "dag/2")
-    log.add("c", "dag/3", repeat=True)
+    log.add_all("b dag/1", "a dag/2", "c dag/2", "c dag/3 r")
     assert ["a", "b"] == log.read("dag/1")
     monkeypatch.setattr(version_compat, "asset_history", lambda *_: None)
 
@@ -217,13 +214,9 @@ def test_the_receipts_tell_where_airflow_cannot(log, monkeypatch):
     assert ["a"] == log.read("other/1")
 
 
-def test_a_run_that_drops_a_repeat_takes_it_from_nobody(log, monkeypatch):
+def test_a_run_that_drops_a_repeat_takes_it_from_nobody(log, values, monkeypatch):
     """The run with the repeat asks first, and then Airflow's history is away: the original is still the other run's."""
-    values = {}
-    store = SimpleNamespace(get=values.get, set=values.__setitem__)
-    monkeypatch.setattr(version_compat, "asset_state_store", lambda name, uri: store)  # noqa: ARG005 - Airflow's way
-    log.add("a", "dag/1")
-    log.add("a", "dag/2", repeat=True)
+    log.add_all("a dag/1", "a dag/2 r")
     assert log.read("dag/2") == []
     assert ["a"] == values["meetings/received"]["dag"]["ids"]
     monkeypatch.setattr(version_compat, "asset_history", lambda *_: None)
@@ -245,11 +238,8 @@ def test_a_history_that_airflow_cannot_tell(monkeypatch, caplog, error):
     assert f"Airflow cannot tell the earlier events of meetings://c/: {error}" in caplog.text
 
 
-def test_a_run_tells_the_watch_what_it_has_received(monkeypatch):
+def test_a_run_tells_the_watch_what_it_has_received(values, monkeypatch):
     """Each event of the run is noted in the asset's state store under its DAG, repeats and events of others too."""
-    values = {}
-    store = SimpleNamespace(get=values.get, set=values.__setitem__)
-    monkeypatch.setattr(version_compat, "asset_state_store", lambda name, uri: store)  # noqa: ARG005 - Airflow's way
     monkeypatch.setattr(version_compat, "asset_history", lambda *_: [])
     asset = meetings_asset("crm")
     payloads = [{"event_id": "a", "kind": "created"}, {"event_id": "b", "kind": "gone", "repeat": True}]

@@ -15,6 +15,7 @@ import pytest
 
 import airflow_provider_meetings
 from airflow_provider_meetings import get_provider_info
+from tests.support.interpreter import python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,16 +60,6 @@ def _connection_types():
 
 def _schema(name):
     return json.loads((files("airflow") / name).read_text(encoding="utf-8"))
-
-
-def _python(code, tmp_path):
-    """Run code in a fresh interpreter with an Airflow home of its own and return the JSON that it prints last."""
-    env = os.environ | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _airflow(*args, tmp_path):
@@ -175,7 +166,7 @@ airflow_provider_meetings.get_provider_info()
 import json
 print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
 """
-    loaded = set(_python(code, tmp_path))
+    loaded = set(python(code, tmp_path))
 
     assert "airflow_provider_meetings" in loaded
     assert not loaded & {"airflow", "requests", "aiohttp", "pendulum", "httpx", "urllib3", "fastapi"}
@@ -194,7 +185,7 @@ ours = {
 loaded = [name for name in sys.modules if name.startswith("airflow_provider_meetings.hooks")]
 print(json.dumps({"forms": ours, "loaded": loaded}))
 """
-    shown = _python(code, tmp_path)
+    shown = python(code, tmp_path)
 
     assert shown["loaded"] == []
     assert set(EXTRAS) == set(shown["forms"])
@@ -231,7 +222,7 @@ ours = [str(warning.message) for warning in caught if "airflow_provider_meetings
 loaded = [name for name in ("wtforms", "flask_appbuilder") if name in sys.modules]
 print(json.dumps({"hooks": hooks, "warned": ours, "loaded": loaded}))
 """
-    seen = _python(code, tmp_path)
+    seen = python(code, tmp_path)
 
     assert {"hiringcenter": "HiringCenter", "builderprime": "Builder Prime"}.items() <= seen["hooks"].items()
     assert [] == seen["warned"] == seen["loaded"]

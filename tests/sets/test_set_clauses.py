@@ -89,6 +89,14 @@ def run(calendar, people=None, resumed=None, luck=FAIR, **given):
     return SetRun(hook, context, log, people or People(), usual | given, window, resumed or Resumed()).execute()
 
 
+def asked(calendar, people=None, **given):
+    """Run a try that asks a person about its plan; return what was asked."""
+    people = people or People()
+    with pytest.raises(AskedError):
+        run(calendar, people, **({"approval": "always"} | given))
+    return people.asked[-1]
+
+
 def killed_in_flight(calendar, table, fate, *, save=0.05):
     """Declare a table of one row, and kill its try when its write is on its way; a save takes so many seconds."""
     for kill in range(2, 20):
@@ -101,6 +109,14 @@ def killed_in_flight(calendar, table, fate, *, save=0.05):
         else:
             return trial
     raise AssertionError("the write was never on its way")
+
+
+def ends_well(calendar, table=None):
+    """Try it, with another table if one is given, let what is on its way arrive, and hold that all is as declared."""
+    calendar.declared = table or calendar.declared
+    assert calendar.ti.attempt(calendar.rows) is not None
+    calendar.crm.advance(60.0)
+    calendar.check()
 
 
 def creates(calendar):
@@ -140,16 +156,13 @@ def test_a_plan_that_is_too_large_is_refused_before_the_first_write(calendar, gi
 @both
 def test_a_person_may_let_a_plan_through_that_is_too_large(calendar):
     """With on_doubt="ask" a person decides about a plan above its limits; another approval is not enough."""
-    people = People()
     given = {"max_changes": 2, "on_doubt": "ask"}
-    with pytest.raises(AskedError):
-        run(calendar, people, **given)
+    approved = asked(calendar, approval="never", **given).approved("Ann")
     assert writes(calendar) == []
-    approved = people.asked[0].approved("Ann")
     with pytest.raises(MeetingsError):
-        run(calendar, people, Resumed(answered=True, approval=replace(approved, anyway=False)), **given)
+        run(calendar, resumed=Resumed(answered=True, approval=replace(approved, anyway=False)), **given)
     assert writes(calendar) == []
-    assert run(calendar, people, Resumed(answered=True, approval=approved), **given)["created"] == 3
+    assert run(calendar, resumed=Resumed(answered=True, approval=approved), **given)["created"] == 3
 
 
 @both
@@ -173,13 +186,10 @@ def test_two_rows_of_one_meeting_are_refused(calendar):
 @both
 def test_nothing_is_written_before_a_person_has_approved(calendar):
     """The plan is asked about, and applied when it was approved; then nothing is kept of it."""
-    people = People()
-    with pytest.raises(AskedError):
-        run(calendar, people, approval="always")
+    question = asked(calendar)
     assert writes(calendar) == []
 
-    (asked,) = people.asked
-    result = run(calendar, people, Resumed(answered=True, approval=asked.approved("Ann")), approval="always")
+    result = run(calendar, resumed=Resumed(answered=True, approval=question.approved("Ann")), approval="always")
     assert result["created"] == 3
     assert ApprovalStore(calendar.ti.store).load() is None
 
@@ -189,31 +199,25 @@ def test_deletes_are_asked_about(calendar):
     """With "deletes" a plan that deletes something is asked about, and one that does not is not."""
     assert run(calendar, approval="deletes")["created"] == 3
     calendar.crm.insert(calendar.body(5, 0), "human")
-    with pytest.raises(AskedError):
-        run(calendar, approval="deletes", delete_missing=True)
+    asked(calendar, approval="deletes", delete_missing=True)
 
 
 @both
 def test_a_rejected_plan_is_not_applied(calendar):
     """The task fails with who has rejected it; the next one asks anew."""
-    people = People()
-    with pytest.raises(AskedError):
-        run(calendar, people, approval="always")
-    resumed = Resumed(answered=True, approval=people.asked[0], rejected="Bob has rejected plan 1a2b")
+    resumed = Resumed(answered=True, approval=asked(calendar), rejected="Bob has rejected plan 1a2b")
     with pytest.raises(MeetingsRejectedError, match="Bob has rejected"):
-        run(calendar, people, resumed, approval="always")
+        run(calendar, resumed=resumed, approval="always")
     assert writes(calendar) == []
 
 
 @both
 def test_only_the_approved_plan_is_applied(calendar):
     """Where the meetings have changed since, the try fails and writes nothing."""
-    people = People()
-    with pytest.raises(AskedError):
-        run(calendar, people, approval="always")
+    approved = asked(calendar).approved("Ann")
     calendar.crm.insert(calendar.body(1, 3), "human")
     with pytest.raises(MeetingsError, match="have changed since Ann approved"):
-        run(calendar, people, Resumed(answered=True, approval=people.asked[0].approved("Ann")), approval="always")
+        run(calendar, resumed=Resumed(answered=True, approval=approved), approval="always")
     assert writes(calendar) == []
 
 
@@ -224,9 +228,7 @@ def test_killed_while_applying_the_next_try_asks_only_about_what_is_new(kind, mo
     for kill in range(3, 22):
         calendar, people = Calendar(kind, parallel=1, max_wait=90.0), People()
         calendar.declared = {1: 0, 2: 0, 3: 0}
-        with pytest.raises(AskedError):
-            run(calendar, people, approval="always")
-        approved = people.asked.pop().approved("Ann")
+        approved = asked(calendar).approved("Ann")
         with contextlib.suppress(Killed):
             run(calendar, people, Resumed(answered=True, approval=approved), Luck(kill=kill), approval="always")
         calendar.crm.advance(90.0)
@@ -243,13 +245,9 @@ def test_killed_while_applying_the_next_try_asks_only_about_what_is_new(kind, mo
 @both
 def test_an_approval_that_is_begun_is_stored_so(calendar):
     """Killed right after the first batch is written ahead, the store says that the approved plan is being applied."""
-    people = People()
-    with pytest.raises(AskedError):
-        run(calendar, people, approval="always")
-    approved = people.asked[0].approved("Ann")
-    luck = Luck(writes=("500 before",) * 60)
+    resumed = Resumed(answered=True, approval=asked(calendar).approved("Ann"))
     with pytest.raises(MeetingsError):
-        run(calendar, people, Resumed(answered=True, approval=approved), luck, approval="always")
+        run(calendar, resumed=resumed, luck=Luck(writes=("500 before",) * 60), approval="always")
     stored = ApprovalStore(calendar.ti.store).load()
     assert (True, "Ann") == (stored.begun, stored.by)
 
@@ -257,9 +255,7 @@ def test_an_approval_that_is_begun_is_stored_so(calendar):
 @both
 def test_an_approval_is_believed_whole_only(calendar):
     """Parts of another plan's question beside a head that was not rewritten are no approval."""
-    people = People()
-    with pytest.raises(AskedError):
-        run(calendar, people, approval="always")
+    asked(calendar)
     store = ApprovalStore(calendar.ti.store)
     part = calendar.ti.store.get("meetings_set_approval_0")
     calendar.ti.store.set("meetings_set_approval_0", part | {"digest": "another plan's"})
@@ -294,10 +290,8 @@ def test_a_create_in_flight_is_waited_for():
 def test_a_create_after_a_slow_journal_is_waited_for_as_long():
     """Where writing the journal takes longer than it allows for, it is written once more before anything is sent."""
     calendar = killed_in_flight(Calendar(BP, max_wait=200.0), {1: 0}, Late(IN_FLIGHT - 1.0), save=14.0)
-    assert calendar.ti.attempt(calendar.rows) is not None
-    calendar.crm.advance(60.0)
+    ends_well(calendar)
     assert len(creates(calendar)) == 1
-    calendar.check()
 
 
 def test_a_create_that_cannot_be_settled_stays_in_the_journal():
@@ -342,19 +336,14 @@ def test_an_update_that_would_undo_another_is_waited_for(kind):
     calendar.crm.insert(calendar.body(1, 0), "human")
     calendar = killed_in_flight(calendar, {1: 2}, Late(20.0))
     assert calendar.ti.journal["writes"]
-    calendar.declared = {1: 3}
-    calendar.ti.attempt(calendar.rows)
-    calendar.crm.advance(60.0)
-    calendar.check()
+    ends_well(calendar, {1: 3})
 
 
 def test_below_airflow_3_3_a_lost_create_is_waited_for():
     """Without a store, a retry on Builder Prime waits once for what an earlier try may have sent."""
     calendar = killed_in_flight(Calendar(BP, durable=False), {1: 0}, Late(20.0))
-    assert calendar.ti.attempt(calendar.rows) is not None
-    calendar.crm.advance(60.0)
+    ends_well(calendar)
     assert len(creates(calendar)) == 1
-    calendar.check()
 
 
 @both
@@ -418,7 +407,7 @@ def test_a_journal_of_another_version_is_refused(calendar):
 def test_deletes_wait_for_everything_else(calendar):
     """No delete is sent in the batch of a create, and none at all where a create was refused."""
     calendar.crm.insert(calendar.body(5, 0), "human")
-    calendar.crm.refuse = lambda body: _refusal(calendar) if calendar.kind.counterpart(2) in body.values() else None
+    _refuse(calendar, 2)
     with pytest.raises(MeetingValidationError, match="did not succeed"):
         calendar.ti.attempt(calendar.rows, delete=True)
     assert "DELETE" not in [one.method for one in calendar.crm.sent]
@@ -437,7 +426,7 @@ def test_a_refused_row_does_not_stop_the_next_batch(calendar):
     """A batch with a refusal in it is followed by the others."""
     calendar.ti.parallel = 1
     calendar.declared = dict.fromkeys(range(1, 7), 0)
-    calendar.crm.refuse = lambda body: _refusal(calendar) if calendar.kind.counterpart(2) in body.values() else None
+    _refuse(calendar, 2)
     with pytest.raises(MeetingValidationError):
         calendar.ti.attempt(calendar.rows)
     assert [1, 0, 1, 1, 1, 1] == [len(calendar.of_party(party)) for party in calendar.declared]
@@ -494,10 +483,7 @@ def test_an_update_that_was_repeated_is_remembered(kind):
     calendar.declared = {1: 2}
     assert calendar.ti.attempt(calendar.rows, Luck(writes=(Late(25.0),))) is not None
     assert calendar.ti.journal["writes"]
-    calendar.declared = {1: 3}
-    calendar.ti.attempt(calendar.rows)
-    calendar.crm.advance(60.0)
-    calendar.check()
+    ends_well(calendar, {1: 3})
 
 
 def test_a_meeting_that_is_gone_is_made_again():
@@ -557,6 +543,10 @@ def test_iterations_of_a_loop_send_keys_of_their_own():
         calendar.crm.rows.clear()
     first, second = (one.idempotency_key for one in creates(calendar))
     assert ("loop-0" in first, "loop-1" in second) == (True, True)
+
+
+def _refuse(calendar, party):
+    calendar.crm.refuse = lambda body: _refusal(calendar) if calendar.kind.counterpart(party) in body.values() else None
 
 
 def _refusal(calendar):

@@ -525,6 +525,12 @@ def counterpart(body: dict[str, Any]) -> str:
 OPTIONAL = ("location", "notes", "endDateTime", "employee", "meetingTypeId", "reminders")
 
 
+def alone(kind: "Kind", map_index: int = -1, **options: Any) -> tuple[Crm, TaskInstance]:
+    """Make an empty vendor, and a task instance that has not been tried."""
+    crm = kind.crm(**options)
+    return crm, TaskInstance(crm, "task", map_index=map_index)
+
+
 def check(crm: Crm, owner: str, body: dict[str, Any]) -> dict[str, Any]:
     """Hold the invariant for an owner whose last try asked for this; returns its row."""
     rows = crm.owned(owner)

@@ -1,7 +1,5 @@
 """What others see of a run: links, asset events and numbers, from the worker and from the triggerer."""
 
-import time
-
 import pytest
 
 from tests.system.conftest import RUN_SECONDS
@@ -18,10 +16,7 @@ def observed(system):
     """The system after a run in which a meeting was waited for in the triggerer; and the marks in its numbers."""
     system.api.unpause(DAG)
     run_id = system.api.trigger(DAG, conf={"notes": NOTES})
-    deadline = time.monotonic() + RUN_SECONDS
-    while "deferred" not in {task["state"] for task in system.api.tasks(DAG, run_id)}:
-        assert time.monotonic() < deadline, system.api.tasks(DAG, run_id)
-        time.sleep(0.3)
+    system.api.wait_for_states(DAG, run_id, {"wait": "deferred"}, seconds=RUN_SECONDS)
     system.wait_until_left(DAG, run_id, "wait")
     system.marks["deferred"] = system.statsd.mark()
     system.marks["found"] = book_as_somebody_else(system, NOTES)

@@ -31,14 +31,8 @@ def ran(system, examples, failures):  # noqa: ARG001 - what they leave behind is
     system.api.wait_for_dags([DAG_ID])
     system.api.unpause(DAG_ID)
     system.runs[DAG_ID] = system.api.trigger(DAG_ID)
-    deadline = time.monotonic() + 600
-    while True:
-        states = {task["task_id"]: task["state"] for task in system.api.tasks(DAG_ID, system.runs[DAG_ID])}
-        if states == STATES or time.monotonic() > deadline:
-            break
-        time.sleep(0.5)
-    assert STATES == states
-    _wait_until_the_triggers_ask(system, deadline)
+    system.api.wait_for_states(DAG_ID, system.runs[DAG_ID], STATES, seconds=600)
+    _wait_until_the_triggers_ask(system, time.monotonic() + 600)
     return system
 
 

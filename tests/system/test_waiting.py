@@ -64,16 +64,11 @@ def test_it_starts_in_the_triggerer(system):
     """Plain arguments: no worker is started before the meeting is there, and the ends are those of any sensor."""
     system.api.unpause("waits_in_triggerer")
     run_id = system.api.trigger("waits_in_triggerer")
-    tasks = {}
-    deadline = time.monotonic() + RUN_SECONDS
     wanted = {"found": "deferred", "on_a_worker": "deferred", "in_time": "skipped"}
     wanted |= {"wrong_key": "failed", "refused": "failed"}
-    while time.monotonic() < deadline:
-        tasks = {task["task_id"]: task for task in system.api.tasks("waits_in_triggerer", run_id)}
-        if wanted == {task_id: task["state"] for task_id, task in tasks.items()}:
-            break
-        time.sleep(0.5)
-    assert wanted == {task_id: task["state"] for task_id, task in tasks.items()}
+    system.api.wait_for_states("waits_in_triggerer", run_id, wanted, seconds=RUN_SECONDS)
+    tasks = {task["task_id"]: task for task in system.api.tasks("waits_in_triggerer", run_id)}
+    assert wanted.keys() == tasks.keys()
     system.wait_until_left("waits_in_triggerer", run_id, "on_a_worker")
     before = {task_id: _starts_of_workers(system, run_id, task_id) for task_id in tasks}
 

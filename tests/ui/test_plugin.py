@@ -1,9 +1,6 @@
 """What Airflow loads: in every process, so it is light; and whatever is wrong with it, Airflow starts."""
 
 import importlib
-import os
-import subprocess
-import sys
 from importlib.metadata import entry_points
 
 import pytest
@@ -13,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from airflow_provider_meetings import get_provider_info
 from airflow_provider_meetings.ui import plugin
+from tests.support.interpreter import modules_of
 
 
 @pytest.fixture
@@ -43,14 +41,8 @@ def test_airflow_finds_it_through_the_entry_point():
 
 def test_it_is_light(tmp_path):
     """Workers import it as well: neither FastAPI nor the pages' modules come along."""
-    code = (
-        "import sys; import airflow_provider_meetings.ui.plugin; "
-        "print([name for name in sys.modules if name.startswith(('fastapi', "
-        "'airflow_provider_meetings.ui.app', 'airflow_provider_meetings.hooks'))])"
-    )
-    env = os.environ | {"AIRFLOW_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert "[]" == done.stdout.strip().splitlines()[-1]
+    heavy = ("fastapi", "airflow_provider_meetings.ui.app", "airflow_provider_meetings.hooks")
+    assert [] == modules_of("import airflow_provider_meetings.ui.plugin", *heavy, home=tmp_path)
 
 
 @pytest.mark.parametrize(
