@@ -224,9 +224,10 @@ class BuilderPrimeReader(Vendor):
             return Envelope(response, status, content=content)
         if error is None or (status == 404 and misses_something_else(error)):
             return Envelope(response, status, is_own=False, content=content)
-        if is_success(status) or (status == 400 and is_generic(error.code)):
-            # "A 400 has the same code" as a 401: where it says nothing, the words of the message do.
-            status = status_meant(error, names_record=request.path.count("/") > self.collection.count("/"))
+        meant = status_meant(error, names_record=request.path.count("/") > self.collection.count("/"))
+        # "A 400 has the same code" as a 401: where it says nothing, the words of the message do.
+        if is_success(status) or (status == 400 and (is_generic(error.code) or meant in {401, 404})):
+            status = meant
         return Envelope(response, status, content=content, error=error)
 
     def record_in(self, content: Mapping[str, Any]) -> Any:

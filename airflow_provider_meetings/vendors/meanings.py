@@ -26,6 +26,7 @@ _GENERIC = re.compile(r"(API_)?(GENERAL|GENERIC|UNKNOWN|UNSPECIFIED)?(_?(ERROR|E
 
 # A key that is not accepted, as messages name it.
 _KEY = r"(?<!idempotency )(?<!primary )(?<!foreign )((api|secret|access)[- ]?)*key"
+_SENT = r"((you )?(provided|supplied|given|used|sent) )?"
 _NO_GOOD = (
     r"(invalid|wrong|unknown|expired|revoked|missing|inactive|(de)?activated|disabled|suspended|blocked|required|incorrect"
     r"|not (found|valid|active|recogni[sz]ed|accepted|provided|given|known)|not exist|no longer valid)"
@@ -39,23 +40,37 @@ _WORDS = {
         r"authentication\b[^.;]{0,40}\b(failed|required|missing|not (provided|given|valid))",
         rf"(no|without an?) {_KEY}",
         rf"{_NO_GOOD} {_KEY}",
-        rf"{_KEY} (is |was |has been |does |did |could |cannot |can )*{_NO_GOOD}",
+        rf"{_KEY} {_SENT}(is |was |has been |has |does |did |could |cannot |can )*{_NO_GOOD}",
+        rf"(api|access|auth|bearer)[- ]?token (is |was |has been |has )*{_NO_GOOD}",
+        r"(login|log in|authentication|credentials) (is |are )?required",
     ),
     403: (
         r"forbidden",
         r"(access|permission) (is |was )?denied",
         r"not authori[sz]ed",
-        r"(no|not|lacks?|lacking|missing|insufficient|without|requires?)\b[^.;]{0,40}\b(permissions?|scopes?)",
+        r"(no|not|lacks?|lacking|missing|insufficient|without|requires?)\b[^.;]{0,40}\b(permissions?|scopes?|privileges?)",
+        r"(does|do) ?n[o']t have (the right|access)",
     ),
-    429: (r"rate limit(ed|s)?", r"too many requests", r"throttl(ed|ing)"),
+    429: (
+        r"rate limit(ed|s)?",
+        r"too many requests",
+        r"throttl(ed|ing)",
+        r"(quota|(request|api|call|usage) limit)s? (is |was |were |has been |have been )?(exceeded|reached|used up)",
+    ),
     503: (
         r"(is|service|temporarily|currently) unavailable",
-        r"under maintenance",
+        r"(under|down for|closed for) maintenance",
         r"(try|retry) again later",
         r"timed? ?out",
         r"overloaded",
     ),
-    500: (r"internal (server )?error",),
+    # What went wrong is not the request: nobody says that nothing was done.
+    500: (
+        r"internal (server )?error",
+        r"server error",
+        r"(unexpected|unknown|unhandled) (error|exception|problem)",
+        r"something went wrong",
+    ),
 }
 _MISSING = (
     r"not found",
@@ -96,10 +111,10 @@ def status_meant(error: VendorError, *, names_record: bool) -> int:
         return int(code)
     for words, status in _CODES:
         if any(word in code for word in words):
-            return status
+            return _what_is_missing(code) if status == 404 else status
     if not is_generic(error.code):
         return 400
-    text = _QUOTED.sub(" ", error.message)
+    text = _words_of(error)
     for status, phrases in _WORDS.items():
         if _says(text, phrases):
             return status
@@ -110,10 +125,22 @@ def status_meant(error: VendorError, *, names_record: bool) -> int:
 
 def misses_something_else(error: VendorError) -> bool:
     """Whether the words of a 404 say that it is the address, the account or the key that is not there."""
-    text = _QUOTED.sub(" ", error.message)
+    text = _words_of(error)
     if _says(text, (r"meeting", r"record", r"resource")):
         return False
     return _says(text, _ADDRESS) or _says(text, _WORDS[401])
+
+
+def _what_is_missing(code: str) -> int:
+    """Return the status that a code such as EMPLOYEE_NOT_FOUND amounts to: 404 where it is the record itself."""
+    text = code.replace("_", " ")
+    if _says(text, _WORDS[401]):
+        return 401
+    return 400 if _says(text, _OTHER_THINGS) or _says(text, _ADDRESS) else 404
+
+
+def _words_of(error: VendorError) -> str:
+    return _QUOTED.sub(" ", error.message).replace("_", " ")  # codes are words, too
 
 
 def _says(text: str, phrases: tuple[str, ...]) -> bool:

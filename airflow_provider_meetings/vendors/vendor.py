@@ -383,7 +383,8 @@ class Vendor(ABC):
         record = self.record_in(envelope.content or {})
         if self.id_field != "id" and isinstance(record, dict):
             record = self._with_id(record)
-        if not isinstance(record, dict) or (record_id is None and record.get("id") in (None, "")):
+        nothing = not record and request.method == "GET"
+        if not isinstance(record, dict) or nothing or (record_id is None and record.get("id") in (None, "")):
             raise self.errors.malformed(request, envelope.response, "there is no record with an id in it")
         if record_id is not None and not same_id(record.get("id", record_id), record_id):
             problem = f"it returned record {record['id']}, but {record_id} was requested"

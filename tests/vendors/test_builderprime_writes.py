@@ -107,6 +107,18 @@ UNKNOWN = {
     "internal with 200": answer(200, complaint("INTERNAL_ERROR")),
     "unavailable with 200": answer(200, complaint("SERVICE_UNAVAILABLE")),
     "unavailable, by its words": answer(200, complaint("API_GENERAL", "Service unavailable, try again later")),
+    "errors of nothing": answer(400, {"success": False, "errors": [{}]}),
+    "errors of null": answer(200, {"success": False, "errors": [None, ""]}),
+    "Cloudflare's": answer(400, complaint("1000", "no") | {"messages": [], "result": None}),
+    **{
+        f"an accident, by its words: {words}": answer(status, complaint("API_GENERAL", words))
+        for status, words in (
+            (200, "An unexpected error occurred"),
+            (400, "Something went wrong."),
+            (200, "Unknown error"),
+            (400, "System is down for maintenance"),
+        )
+    },
 } | {
     # What somebody on the way answers in place of the vendor says nothing about what the vendor did.
     f"a gateway's {status}": answer(status, b"<html>")
@@ -285,9 +297,20 @@ def test_a_create_that_fails_each_time_and_never_happens_says_so():
                 "Your API key has been disabled",
                 "Key is inactive",
                 "Authentication credentials were not provided.",
+                "The API key provided is invalid",
+                "The key you used has expired",
+                "Login required",
+                "Access token expired",
             )
         ),
         (answer(400, complaint("API_GENERAL", "Idempotency key required")), MeetingValidationError),
+        (answer(200, complaint("EMPLOYEE_NOT_FOUND", "Employee 50")), MeetingValidationError),
+        (answer(200, complaint("MEETING_TYPE_NOT_FOUND")), MeetingValidationError),
+        (answer(200, complaint("API_KEY_NOT_FOUND")), MeetingsAuthError),
+        (answer(400, complaint("UNAUTHORIZED")), MeetingsAuthError),
+        (answer(400, complaint("API_GENERAL", "This key does not have access to meetings")), MeetingsPermissionError),
+        (answer(200, complaint("API_GENERAL", "Insufficient privileges")), MeetingsPermissionError),
+        (answer(400, complaint("API_GENERAL", "Character limit exceeded in title")), MeetingValidationError),
         (answer(429, complaint("RATE_LIMIT"), retry_after="3600"), MeetingsRateLimitError),
         (answer(200, complaint("RATE_LIMIT"), retry_after="3600"), MeetingsRateLimitError),
     ],
@@ -305,6 +328,8 @@ LIMITED = [
     answer(429, complaint("X")),
     answer(200, complaint("RATE_LIMIT")),
     answer(200, complaint("API_GENERAL", "Too many requests"), retry_after="3"),
+    answer(400, complaint("API_GENERAL", "API limit exceeded")),
+    answer(200, complaint("API_GENERAL", "Your quota has been exceeded")),
 ]
 
 
@@ -407,6 +432,8 @@ GONE = [
     answer(200, complaint("API_GENERAL", "Meeting not found in this account")),
     answer(404, complaint("API_GENERAL", "Meeting not found on this site")),
     answer(404, complaint("API_GENERAL", "Meeting has been deleted")),
+    answer(400, {"errorCode": 404, "errorMessage": None}),
+    answer(400, complaint("MEETING_NOT_FOUND")),
 ]
 
 
@@ -430,6 +457,7 @@ def test_a_meeting_that_is_gone_was_deleted_before(reply):
         "There is no such company: subdomain not found",
         "Route GET:/api/meetings/v1/7 not found",
         "Endpoint does not exist",
+        "ACCOUNT_NOT_FOUND",
     ],
 )
 def test_what_else_is_missing_is_no_deleted_meeting(status, words):
@@ -438,6 +466,20 @@ def test_what_else_is_missing_is_no_deleted_meeting(status, words):
     for call in (lambda line, v: line.drive(v.delete(7)), lambda line, v: line.drive(v.get("7"))):
         with pytest.raises((MeetingsAuthError, MeetingValidationError, MeetingsProtocolError)):
             call(Line(script(reply)), builderprime())
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("code", ["EMPLOYEE_NOT_FOUND", "ACCOUNT_NOT_FOUND", "ROUTE_NOT_FOUND", "API_KEY_NOT_FOUND"])
+def test_a_code_for_something_else_is_no_deleted_meeting(status, code):
+    """What is not found is in its name."""
+    with pytest.raises((MeetingsAuthError, MeetingValidationError)):
+        Line(script(answer(status, complaint(code)))).drive(builderprime().delete(7))
+
+
+def test_an_empty_record_is_no_meeting():
+    """Nothing in it could differ from what a task asks for."""
+    with pytest.raises(MeetingsProtocolError):
+        Line(script(answer(200, {"success": True, "data": {}}))).drive(builderprime().get(7))
 
 
 @pytest.mark.parametrize("reply", [lost(1.0), answer(500), answer(504)])
