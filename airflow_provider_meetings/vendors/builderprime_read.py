@@ -226,7 +226,7 @@ class BuilderPrimeReader(Vendor):
             return Envelope(response, status, is_own=False, content=content)
         meant = status_meant(error, names_record=request.path.count("/") > self.collection.count("/"))
         # "A 400 has the same code" as a 401: where it says nothing, the words of the message do.
-        if is_success(status) or (status == 400 and (is_generic(error.code) or meant in {401, 404})):
+        if is_success(status) or (status == 400 and (is_generic(error.code) or meant in {401, 404, 429, 503})):
             status = meant
         return Envelope(response, status, content=content, error=error)
 

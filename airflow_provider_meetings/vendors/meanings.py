@@ -17,8 +17,10 @@ _CODES = (
     (("FORBIDDEN", "PERMISSION", "SCOPE"), 403),
     (("NOT_FOUND", "NOTFOUND"), 404),
     (("CONFLICT",), 409),
-    (("RATE_LIMIT", "TOO_MANY", "THROTTL"), 429),
-    (("UNAVAILABLE", "MAINTENANCE", "TIMEOUT"), 503),
+    (("RATE_LIMIT", "TOO_MANY_REQ", "THROTTL"), 429),
+    # An employee who is unavailable is no server that is.
+    (tuple(f"{who}_UNAVAILABLE" for who in ("SERVICE", "SERVER", "SYSTEM", "API", "TEMPORARILY")), 503),
+    (("MAINTENANCE", "TIMEOUT"), 503),
     (("INTERNAL", "SERVER_ERROR"), 500),
 )
 #: Codes that say nothing (Builder Prime answers each 400 and 401 with API_GENERAL).

@@ -107,6 +107,7 @@ UNKNOWN = {
     "internal with 200": answer(200, complaint("INTERNAL_ERROR")),
     "unavailable with 200": answer(200, complaint("SERVICE_UNAVAILABLE")),
     "unavailable, by its words": answer(200, complaint("API_GENERAL", "Service unavailable, try again later")),
+    "unavailable with 400": answer(400, complaint("SERVICE_UNAVAILABLE")),
     "errors of nothing": answer(400, {"success": False, "errors": [{}]}),
     "errors of null": answer(200, {"success": False, "errors": [None, ""]}),
     "Cloudflare's": answer(400, complaint("1000", "no") | {"messages": [], "result": None}),
@@ -306,6 +307,8 @@ def test_a_create_that_fails_each_time_and_never_happens_says_so():
         (answer(400, complaint("API_GENERAL", "Idempotency key required")), MeetingValidationError),
         (answer(200, complaint("EMPLOYEE_NOT_FOUND", "Employee 50")), MeetingValidationError),
         (answer(200, complaint("MEETING_TYPE_NOT_FOUND")), MeetingValidationError),
+        (answer(200, complaint("EMPLOYEE_UNAVAILABLE")), MeetingValidationError),
+        (answer(400, complaint("TOO_MANY_REMINDERS")), MeetingValidationError),
         (answer(200, complaint("API_KEY_NOT_FOUND")), MeetingsAuthError),
         (answer(400, complaint("UNAUTHORIZED")), MeetingsAuthError),
         (answer(400, complaint("API_GENERAL", "This key does not have access to meetings")), MeetingsPermissionError),
@@ -329,6 +332,7 @@ LIMITED = [
     answer(200, complaint("RATE_LIMIT")),
     answer(200, complaint("API_GENERAL", "Too many requests"), retry_after="3"),
     answer(400, complaint("API_GENERAL", "API limit exceeded")),
+    answer(400, complaint("RATE_LIMIT")),
     answer(200, complaint("API_GENERAL", "Your quota has been exceeded")),
 ]
 
