@@ -18,6 +18,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from airflow_provider_meetings.exceptions import MeetingsError
+
 __all__ = [
     "BeforeSend",
     "Command",
@@ -32,6 +34,7 @@ __all__ = [
     "Response",
     "SaveJournal",
     "Sleep",
+    "relay",
 ]
 
 T = TypeVar("T")
@@ -163,3 +166,35 @@ Command: TypeAlias = Request | Sleep | Gather | BeforeSend | RenewKey | Now | Sa
 Flow: TypeAlias = Generator[Command, Any, T]
 #: A conversation that hands over meetings page by page.
 PageFlow: TypeAlias = Generator[Command | Page, Any, None]
+
+
+def relay(
+    flow: Flow[T],
+    before: Callable[[Command], Flow[Command | None]],
+    after: Callable[[Command, Any], None] = lambda *_: None,
+) -> Flow[T]:
+    """Run a flow within another one, which sees its commands before they are carried out.
+
+    Args:
+        flow: The flow; an error of a command that was passed on is raised in it.
+        before: Does what has to be done before a command; returns the command to pass on, or None for nothing.
+        after: Gets each command that was passed on, with its answer.
+    """
+    answer: Any = None
+    failure: MeetingsError | None = None
+    while True:
+        try:
+            command = flow.send(answer) if failure is None else flow.throw(failure)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        answer = failure = None
+        passed_on = yield from before(command)
+        if passed_on is None:
+            continue
+        try:
+            answer = yield passed_on
+        except MeetingsError as error:
+            failure = error
+        else:
+            after(passed_on, answer)

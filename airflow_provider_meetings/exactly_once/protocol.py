@@ -11,11 +11,11 @@ Written as a generator like the vendors' calls: a test feeds it answers and stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Log, Now, Request, SaveJournal, Sleep
+from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Log, Now, Request, SaveJournal, Sleep, relay
 from airflow_provider_meetings.exactly_once.journal import Journal, Record, digest, header_safe
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -442,25 +442,13 @@ class _Attempt:
         record.fingerprint = self._vendor.fingerprint(meeting)
 
 
-def _with_write_ahead(
-    call: Flow[T], before: Callable[[], Flow[None]], *, changes: bool = False
-) -> Generator[Command, Any, T]:
-    """Pass a call's steps on, and do something before each send of a create, or of a change."""
-    answer: Any = None
-    failure: MeetingsError | None = None
-    while True:
-        try:
-            step = call.send(answer) if failure is None else call.throw(failure)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        answer = failure = None
-        if isinstance(step, BeforeSend):
-            yield from before()
-            continue
-        if changes and isinstance(step, Request):
-            yield from before()
-        try:
-            answer = yield step
-        except MeetingsError as error:
-            failure = error
+def _with_write_ahead(call: Flow[T], write_ahead: Callable[[], Flow[None]], *, changes: bool = False) -> Flow[T]:
+    """Run a call of the vendor's; write ahead of each send of a create, or of a change."""
+
+    def before(command: Command) -> Flow[Command | None]:
+        announces = isinstance(command, BeforeSend)
+        if announces or (changes and isinstance(command, Request)):
+            yield from write_ahead()
+        return None if announces else command
+
+    return relay(call, before)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Now, Request, Response, SaveJournal
-from airflow_provider_meetings.exceptions import MeetingsError
+from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Now, Request, Response, SaveJournal, relay
 from airflow_provider_meetings.sets.journal import SetJournal, UnansweredCreate, UnansweredWrite
 
 __all__ = ["ROOM", "GuardedSend", "save"]
@@ -44,32 +42,24 @@ class GuardedSend:
     sends: int = 0
     response: Response | None = None
 
-    def run(self, call: Flow[T]) -> Generator[Command, Any, T]:
+    def run(self, call: Flow[T]) -> Flow[T]:
         """Run a call of the vendor's that writes."""
-        answer: Any = None
-        failure: MeetingsError | None = None
-        while True:
-            try:
-                command = call.send(answer) if failure is None else call.throw(failure)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            answer = failure = None
-            if isinstance(command, BeforeSend):
-                continue  # the request follows
-            writes = isinstance(command, Request) and command.method != "GET"
-            if self.one_of_many and isinstance(command, Request):
+        return relay(call, self._before, self._after)
+
+    def _before(self, command: Command) -> Flow[Command | None]:
+        if isinstance(command, BeforeSend):
+            return None  # the request follows
+        if isinstance(command, Request):
+            if self.one_of_many:
                 command = replace(command, one_of_many=True)
-            if writes:
+            if command.method != "GET":
                 self.sends += 1
                 yield from self.make_room()
-            try:
-                answer = yield command
-            except MeetingsError as error:
-                failure = error
-            else:
-                if writes:
-                    self.response = answer
+        return command
+
+    def _after(self, command: Command, answer: Any) -> None:
+        if isinstance(command, Request) and command.method != "GET":
+            self.response = answer
 
     def make_room(self) -> Flow[None]:
         """Write the journal once more where a send now could be acted on later than it says."""

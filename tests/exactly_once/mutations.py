@@ -94,8 +94,8 @@ _CLAUSES = {
         ("not wait for the same change", 'in {"", self._digest}:', '== "":'),
         (
             "write down each send of a change",
-            "        if changes and isinstance(step, Request):\n            yield from before()\n",
-            "",
+            "announces or (changes and isinstance(command, Request))",
+            "announces",
         ),
         ("remember a repeated change's first send", "if sends == 1:  #", "if True:  #"),
         (

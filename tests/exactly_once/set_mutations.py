@@ -15,7 +15,11 @@ _CLAUSES = {
         ("take cancelled meetings for gone", "if not vendor.is_cancelled(meeting)]", "if True]"),
         ("fail on twins", "    _check_twins(rows, stored)\n", ""),
         ("delete only where that is wanted", "if delete_missing:", "if True:"),
-        ("delete nothing that has a row", 'if str(one["id"]) not in claimed]', "if True]"),
+        (
+            "delete nothing that has a row",
+            'left = [one for one in current if str(one["id"]) not in claimed]',
+            "left = current",
+        ),
         ("send only what differs", "difference.before, difference.after,", "difference.before, row.declared,"),
         ("leave a meeting alone that is as declared", "    if not difference.after:\n        return None\n", ""),
         ("refuse what no update can change", "    _check_fixed(vendor, changes)\n", ""),
