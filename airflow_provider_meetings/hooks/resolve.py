@@ -8,7 +8,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_meetings.connection.registry import VENDORS, load
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
-from airflow_provider_meetings.hooks.meetings import MeetingsHook, unknown_connection
+from airflow_provider_meetings.hooks.connected import unknown_connection
+from airflow_provider_meetings.hooks.meetings import MeetingsHook
 from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.version_compat import aget_connection
 
