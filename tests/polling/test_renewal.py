@@ -7,7 +7,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_meetings.connection.hiringcenter import HiringCenterSettings
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsTransportError
-from airflow_provider_meetings.hooks.meetings import unknown_connection
+from airflow_provider_meetings.hooks.connected import unknown_connection
 from airflow_provider_meetings.polling.criteria import CONNECTION_GRACE
 from airflow_provider_meetings.polling.live_connection import FIRST_LOOKS, REFRESH
 from airflow_provider_meetings.transport.limiter import limiter_for
