@@ -26,8 +26,9 @@ from airflow_provider_meetings.exceptions import (
     MeetingsError,
     MeetingsPermissionError,
 )
-from airflow_provider_meetings.polling import ListQuery, PlannedQuery, Planner
+from airflow_provider_meetings.polling import PlannedQuery, Planner
 from airflow_provider_meetings.polling.criteria import Criteria, is_permanent, is_wrong_host
+from airflow_provider_meetings.polling.current_plan import CurrentPlan
 from airflow_provider_meetings.polling.live_connection import PARALLEL, ConnectionInfo, LiveConnection, OpenConnection
 from airflow_provider_meetings.polling.subscriptions import Meetings, Subscriptions
 from airflow_provider_meetings.transport.aio import AsyncTransport
@@ -38,14 +39,10 @@ __all__ = ["Poller"]
 
 #: Seconds after which a round ends, so that new waiters are planned in.
 ROUND = 15.0
-#: Seconds after which a plan is made again although nothing has changed: what it was made from grows old.
-REPLAN = 300.0
 # Errors of the connection, whatever the query.
 _CONNECTION = (MeetingsAuthError, MeetingsPermissionError, MeetingsConfigurationError)
 # Failures in a row after which the vendor has an outage: it is not one query.
 _OUTAGE = 2
-# So many queries are sorted in a few milliseconds.
-_FEW = 100
 
 _log = logging.getLogger(__name__)
 
@@ -61,22 +58,6 @@ class _Round:
     requests: int = 0
     streak: int = 0
     over: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Planned:
-    """A plan, and what it was made from."""
-
-    planner: Planner
-    revision: int
-    queries: tuple[ListQuery, ...]
-    planned_queries: list[PlannedQuery]
-    at: float
-
-    def is_stale(self, planner: Planner, queries: tuple[ListQuery, ...], now: float) -> bool:
-        """Whether another plan is needed."""
-        same = self.planner is planner and self.revision == planner.revision and self.queries == queries
-        return not same or now - self.at > REPLAN
 
 
 class Poller:
@@ -110,10 +91,9 @@ class Poller:
         self._connection = LiveConnection(
             meetings_conn_id, limiter, look_up=look_up, transport=transport, clock=self._clock, random=random
         )
-        self._subscriptions = Subscriptions(self._forget)
+        self._plan = CurrentPlan()
+        self._subscriptions = Subscriptions(self._plan.forget)
         self._readings: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._planner: Planner | None = None
-        self._planned: _Planned | None = None
         # How it goes.
         self._failures = 0
         self._not_before = -math.inf
@@ -249,10 +229,6 @@ class Poller:
         # A cheap poll is repeated for a waiter that came just after it; a costly one is not repeated for each.
         return self._last_poll + min(interval / 2, 1.0 * self._last_cost)
 
-    def _forget(self, query: ListQuery) -> None:
-        if self._planner is not None:
-            self._planner.forget(query)
-
     # -- the connection
 
     async def _watch(self) -> None:
@@ -282,10 +258,10 @@ class Poller:
     def _on_connection_changed(self) -> None:
         """Start again with a connection that has changed."""
         vendor = self._opened.vendor
-        if self._planner is not None:
+        known = self._plan.planner
+        if known is not None:
             _log.info("Connection %r has changed; polling with its new settings", self.meetings_conn_id)
-        if self._planner is None or not self._planner.vendor.lists_like(vendor):
-            self._planner = Planner(vendor)
+        if self._plan.planner_for(vendor) is not known:
             self._subscriptions.requeue_all()
         self._failures = 0
         self._not_before = -math.inf
@@ -293,17 +269,13 @@ class Poller:
 
     # -- a poll
 
-    def _planner_for(self, vendor: Vendor) -> Planner:
-        if self._planner is None or not self._planner.vendor.lists_like(vendor):
-            self._planner = Planner(vendor)
-        return self._planner
-
     async def _poll(self, opened: OpenConnection) -> None:
-        planner, now = self._planner_for(opened.vendor), self._clock()
+        planner, now = self._plan.planner_for(opened.vendor), self._clock()
         due = self._subscriptions.due()
         shortest = min(subscription.interval for subscription in due)
         self._last_poll = now
-        todo = deque(await self._plan(planner, tuple([subscription.query for subscription in due])))
+        queries = tuple([subscription.query for subscription in due])
+        todo = deque(await self._plan.make(planner, queries, now))
         rnd = _Round(planner, todo, now + ROUND)
         if self._failures and todo:
             await self._fetch(rnd, todo.popleft())  # one request alone finds out whether the outage is over
@@ -335,17 +307,6 @@ class Poller:
                 rnd.problems[-1],
             )
 
-    async def _plan(self, planner: Planner, queries: tuple[ListQuery, ...]) -> list[PlannedQuery]:
-        """Plan a poll, or take the last plan again when nothing has changed since."""
-        now = self._clock()
-        if self._planned is None or self._planned.is_stale(planner, queries, now):
-            revision = planner.revision
-            # Hundreds of queries take a while to sort: not on the event loop.
-            few = len(queries) <= _FEW
-            planned_queries = planner.plan(queries, now) if few else await asyncio.to_thread(planner.plan, queries, now)
-            self._planned = _Planned(planner, revision, queries, planned_queries, now)
-        return self._planned.planned_queries
-
     async def _work(self, rnd: _Round) -> None:
         while rnd.todo and not rnd.over and self._clock() < rnd.until:
             await self._fetch(rnd, rnd.todo.popleft())
@@ -353,7 +314,9 @@ class Poller:
     async def _fetch(self, rnd: _Round, planned: PlannedQuery) -> None:
         """Read one list, and answer its waiters."""
         planner, opened, generation = rnd.planner, self._opened, self._connection.generation
-        if planner is not self._planner or not any(query in self._subscriptions.by_query for query in planned.serves):
+        if planner is not self._plan.planner or not any(
+            query in self._subscriptions.by_query for query in planned.serves
+        ):
             return
         count, started, meetings = RequestCounter(planned.limit), self._clock(), list[dict[str, Any]]()
         problem: MeetingsError | None = None
