@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.core.flow import Flow, Gather, Log, Now, Sleep
-from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.core.retry import RetryState
+from airflow_provider_meetings.core.times import Window, to_epoch_ms
 from airflow_provider_meetings.exactly_once.journal import digest
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -23,6 +24,7 @@ from airflow_provider_meetings.sets.rows import Row
 from airflow_provider_meetings.sets.scope import Scope, in_groups, list_scope
 from airflow_provider_meetings.sets.sending import save
 from airflow_provider_meetings.vendors import Filters, Vendor
+from airflow_provider_meetings.vendors.creates import look_for_lost
 
 __all__ = ["Declaration", "prepare", "settle"]
 
@@ -88,8 +90,13 @@ def prepare(
         yield from _wait(vendor, until - now)
 
 
-def settle(vendor: Vendor, journal: SetJournal) -> Flow[list[dict[str, Any]]]:
+def settle(
+    vendor: Vendor, asked: Declaration, journal: SetJournal
+) -> Flow[list[tuple[UnansweredCreate, dict[str, Any]]]]:
     """Find out what became of the creates that an earlier try sent and got no answer to, all at once.
+
+    A create is sent again only where its row is declared still, and the list that follows shows what it makes. Another
+    one is looked for where its row is declared, and else only waited for until nothing of it can arrive any more.
 
     Returns:
         The meetings that they have made, as far as it was seen. The list that follows tells what is there.
@@ -100,7 +107,10 @@ def settle(vendor: Vendor, journal: SetJournal) -> Flow[list[dict[str, Any]]]:
     """
     entries = list(journal.creates.items())
     yield Log(f"A previous try sent {len(entries)} create(s) and got no response; checking whether they were applied.")
-    results = yield Gather([_settle_one(vendor, entry) for _, entry in entries])
+    declared = {(asked.matcher.names, row.key) for row in asked.rows}
+    results = yield Gather(
+        [_settle_one(vendor, asked, entry, declared=(entry.match_on, entry.key) in declared) for _, entry in entries]
+    )
     now = yield Now()
     for (key, _), result in zip(entries, results, strict=True):
         if not isinstance(result, MeetingsError):
@@ -111,14 +121,21 @@ def settle(vendor: Vendor, journal: SetJournal) -> Flow[list[dict[str, Any]]]:
     left = [result for result in results if isinstance(result, MeetingsError)]
     if left:
         raise max(left, key=lambda error: getattr(error, "retry_after", None) or 0.0)
-    return [result for result in results if isinstance(result, dict)]
+    return [(entry, result) for (_, entry), result in zip(entries, results, strict=True) if isinstance(result, dict)]
 
 
-def _settle_one(vendor: Vendor, entry: UnansweredCreate) -> Flow[dict[str, Any] | MeetingsError | None]:
+def _settle_one(
+    vendor: Vendor, asked: Declaration, entry: UnansweredCreate, *, declared: bool
+) -> Flow[dict[str, Any] | MeetingsError | None]:
     """Settle one create; returns its meeting, or why it cannot be settled now. None: nothing of it can arrive."""
+    meeting: dict[str, Any] | None = None
     try:
         try:
-            meeting = yield from vendor.resolve_create(entry.pending)
+            in_scope = to_epoch_ms(entry.pending.body[vendor.date_field]) in asked.window
+            if vendor.needs_presence_check or (declared and in_scope):
+                meeting = yield from vendor.resolve_create(entry.pending)  # without a key, it is only looked for
+            elif declared:
+                meeting = yield from look_for_lost(vendor, entry.pending, RetryState(vendor.retry_limits))
         except (MeetingValidationError, MeetingNotFoundError) as refusal:
             yield Log(f"A create was never applied, and the vendor refuses it now: {refusal}")
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_meetings.core.flow import Flow
@@ -73,7 +74,13 @@ class SetTask:
     def settle(self) -> None:
         """Find out what became of the creates that an earlier try got no answer to; see :func:`.preparing.settle`."""
         if self._journal.creates:
-            self.settled = {str(meeting["id"]) for meeting in self._drive(lambda vendor: settle(vendor, self._journal))}
+            made = self._drive(lambda vendor: settle(vendor, self._asked, self._journal))
+            self.settled = {str(meeting["id"]) for _, meeting in made}
+            # Where the window is another one by now, the list does not show them.
+            own = {
+                entry.key: str(meeting["id"]) for entry, meeting in made if entry.match_on == self._asked.matcher.names
+            }
+            self._asked = replace(self._asked, remembered={**self._asked.remembered, **own})
 
     def plan(self) -> Plan:
         """List the scope and make the plan; see :func:`.preparing.prepare`."""

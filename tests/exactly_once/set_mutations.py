@@ -23,6 +23,11 @@ _CLAUSES = {
         ("send only what differs", "difference.before, difference.after,", "difference.before, row.declared,"),
         ("leave a meeting alone that is as declared", "    if not difference.after:\n        return None\n", ""),
         ("refuse what no update can change", "    _check_fixed(vendor, changes)\n", ""),
+        (
+            "refuse to make what is there with its key cut",
+            "            if vendor.matches(row.body, meeting):",
+            "            if False:",
+        ),
         ("refuse a key that does not come back", "if rows:\n       ", "if False:\n       "),
         ("tell plans apart by what they change", "self.match, self.before, self.after, self.along]", "self.match]"),
         (
@@ -60,6 +65,8 @@ _CLAUSES = {
         ("keep a create that cannot be settled", "if not isinstance(result, MeetingsError):\n     ", "if True:\n     "),
         ("wait for a create of a set in flight", "        yield from _wait_out(vendor, entry.until)\n", ""),
         ("take a row's own meeting only for its create", "if not vendor.needs_presence_check:\n    ", "if True:\n    "),
+        ("send no create again whose row is gone", "(declared and in_scope)", "in_scope"),
+        ("look for a create out of a new window", "elif declared:", "elif False:"),
         ("wait for an update that would undo another", "if until <= now:", "if True:"),
         ("wait below Airflow 3.3", 'if blind_retry and vendor.needs_presence_check and plan.of("create")', "if False"),
         (

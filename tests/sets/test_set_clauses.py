@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingsConfigurationError,
@@ -301,6 +302,27 @@ def test_a_create_that_cannot_be_settled_stays_in_the_journal():
     with pytest.raises(MeetingsError):
         calendar.ti.attempt(calendar.rows, Luck(reads=("500 before",) * 10))
     assert before == calendar.ti.journal["creates"]
+
+
+@pytest.mark.parametrize(("fate", "made"), [("lost", 0), ("acts", 1), (Late(20.0), 1)], ids=str)
+@both
+def test_a_lost_create_whose_row_is_gone_is_not_sent_again(kind, fate, made):
+    """A row is taken away after the kill: its create is waited for, and no try makes the meeting any more."""
+    calendar = killed_in_flight(Calendar(kind, max_wait=90.0), {1: 0}, fate)
+    ends_well(calendar, {2: 0})
+    assert made == len(calendar.of_party(1))
+    assert calendar.ti.journal["creates"] == []
+
+
+@pytest.mark.parametrize("fate", ["lost", "acts", Late(20.0)], ids=str)
+@both
+def test_a_lost_create_is_found_out_of_the_new_window(kind, fate):
+    """The row and the window move after the kill: what was made in the old one is moved, not made a second time."""
+    calendar = killed_in_flight(Calendar(kind, max_wait=90.0), {1: 0}, fate)
+    moved = calendar.body(1, 0) | {calendar.crm.date: FAR_AWAY}
+    calendar.ti.attempt([moved], window=Window(FAR_AWAY, FAR_AWAY + 1))
+    (only,) = calendar.crm.rows.values()
+    assert FAR_AWAY == only["body"][calendar.crm.date]
 
 
 def test_what_looks_like_a_lost_create_may_be_another_rows():

@@ -57,15 +57,17 @@ class SetTaskInstance:
         loop = {} if self.loop is None else {"loop": self.loop}
         return hook, {"ti": self.facts, "task_state_store": self.store, **loop}
 
-    def attempt(self, rows: list[dict[str, Any]], luck: Luck = FAIR, *, delete: bool = False) -> Any:
+    def attempt(
+        self, rows: list[dict[str, Any]], luck: Luck = FAIR, *, delete: bool = False, window: Window = WINDOW
+    ) -> Any:
         """Try it once; returns the plan and what came of it, or None where it was killed.
 
         Raises:
             MeetingsError: The try failed.
         """
         hook, context = self.start(luck)
-        matcher, checked = check_rows(hook.vendor, rows, self.match_on, window=WINDOW)
-        asked = Declaration(matcher, checked, WINDOW, delete_missing=delete, remembered=dict(self.remembered))
+        matcher, checked = check_rows(hook.vendor, rows, self.match_on, window=window)
+        asked = Declaration(matcher, checked, window, delete_missing=delete, remembered=dict(self.remembered))
         try:
             task = SetTask(hook, asked, context)
             task.settle()
