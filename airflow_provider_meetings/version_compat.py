@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow.triggers.base import BaseTrigger
 
@@ -31,6 +31,7 @@ __all__ = [
     "park_for_answer",
     "push_to_database",
     "scheduler_starts_triggers",
+    "show_form",
     "shows_pages",
     "stores_links",
     "timer",
@@ -181,34 +182,58 @@ def park_for_answer(
     operator: Any,
     ti_id: Any,
     *,
-    subject: str,
-    body: str,
-    options: list[str],
+    form: Mapping[str, Any],
     method_name: str,
     kwargs: dict[str, Any],
-    defaults: list[str] | None = None,
     timeout: timedelta | None = None,
+    answered: bool = False,
 ) -> NoReturn:
-    """Show a form as a required action, and free the worker until it is answered, or the time for that is over.
+    """Free the worker until a form that :func:`show_form` has shown is answered, or the time for that is over.
 
     From 3.3 on the task has a state of its own for that; before, a trigger of the standard provider looks for answers.
-    """
-    from airflow.sdk.execution_time.hitl import upsert_hitl_detail  # noqa: PLC0415
 
-    upsert_hitl_detail(
-        ti_id=ti_id, options=options, subject=subject, body=body, defaults=defaults, multiple=False, params={}
-    )
+    Args:
+        operator: The operator that is running.
+        ti_id: The task instance's id.
+        form: What was shown.
+        method_name: The operator's method that goes on.
+        kwargs: What it gets besides ``event``.
+        timeout: How long a person has time; None: for ever.
+        answered: The answer may be there already. Only the trigger looks for such a one.
+    """
     waiting = _awaiting_input()
-    if waiting is not None:
+    if waiting is not None and not answered:
         raise waiting(method_name=method_name, kwargs=kwargs, timeout=timeout)
     from airflow.providers.standard.triggers.hitl import HITLTrigger  # noqa: PLC0415
 
     until = None if timeout is None else datetime.now(UTC) + timeout
-    trigger = HITLTrigger(
-        ti_id=ti_id, options=options, params={}, defaults=defaults, multiple=False, timeout_datetime=until
+    asked = {name: form[name] for name in ("options", "defaults", "multiple", "params")}
+    operator.defer(
+        trigger=HITLTrigger(ti_id=ti_id, timeout_datetime=until, **asked), method_name=method_name, kwargs=kwargs
     )
-    operator.defer(trigger=trigger, method_name=method_name, kwargs=kwargs)
     raise AssertionError("defer does not return")
+
+
+def show_form(ti_id: Any, form: Mapping[str, Any], *, first: bool) -> Mapping[str, Any]:
+    """Show a form as a required action, and return what people see by it.
+
+    Airflow (3.1 to 3.3) keeps the form that a task instance has shown first: a later one, of another try or after a
+    clear, takes away the answer to it, and changes no word of it.
+
+    Args:
+        ti_id: The task instance's id.
+        form: ``subject``, ``body``, ``options`` and the rest that Airflow's ``upsert_hitl_detail`` takes.
+        first: It is the task instance's first try, which can have shown no other.
+    """
+    from airflow.sdk.execution_time import comms, hitl, task_runner  # noqa: PLC0415
+
+    hitl.upsert_hitl_detail(ti_id=ti_id, **form)
+    supervisor = None if first else getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is None:
+        return form
+    # The same again, for only the supervisor's reply to it tells what is shown.
+    reply = supervisor.send(msg=comms.CreateHITLDetailPayload(ti_id=ti_id, assigned_users=[], **form))
+    return {name: getattr(reply, name, form[name]) for name in form}
 
 
 def stores_links() -> bool:

@@ -67,6 +67,11 @@ class AirflowApi:
         run = self._call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
         return str(run["dag_run_id"])
 
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Clears a run, as the button in the UI does."""
+        body = {"dry_run": False, "only_failed": False, "reset_dag_runs": True, "dag_run_id": run_id}
+        self._call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+
     def has_schedule(self, dag_id: str) -> bool:
         """Whether the scheduler makes runs of this DAG by itself."""
         return bool(self._call("GET", f"/dags/{dag_id}/details")["timetable_summary"] not in (None, "None"))

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.version_compat import can_ask, never_expire, park_for_answer
+from airflow.providers.common.compat.sdk import AirflowFailException
 
-__all__ = ["AskingTerms", "PersonAnswer", "ask_person", "check_can_ask", "note_stop", "stopped"]
+from airflow_provider_meetings.exceptions import MeetingsConfigurationError, MeetingsError
+from airflow_provider_meetings.version_compat import can_ask, never_expire, park_for_answer, show_form
+
+__all__ = [
+    "AskingTerms",
+    "OutdatedFormError",
+    "PersonAnswer",
+    "ask_person",
+    "check_can_ask",
+    "note_answered",
+    "note_stop",
+    "read_answer",
+    "stopped",
+]
 
 # A headline that Airflow's list of required actions still shows in one line.
 _MAX_SUBJECT = 200
@@ -18,6 +32,14 @@ _MAX_SUBJECT = 200
 
 # Where in the task state store it stands that a person has stopped the task.
 _STOPPED_KEY = "meetings_stopped"
+# Where it stands that a form was shown whose answer has not arrived.
+_ASKED_KEY = "meetings_asked"
+# What of a form people see.
+_SHOWN = ("subject", "body", "options")
+
+
+class OutdatedFormError(MeetingsError, AirflowFailException):
+    """Airflow goes on to show a form of the task instance that asks something else. Nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,22 @@ class AskingTerms:
         return cls(timeout, default)
 
 
+def read_answer(context: Any, event: Any) -> PersonAnswer:
+    """Read what Airflow resumes the task with.
+
+    Raises:
+        MeetingsError: Airflow could not read the form; the next try asks again.
+    """
+    told: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
+    if told.get("error") and told.get("error_type") != "timeout":
+        note_answered(context)
+        raise MeetingsError(
+            f"Airflow could not read the answer to the form: {told['error']}. Nothing was sent. The next try asks "
+            "again."
+        )
+    return PersonAnswer.of_event(event)
+
+
 def note_stop(context: Any, by: str, what: str = "") -> None:
     """Write down that a person has stopped the task, so that nobody is asked again after a kill."""
     store = context.get("task_state_store")
@@ -123,12 +161,14 @@ def ask_person(
     options: Sequence[str],
     method_name: str,
     kwargs: Mapping[str, Any],
+    told: str,
     timeout: timedelta | None = None,
     default: str | None = None,
 ) -> NoReturn:
     """Park the task until a person has chosen; it goes on, in the same try, with a method that gets ``event``.
 
-    Airflow keeps one form a try: a try that asked once must not ask again.
+    Airflow keeps one form a try: a try that asked once must not ask again. A later try that asks the same takes the
+    answer to the form that is there (Airflow 3.3+, whose task state store tells that it is).
 
     Args:
         operator: The operator that is running.
@@ -138,19 +178,85 @@ def ask_person(
         options: The choices.
         method_name: The operator's method that goes on; see :class:`PersonAnswer`.
         kwargs: What it gets besides; plain JSON.
+        told: What the log says of it.
         timeout: How long a person has time; None: for ever.
         default: The option that holds where nobody has answered in time; None: there is none.
+
+    Raises:
+        OutdatedFormError: Airflow shows the form of an earlier try, which asks something else.
     """
+    ti = context["ti"]
+    form: dict[str, Any] = {
+        "subject": subject[:_MAX_SUBJECT],
+        "body": body,
+        "options": list(options),
+        "defaults": None if default is None else [default],
+        "multiple": False,
+        "params": {},
+    }
+    asked = _Question(context, form)
+    answered = asked.open
+    if answered:
+        operator.log.info("An earlier try has asked a person for this already: taking the answer to its form.")
+    else:
+        operator.log.info("%s", told)
+        _check_shown(form, show_form(ti.id, form, first=getattr(ti, "try_number", 1) <= 1))
+        asked.note()
     park_for_answer(
         operator,
-        context["ti"].id,
-        subject=subject[:_MAX_SUBJECT],
-        body=body,
-        options=list(options),
+        ti.id,
+        form=form,
         method_name=method_name,
         kwargs=dict(kwargs),
-        defaults=None if default is None else [default],
         timeout=timeout,
+        answered=answered,
+    )
+
+
+def note_answered(context: Any) -> None:
+    """Write down that the answer of a person has arrived, and is kept: another question needs another answer."""
+    _Question(context).close()
+
+
+class _Question:
+    """What the task state store (Airflow 3.3+) tells of a form whose answer has not reached the task.
+
+    A process that dies between a person's answer and the task's going on would lose it; so would an Airflow that fails
+    a task which was resumed before the scheduler had read that its worker was done. The answer stays with the form
+    until the task asks again.
+    """
+
+    def __init__(self, context: Any, form: Mapping[str, Any] | None = None) -> None:
+        self._store = context.get("task_state_store")
+        # A person who clears a task wants to be asked again; Airflow raises max_tries with each clear.
+        self._max_tries = getattr(context.get("ti"), "max_tries", None)
+        told = json.dumps([(form or {}).get(name) for name in _SHOWN], ensure_ascii=True)
+        self._digest = hashlib.sha256(told.encode()).hexdigest()
+
+    @property
+    def open(self) -> bool:
+        """Whether this form was shown since the task was last cleared, and its answer has not arrived."""
+        found: Mapping[str, Any] = (self._store.get(_ASKED_KEY) if self._store is not None else None) or {}
+        return (found.get("form"), found.get("max_tries")) == (self._digest, self._max_tries)
+
+    def note(self) -> None:
+        """Write down that it was shown."""
+        if self._store is not None:
+            value = {"form": self._digest, "max_tries": self._max_tries}
+            self._store.set(_ASKED_KEY, value, retention=never_expire())
+
+    def close(self) -> None:
+        """Write down that no form waits for an answer."""
+        if self._store is not None and self._store.get(_ASKED_KEY):
+            self._store.set(_ASKED_KEY, {}, retention=never_expire())
+
+
+def _check_shown(form: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+    if all(form[name] == shown[name] for name in _SHOWN):
+        return
+    raise OutdatedFormError(
+        f"Airflow keeps the form that a task instance has shown first ({shown['subject']!r}), and so cannot show what "
+        f"is to be decided now ({form['subject']!r}). Nothing was sent. Start a new DAG run, whose form will show it."
     )
 
 

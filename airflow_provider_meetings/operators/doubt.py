@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_meetings.core.times import to_utc_text
 from airflow_provider_meetings.exactly_once.journal import Decision
 from airflow_provider_meetings.exceptions import MeetingConflictError
-from airflow_provider_meetings.operators.asking import AskingTerms, PersonAnswer, ask_person, note_stop, stopped
+from airflow_provider_meetings.operators.asking import (
+    AskingTerms,
+    OutdatedFormError,
+    ask_person,
+    note_answered,
+    note_stop,
+    read_answer,
+    stopped,
+)
 from airflow_provider_meetings.vendors.records import COLUMNS
 
 if TYPE_CHECKING:
@@ -50,17 +58,22 @@ def ask_which(
     """
     candidates = doubt.candidates[:_MAX_CANDIDATES]
     ids = [str(meeting.get("id")) for meeting in candidates]
-    ask_person(
-        operator,
-        context,
-        subject=f"{operator.task_id}: which meeting did this task create?",
-        body=_body(hook, candidates),
-        options=[*(_ADOPT + meeting_id for meeting_id in ids), _ANOTHER, _STOP],
-        method_name="execute_after_choice",
-        kwargs={"candidates": ids},
-        timeout=terms.timeout,
-        default=None if terms.default is None else CHOICES[terms.default],
-    )
+    try:
+        ask_person(
+            operator,
+            context,
+            subject=f"{operator.task_id}: which meeting did this task create?",
+            body=_body(hook, candidates),
+            options=[*(_ADOPT + meeting_id for meeting_id in ids), _ANOTHER, _STOP],
+            method_name="execute_after_choice",
+            kwargs={"candidates": ids},
+            told=f"Asking a person which of the meetings {', '.join(ids)} this task created.",
+            timeout=terms.timeout,
+            default=None if terms.default is None else CHOICES[terms.default],
+        )
+    except OutdatedFormError as outdated:
+        doubt.message += f" Nobody was asked: {outdated.message}"
+        raise doubt from outdated
 
 
 def read_choice(context: Any, event: Any, candidates: Sequence[str] | None) -> Decision:
@@ -74,15 +87,17 @@ def read_choice(context: Any, event: Any, candidates: Sequence[str] | None) -> D
     Raises:
         MeetingConflictError: The person has chosen to stop, or nobody has answered.
     """
-    answer = PersonAnswer.of_event(event)
+    answer = read_answer(context, event)
     choice = answer.choice or ""
-    if choice == _ANOTHER:
-        return Decision(None, answer.by)
-    if choice.startswith(_ADOPT) and choice.removeprefix(_ADOPT) in (candidates or ()):
-        return Decision(choice.removeprefix(_ADOPT), answer.by)
+    adopted = choice.removeprefix(_ADOPT) if choice.startswith(_ADOPT) else None
+    if choice == _ANOTHER or adopted in (candidates or ()):
+        # Not when it is carried out: a doubt that comes after it is another question, even about the same meetings.
+        note_answered(context)
+        return Decision(adopted, answer.by)
     ids = ", ".join(candidates or ())
     by = answer.by if answer.choice else ""
     note_stop(context, by, ids)
+    note_answered(context)
     raise _stop_error(by, ids)
 
 

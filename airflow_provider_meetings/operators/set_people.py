@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_meetings.observability.outcome import MeetingOutcome, report_outcome
 from airflow_provider_meetings.operators.asking import (
     AskingTerms,
-    PersonAnswer,
     ask_person,
     check_can_ask,
+    note_answered,
     note_stop,
+    read_answer,
     stopped,
 )
 from airflow_provider_meetings.sets.approval import Approval, ApprovalStore
@@ -59,13 +60,15 @@ class SetPeople:
         asked = told.get("asked") or {}
         stored = ApprovalStore(self._store).load()
         approval = stored if stored is not None and stored.digest == asked.get("digest") else Approval.from_json(asked)
-        answer = PersonAnswer.of_event(told["event"])
+        answer = read_answer(self._context, told["event"])
         if answer.choice not in _GO_ON or approval is None:
             by, digest = answer.by if answer.choice else "", str(asked.get("digest", ""))
             note_stop(self._context, by, digest)
+            note_answered(self._context)
             return Resumed(answered=True, approval=approval, rejected=_rejection(by, digest))
         approved = approval.approved(answer.by)
         ApprovalStore(self._store).save(approved)
+        note_answered(self._context)
         return Resumed(answered=True, approval=approved)
 
     def check_can_ask(self, argument: str) -> None:
@@ -83,6 +86,7 @@ class SetPeople:
         """Ask a person, and free the worker meanwhile."""
         durable = self._store is not None
         options = _ANYWAY_OPTIONS if approval.anyway else _APPROVAL_OPTIONS
+        verb = "whether to apply" if approval.anyway else "to approve"
         terms = self._terms()
         brief = {"digest": approval.digest, "anyway": approval.anyway}
         ask_person(
@@ -94,6 +98,7 @@ class SetPeople:
             method_name="execute_after_answer",
             # Where there is a task state store, it has the whole of it.
             kwargs={"asked": brief if durable else approval.as_json()},
+            told=f"Asking a person {verb} plan {approval.digest[:12]}.",
             timeout=terms.timeout,
             default=None if terms.default is None else options[_CHOICES.index(terms.default)],
         )

@@ -128,7 +128,8 @@ def drift_error(approval: Approval, plan: Plan) -> MeetingsError:
     rest = f"\n  - and {more} more" if more else ""
     return MeetingsError(
         f"The meetings have changed since {approval.by} approved plan {approval.digest[:12]}; the plan is "
-        f"{plan.digest[:12]} now, and that one was approved by nobody. The next try asks again."
+        f"{plan.digest[:12]} now, and that one was approved by nobody. The next try asks again, if Airflow "
+        "can show it the new plan; else start a new DAG run."
         f"{''.join(listed)}{rest}"
     )
 

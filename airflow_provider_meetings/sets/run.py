@@ -214,7 +214,8 @@ class SetRun:
         if self.resumed.rejected:
             self._approvals.forget()
             raise MeetingsRejectedError(
-                f"{self.resumed.rejected}: nothing was written. Clear the task to make a new plan and ask again."
+                f"{self.resumed.rejected}: nothing was written. Change what the plan is made of and start a new DAG "
+                "run, or clear the task to be asked about the same plan again."
             )
 
     def _approved(self, plan: Plan, excess: str) -> Approval:
@@ -245,9 +246,7 @@ class SetRun:
         self._approvals.save(approval)
         table = self._table(plan)
         if excess:
-            self.log.warning("%s Asking a person whether plan %s is applied anyway.", excess, plan.digest[:12])
-        else:
-            self.log.info("Asking a person to approve plan %s.", plan.digest[:12])
+            self.log.warning("Plan %s is for a person to decide on: %s", plan.digest[:12], excess)
         self.people.ask(
             f"{'Apply anyway?' if excess else 'Approve:'} {table.counts}",
             f"{f'**{excess}**' if excess else ''}\n\n"

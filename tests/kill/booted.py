@@ -72,11 +72,6 @@ class Booted:
         runs = self.api._call("GET", "/dags/~/dagRuns", params={"limit": 2000})["dag_runs"]
         return {run["dag_run_id"]: run["state"] for run in runs}
 
-    def clear(self, dag: str, run: str) -> None:
-        """Clear a run, as the button in the UI does."""
-        body = {"dry_run": False, "only_failed": False, "reset_dag_runs": True, "dag_run_id": run}
-        self.api._call("POST", f"/dags/{dag}/clearTaskInstances", json=body)
-
     def xcom(self, dag: str, run: str, key: str, map_index: int = -1) -> Any:
         """Return what a task said: for the return value an object, for another key text."""
         path = f"/dags/{dag}/dagRuns/{run}/taskInstances/task/xcomEntries/{key}"

@@ -167,7 +167,7 @@ class World:
                 case.problems.append(f"not over after {_CELL_SECONDS} s, in phase {case.phase}")
                 case.phase = "done"
             elif case.cell.cleared_while_held and case.phase == "first" and self.struck(case.cell):
-                self.airflow.clear(case.cell.dag, case.cell.marker)
+                self.airflow.api.clear(case.cell.dag, case.cell.marker)
                 case.phase = "cleared in its run"
 
     def _ended(self, case: Case, state: str, evidence: Evidence) -> None:
@@ -176,7 +176,7 @@ class World:
             if state != "failed":
                 case.problems.append(f"it was to fail and ended in {state}")
             case.phase = "failed"
-            self.airflow.clear(cell.dag, cell.marker)
+            self.airflow.api.clear(cell.dag, cell.marker)
             return
         task = self.airflow.api.tasks(cell.dag, cell.marker)[0]
         case.ended = (state, task["try_number"])
@@ -193,7 +193,7 @@ class World:
         self._quiet = max(self._quiet, time.monotonic() + thinking)
         if state == "success" or not cell.journal:
             case.phase = "cleared"
-            self.airflow.clear(cell.dag, cell.marker)
+            self.airflow.api.clear(cell.dag, cell.marker)
         else:
             case.phase, case.seconds = "done", time.monotonic() - case.started
 
@@ -293,7 +293,7 @@ class World:
             strike_mapped(cell, chance)
             self._plan(cell)
         self._write_items(shuffled)
-        self.airflow.clear("kill_mapped", "mapped")
+        self.airflow.api.clear("kill_mapped", "mapped")
         self._judge_mapped(cases, shuffled, {"unchanged", "adopted"}, say)
         for case in cases:
             case.seconds = time.monotonic() - started

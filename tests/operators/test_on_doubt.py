@@ -82,6 +82,37 @@ def test_whoever_stops_it_makes_it_fail(server, create):
     assert "awaiting_input" == task.start().state
 
 
+def test_an_answer_that_has_not_reached_the_task_is_not_lost(server, create):
+    """Killed between the answer and going on: the next try asks nobody, and takes the answer to the form."""
+    task = create()
+    there = ids(server)
+    task.start()
+    task.respond(f"Adopt {there[0]}")
+    looking = task.start()
+
+    assert "deferred" == looking.state
+    assert set() == task.supervisor.asked
+    assert "success" == task.resume(looking).state
+    assert there[0] == str(task.result["id"])
+    assert there == ids(server)
+
+
+def test_nobody_is_asked_by_the_form_of_other_candidates(server, create):
+    """Cleared while it waits, and one more is equal by now, which the form does not show: the error names them all."""
+    task = create()
+    assert "awaiting_input" == task.start().state
+    same = {name: BUILDERPRIME.meeting()[name] for name in ("title", "location", "startDateTime", "endDateTime")}
+    server.insert(BUILDERPRIME, same | BOOKED)
+    there = ids(server)
+    task.clear()
+    ended = task.start()
+
+    assert ("failed", MeetingConflictError) == (ended.state, type(ended.error))
+    assert there == sorted(str(meeting["id"]) for meeting in ended.error.candidates)
+    assert "Nobody was asked: Airflow keeps the form" in str(ended.error)
+    assert there == ids(server)
+
+
 def test_it_fails_where_nobody_is_to_be_asked(server, create):
     """The default: the error names the candidates."""
     task = create(on_doubt="fail")

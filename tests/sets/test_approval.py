@@ -77,7 +77,7 @@ def test_a_rejected_plan_is_not(server, task):
 
 
 def test_a_plan_that_changed_meanwhile_is_not_carried_out(server, task, kind, row):
-    """Somebody books meanwhile: the try ends with what changed, and the next one asks about the new plan."""
+    """Somebody books meanwhile: the try ends with what changed; what the first form does not show, another run asks."""
     sync = task()
     parked = sync.start()
     own = (
@@ -95,10 +95,80 @@ def test_a_plan_that_changed_meanwhile_is_not_carried_out(server, task, kind, ro
     assert f"new: update meeting {booked}" in str(ended.error)
     assert server.acted() == []
 
+    outdated = sync.start()
+    assert (outdated.state, type(outdated.error)) == ("failed", asking.OutdatedFormError)
+    assert "first ('Approve: 3 to create, 0 to update, 0 to delete, 0 unchanged')" in str(outdated.error)
+    assert "now ('Approve: 2 to create, 1 to update, 0 to delete, 0 unchanged')" in str(outdated.error)
+    assert writes(server) == []
+
+    sync.new_run()
     parked = sync.start()
     assert parked.state == "awaiting_input"
+    assert sync.form.subject.startswith("Approve: 2 to create, 1 to update")
     assert sync.answer(parked, "Approve").state == "success"
     assert sync.result["updated"] == 1
+
+
+@pytest.mark.parametrize("durable", [True, False], ids=["3.3", "3.1"])
+def test_nobody_is_asked_by_the_form_of_another_plan(server, task, row, monkeypatch, durable):
+    """Cleared while it waits: the form is right for an equal plan, and not for as many other meetings."""
+    if not durable:
+        monkeypatch.setattr(version_compat, "_awaiting_input", lambda: None)
+    waiting = "awaiting_input" if durable else "deferred"
+    sync = task(durable=durable)
+    assert sync.start().state == waiting
+    sync.clear()
+    assert sync.start().state == waiting
+
+    sync.clear()
+    outdated = sync.start(meetings=[row(4), row(5), row(6)])
+    assert (outdated.state, type(outdated.error)) == ("failed", asking.OutdatedFormError)
+    assert "Start a new DAG run" in str(outdated.error)
+    assert writes(server) == []
+
+
+@pytest.mark.parametrize(("choice", "state"), [("Approve", "success"), ("Reject", "failed")])
+def test_an_answer_that_has_not_reached_the_task_is_not_lost(server, task, choice, state):
+    """Killed between the answer and going on: the next try asks nobody, and takes the answer to the form."""
+    sync = task()
+    sync.start()
+    sync.respond(choice, by="Ann")
+    looking = sync.start()
+
+    assert looking.message.classpath.endswith(".HITLTrigger")
+    assert sync.supervisor.asked == set()
+    ended = sync.resume(looking)
+    assert ended.state == state
+    assert len(writes(server)) == (3 if choice == "Approve" else 0)
+    assert state == "success" or str(ended.error).startswith("Ann has rejected plan ")
+
+
+def test_an_answer_is_taken_once(server, task, kind):
+    """What has reached the task, and what was answered before a clear, is asked for anew."""
+    sync = task(delete_missing=True)
+    parked = sync.start()
+    (booked,) = server.insert(kind, kind.row(NOON + 7 * 60_000))
+    assert "have changed" in str(sync.answer(parked, "Approve").error)
+    server.control("POST", "/meetings", json={"vendor": kind.name, "op": "delete", "id": booked})
+    assert sync.start().state == "awaiting_input"  # the plan is the first one again
+
+    sync.respond("Approve")
+    sync.clear()
+    assert sync.start().state == "awaiting_input"
+    assert writes(server) == []
+
+
+def test_a_form_that_cannot_be_read_is_asked_again(server, task):
+    """Airflow tells a failure of its form in place of an answer: nobody has rejected anything."""
+    sync = task()
+    parked = sync.start()
+    sync.supervisor.response = {"error": "no such form", "error_type": "unknown"}
+    ended = sync.resume(parked)
+
+    assert (ended.state, type(ended.error)) == ("up_for_retry", MeetingsError)
+    assert "Airflow could not read the answer to the form: no such form." in str(ended.error)
+    assert sync.start().state == "awaiting_input"
+    assert writes(server) == []
 
 
 def test_deletes_only(server, task, kind):
@@ -132,14 +202,16 @@ def test_killed_while_applying_the_next_try_goes_on(server, task, kind, row):
     assert sync.supervisor.xcoms["approval"]["by"] == "Ann"
 
 
-def test_what_was_not_approved_is_asked_about(server, task, row):
-    """A change that the approved plan did not have is asked about, although the rest of it is going on."""
+def test_what_was_not_approved_is_not_carried_out(server, task, row):
+    """A change that the approved plan did not have is for another form, although the rest of it is going on."""
     sync = task(meetings=[row(number) for number in range(8)])
     server.fault("status", match={"method": "POST"}, status=403, html=False, skip=4, times=None)
     sync.answer(sync.start(), "Approve")
     server.control("DELETE", "/faults")
 
-    assert sync.start(meetings=[row(number) for number in range(9)]).state == "awaiting_input"
+    outdated = sync.start(meetings=[row(number) for number in range(9)])
+    assert (outdated.state, type(outdated.error)) == ("failed", asking.OutdatedFormError)
+    assert 4 == writes(server).count("created")
 
 
 def test_a_long_wait_goes_on_under_the_same_approval(server, task, kind, row):

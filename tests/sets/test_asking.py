@@ -86,14 +86,17 @@ def test_a_plan_within_its_guards_is_not_asked_about(server, task):
 
 
 def test_an_approval_of_a_plan_within_its_guards_is_none_of_one_beyond(server, task):
-    """Approved, killed, and cleared with a lower limit: a person is asked whether it is applied anyway."""
+    """Approved, killed, and cleared with a lower limit: nobody has said that it is to be applied anyway."""
     sync = task(max_deletes=3, approval="always")
     parked = sync.start()
     assert ["Approve", "Reject"] == sync.form.options
     server.fault("status", match={"method": "GET"}, status=503, times=1)
     assert "up_for_retry" == sync.answer(parked, "Approve").state
 
-    assert "awaiting_input" == sync.start(max_deletes=2).state
+    outdated = sync.start(max_deletes=2)
+    assert ("failed", asking.OutdatedFormError) == (outdated.state, type(outdated.error))
+    sync.new_run()
+    assert "awaiting_input" == sync.start().state
     assert ["Apply anyway", "Stop"] == sync.form.options
 
 

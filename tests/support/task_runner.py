@@ -18,6 +18,7 @@ from airflow.sdk.execution_time.comms import (
     DeferTask,
     GetTaskRescheduleStartDate,
     GetTaskStateStore,
+    HITLDetailRequestResult,
     RescheduleTask,
     SetTaskStateStore,
     SetXCom,
@@ -42,14 +43,18 @@ class Supervisor:
     Attributes:
         store: The task state store; None: Airflow is older than 3.3.
         xcoms: What was pushed.
-        forms: What people were asked.
+        form: What people see: Airflow keeps the form that a task instance has shown first.
+        asked: How many forms this try has shown.
+        response: What a person has answered, until the task asks again.
         writes: How often the store was written.
         first_reschedule: When the task was rescheduled first.
     """
 
     store: dict[str, Any] | None = field(default_factory=dict)
     xcoms: dict[str, Any] = field(default_factory=dict)
-    forms: list[CreateHITLDetailPayload] = field(default_factory=list)
+    form: CreateHITLDetailPayload | None = None
+    asked: set[str] = field(default_factory=set)
+    response: dict[str, Any] | None = None
     writes: int = 0
     first_reschedule: dt.datetime | None = None
 
@@ -60,7 +65,10 @@ class Supervisor:
         if isinstance(msg, SetXCom):
             self.xcoms[msg.key] = msg.value
         elif isinstance(msg, CreateHITLDetailPayload):
-            self.forms.append(msg)
+            self.form = self.form or msg
+            self.asked.add(msg.model_dump_json())
+            self.response = None
+            return HITLDetailRequestResult.from_api_response(self.form)
         elif isinstance(msg, SetTaskStateStore) and self.store is not None:
             self.store[msg.key] = json.loads(json.dumps(msg.value))
             self.writes += 1
@@ -144,14 +152,19 @@ class TaskOnAirflow:
 
     @property
     def form(self) -> CreateHITLDetailPayload:
-        """The form of this try."""
-        (form,) = self.supervisor.forms
-        return form
+        """What people see, where this try has asked them."""
+        assert len(self.supervisor.asked) == 1
+        return self.supervisor.form
 
     @property
     def result(self) -> Any:
         """What the task returned."""
         return self.supervisor.xcoms.get("return_value")
+
+    def new_run(self) -> None:
+        """Have the task run in another DAG run: nothing is known there, and no form was shown."""
+        self.supervisor = Supervisor(None if self.supervisor.store is None else {})
+        self.tries = 0
 
     def clear(self) -> None:
         """Clear the task, as a person does in the UI: Airflow gives it as many tries again."""
@@ -162,17 +175,28 @@ class TaskOnAirflow:
         self.arguments |= changes
         self.tries += 1
         self.supervisor.xcoms.clear()
-        self.supervisor.forms.clear()
+        self.supervisor.asked.clear()
         return self._run(None)
 
     def answer(self, parked: Ended, choice: str, by: str = "Ann") -> Ended:
         """Let a person answer the form of this try, and go on."""
-        event = {
+        self.respond(choice, by)
+        return self.resume(parked)
+
+    def respond(self, choice: str, by: str = "Ann") -> None:
+        """Let a person answer the form, and the answer not reach the task."""
+        assert choice in self.supervisor.form.options
+        self.supervisor.response = {
             "chosen_options": [choice],
             "params_input": {},
             "responded_at": START,
             "responded_by_user": {"id": by.lower(), "name": by},
         }
+
+    def resume(self, parked: Ended) -> Ended:
+        """Go on with the answer that is there."""
+        assert self.supervisor.response
+        event = self.supervisor.response
         return self._run((parked.message.next_method, {**(parked.message.next_kwargs or {}), "event": event}))
 
     def time_out(self, parked: Ended) -> Ended:

@@ -1,4 +1,4 @@
-"""A set that asks for approval, and a create in doubt; each is killed once, right after a person has answered."""
+"""A set that asks for approval, and a create in doubt; each is killed once when a person has answered."""
 
 import os
 import signal
@@ -14,32 +14,39 @@ BUILDERPRIME = {"meetings_conn_id": "builderprime_pages"}
 
 
 class KilledAfterTheAnswer:
-    """Ends its process by SIGKILL when a person has answered, at the first write after that; the next try lives on."""
+    """Ends its process by SIGKILL when a person has answered, before it knows or at the first write after that.
+
+    The next try lives on.
+    """
+
+    def _die(self, store):
+        store.set("killed", value=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _execute(self, context, *, waits):
         store = context["task_state_store"]
-        if self.answered and not store.get("killed"):
+        if self.answered == "after" and not store.get("killed"):
             drive = MeetingsHook.drive
 
             def die(hook, make_call, save=None, *, writes=True):
                 if not writes:
                     return drive(hook, make_call, save, writes=writes)
-                store.set("killed", value=True)
-                os.kill(os.getpid(), signal.SIGKILL)
-                raise AssertionError
+                return self._die(store)
 
             MeetingsHook.drive = die
         return super()._execute(context, waits=waits)
 
-    answered = False
+    answered = ""
 
 
 class Sync(KilledAfterTheAnswer, SyncMeetingsOperator):
-    """A set that is killed when it is about to apply an approved plan."""
+    """A set that is killed when it is about to read that a plan was approved, or to apply it."""
 
     def execute_after_answer(self, context, event=None, asked=None):
         """Go on when a person has answered."""
         self.answered = context["params"]["kill"]
+        if self.answered == "before" and not context["task_state_store"].get("killed"):
+            self._die(context["task_state_store"])
         return super().execute_after_answer(context, event, asked)
 
 
@@ -48,13 +55,13 @@ class Create(KilledAfterTheAnswer, CreateMeetingOperator):
 
     def execute_after_choice(self, context, event=None, candidates=None):
         """Go on when a person has chosen."""
-        self.answered = True
+        self.answered = "after"
         return super().execute_after_choice(context, event, candidates)
 
 
 @dag(
     schedule=None,
-    params={"rows": Param([], type="array"), "kill": Param(default=False, type="boolean")},
+    params={"rows": Param([], type="array"), "kill": Param(default="", enum=["", "before", "after"])},
     render_template_as_native_obj=True,
 )
 def calendar():
@@ -67,7 +74,7 @@ def calendar():
         max_deletes=1,
         approval="always",
         on_doubt="ask",
-        retries=1,
+        retries=3,
         retry_delay=timedelta(seconds=2),
         **WEEK,
         **BUILDERPRIME,
