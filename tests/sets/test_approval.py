@@ -99,7 +99,7 @@ def test_a_plan_that_changed_meanwhile_is_not_carried_out(server, task, kind, ro
     assert (outdated.state, type(outdated.error)) == ("failed", asking.OutdatedFormError)
     assert "first ('Approve: 3 to create, 0 to update, 0 to delete, 0 unchanged')" in str(outdated.error)
     assert "now ('Approve: 2 to create, 1 to update, 0 to delete, 0 unchanged')" in str(outdated.error)
-    assert writes(server) == []
+    assert server.acted() == []
 
     sync.new_run()
     parked = sync.start()
@@ -124,7 +124,7 @@ def test_nobody_is_asked_by_the_form_of_another_plan(server, task, row, monkeypa
     outdated = sync.start(meetings=[row(4), row(5), row(6)])
     assert (outdated.state, type(outdated.error)) == ("failed", asking.OutdatedFormError)
     assert "Start a new DAG run" in str(outdated.error)
-    assert writes(server) == []
+    assert server.acted() == []
 
 
 @pytest.mark.parametrize(("choice", "state"), [("Approve", "success"), ("Reject", "failed")])
@@ -139,7 +139,7 @@ def test_an_answer_that_has_not_reached_the_task_is_not_lost(server, task, choic
     assert sync.supervisor.asked == set()
     ended = sync.resume(looking)
     assert ended.state == state
-    assert len(writes(server)) == (3 if choice == "Approve" else 0)
+    assert len(server.acted()) == (3 if choice == "Approve" else 0)
     assert state == "success" or str(ended.error).startswith("Ann has rejected plan ")
 
 
@@ -155,7 +155,7 @@ def test_an_answer_is_taken_once(server, task, kind):
     sync.respond("Approve")
     sync.clear()
     assert sync.start().state == "awaiting_input"
-    assert writes(server) == []
+    assert server.acted() == []
 
 
 def test_a_form_that_cannot_be_read_is_asked_again(server, task):
@@ -168,7 +168,7 @@ def test_a_form_that_cannot_be_read_is_asked_again(server, task):
     assert (ended.state, type(ended.error)) == ("up_for_retry", MeetingsError)
     assert "Airflow could not read the answer to the form: no such form." in str(ended.error)
     assert sync.start().state == "awaiting_input"
-    assert writes(server) == []
+    assert server.acted() == []
 
 
 def test_deletes_only(server, task, kind):
@@ -211,7 +211,7 @@ def test_what_was_not_approved_is_not_carried_out(server, task, row):
 
     outdated = sync.start(meetings=[row(number) for number in range(9)])
     assert (outdated.state, type(outdated.error)) == ("failed", asking.OutdatedFormError)
-    assert 4 == writes(server).count("created")
+    assert 4 == server.acted().count("created")
 
 
 def test_a_long_wait_goes_on_under_the_same_approval(server, task, kind, row):
