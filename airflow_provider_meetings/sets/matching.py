@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from airflow_provider_meetings.core.plain import plain_integer
 from airflow_provider_meetings.core.times import to_epoch_ms
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.vendors import Vendor
@@ -189,7 +190,7 @@ def _minute(value: Any) -> str:
 
 
 def _digits(value: Any) -> str:
-    text = str(value).strip()
+    text = str(plain_integer(value)).strip()
     return str(int(text)) if text.isascii() and text.isdigit() else text
 
 

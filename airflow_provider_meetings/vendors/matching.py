@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ _ELDER = 600.0
 #: Vendors cut texts that are too long for them, at this many characters or more.
 SHORTEST_CUT = 50
 _UUID_DIGITS = 32
+_EMOJI = re.compile("[\U00010000-\U0010ffff]")
+_TAG = re.compile(r"</?[a-z][^<>]{0,200}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +173,25 @@ def fingerprint(stored: Mapping[str, Any], comparable: ComparableFields) -> str:
 
 
 def same_text(sent: Any, stored: Any) -> bool:
-    """Whether two texts are one but for white space, case, escapes and a lost end: what vendors do to texts."""
+    """Whether two texts are one but for what vendors do to texts.
+
+    White space, case, escapes and a lost end; and what databases and editors do to signs: an emoji that becomes ``?``
+    or nothing, accents that are lost, quotes that are curled, tags that are taken out. So letters and digits count, as
+    long as there are any.
+    """
     ours, theirs = _tidy(sent), _tidy(stored)
-    return ours == theirs or (len(theirs) >= SHORTEST_CUT and ours.startswith(theirs))
+    if ours == theirs or (len(theirs) >= SHORTEST_CUT and ours.startswith(theirs)):
+        return True
+    before = _EMOJI.split(ours, 1)[0].strip()
+    if before and theirs == before != ours:
+        return True  # what a database that has no such sign leaves of a text
+    letters = _letters(ours)
+    return bool(letters) and letters == _letters(theirs)
+
+
+def _letters(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", _TAG.sub("", html.unescape(text)))
+    return "".join(char for char in plain if char.isalnum())
 
 
 def _tidy(value: Any) -> str:
@@ -181,8 +200,8 @@ def _tidy(value: Any) -> str:
 
 
 def same_number(sent: Any, stored: Any) -> bool:
-    """Whether two ids are one, be they numbers or digits."""
-    return str(sent) == str(stored)
+    """Whether two ids are one, be they numbers, of whatever kind, or digits."""
+    return str(plain_integer(sent)) == str(plain_integer(stored))
 
 
 def same_id(one: Any, other: Any) -> bool:
