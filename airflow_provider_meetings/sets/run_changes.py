@@ -59,6 +59,8 @@ def check_options(kinds: Any, initial: Any) -> list[str] | None:
             kinds = [kinds]
     if not isinstance(kinds, Collection) or isinstance(kinds, str | bytes):
         raise MeetingsConfigurationError(f"kinds must be a list of kinds, not {kinds!r}. Nothing was sent.")
+    if not kinds:
+        raise MeetingsConfigurationError("kinds is empty: every change would be lost. Leave it out for all kinds.")
     if unknown := sorted(str(kind) for kind in kinds if kind not in KINDS):
         raise MeetingsConfigurationError(f"Unknown kinds {unknown}; choose from {', '.join(KINDS)}. Nothing was sent.")
     return [kind for kind in KINDS if kind in kinds]

@@ -157,6 +157,8 @@ class MeetingsEventTrigger(BaseEventTrigger):
             raise MeetingsConfigurationError("poke_interval must be at least a second.")
         if self.initial not in {"ignore", "emit"}:
             raise MeetingsConfigurationError(f"initial must be 'ignore' or 'emit', not {self.initial!r}.")
+        if self.kinds == []:
+            raise MeetingsConfigurationError("kinds is empty: no event would fire. Leave it out for all kinds.")
         if unknown := sorted(set(self.kinds or ()) - set(KINDS)):
             raise MeetingsConfigurationError(f"There are no kinds {unknown}; the kinds are {', '.join(KINDS)}.")
 

@@ -120,6 +120,7 @@ def test_everything_is_templated(server, connect, tmp_path):
     [
         ({"kinds": ["gone", "moved"]}, r"Unknown kinds \['moved'\]; choose from created"),
         ({"kinds": 7}, "kinds must be a list"),
+        ({"kinds": []}, "kinds is empty"),
         ({"initial": "all"}, "initial must be 'emit' or 'ignore', not 'all'"),
         ({"filters": {"owner": "1"}}, "owner"),
         ({"destination": "file:///tmp/events.csv"}, "JSON Lines"),

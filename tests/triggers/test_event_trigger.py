@@ -82,6 +82,7 @@ WRONG = {
     "a hot loop": ({"ahead": DAY, "poke_interval": 0}, "at least a second"),
     "a start that is not known": ({"ahead": DAY, "initial": "all"}, "'ignore' or 'emit'"),
     "a kind that is not known": ({"ahead": DAY, "kinds": ["updated"]}, "updated"),
+    "no kind at all": ({"ahead": DAY, "kinds": []}, "kinds is empty"),
     "a match that nothing matches": ({"ahead": DAY, "match": {"id": []}}, "no meeting matches"),
 }
 
