@@ -11,7 +11,7 @@ from airflow_provider_meetings.vendors.builderprime_read import BuilderPrimeRead
 from airflow_provider_meetings.vendors.builderprime_types import TYPE_ID, TYPE_NAME, as_named
 from airflow_provider_meetings.vendors.creates import KeylessVendor
 from airflow_provider_meetings.vendors.fields import Field, FieldTable, identifier, whole_number
-from airflow_provider_meetings.vendors.matching import ComparableFields, same_moment, same_number, same_text
+from airflow_provider_meetings.vendors.matching import ComparableFields, same_moment, same_name, same_number, same_text
 from airflow_provider_meetings.vendors.records import RecordMapping
 
 __all__ = ["BuilderPrime"]
@@ -98,9 +98,9 @@ _COMPARABLE: ComparableFields = {
     "meetingTypeId": (("meetingTypeId",), same_number),
     "meetingResultId": (("meetingResultId",), same_number),
     "employee.id": (("employeeId",), same_number),
-    "employee.email": (("employeeEmail",), same_text),
-    "employee.firstName": (("employeeFirstName",), same_text),
-    "employee.lastName": (("employeeLastName",), same_text),
+    "employee.email": (("employeeEmail",), same_name),
+    "employee.firstName": (("employeeFirstName",), same_name),
+    "employee.lastName": (("employeeLastName",), same_name),
 }
 
 

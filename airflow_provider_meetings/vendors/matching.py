@@ -31,6 +31,7 @@ __all__ = [
     "matches",
     "same_id",
     "same_moment",
+    "same_name",
     "same_number",
     "same_text",
     "search_window",
@@ -192,6 +193,11 @@ def same_text(sent: Any, stored: Any) -> bool:
 def _letters(text: str) -> str:
     plain = unicodedata.normalize("NFKD", _TAG.sub("", html.unescape(text)))
     return "".join(char for char in plain if char.isalnum())
+
+
+def same_name(sent: Any, stored: Any) -> bool:
+    """Whether two names, or addresses, are of one person: their capitals and white space tell nobody apart."""
+    return _tidy(sent) == _tidy(stored)
 
 
 def _tidy(value: Any) -> str:

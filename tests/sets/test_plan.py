@@ -120,6 +120,9 @@ def test_an_employee_is_compared_by_what_comes_back():
     """A name or an id that is listed tells whether it is the same employee; an id beside listed names cannot."""
     listed = [stored_visit(1, employeeFirstName="Betty", employeeLastName="Brown")]
     assert bp_plan([visit(employee={"firstName": "Betty", "lastName": "Brown"})], listed).changes == ()
+    assert bp_plan([visit(employee={"firstName": "BETTY", "lastName": "brown"})], listed).changes == ()
+    mail = stored_visit(1, employeeEmail="betty.brown@example.com")
+    assert bp_plan([visit(employee={"email": "Betty.Brown@example.com"})], [mail]).changes == ()
     assert bp_plan([visit(employee={"id": 51})], listed).changes == ()
     (change,) = bp_plan([visit(employee={"firstName": "Carl", "lastName": "Cole"})], listed).changes
     assert change.before == {"employee": {"firstName": "Betty", "lastName": "Brown"}}
