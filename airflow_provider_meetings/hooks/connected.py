@@ -49,6 +49,11 @@ class ConnectedHook(BaseHook, Generic[S, V]):
         self.meetings_conn_id = meetings_conn_id or self.default_conn_name
         self._given = connection
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made at its first use, sockets and locks: a copy, or another process, makes its own."""
+        made = {name for kind in type(self).__mro__ for name, value in vars(kind).items() if isinstance(value, lazy)}
+        return {name: value for name, value in self.__dict__.items() if name not in made}
+
     # -- what a vendor's hook adds
 
     @abstractmethod

@@ -1,8 +1,10 @@
 """A hook that was used before a fork: a process pool in a task, a hook at module level."""
 
+import copy
 import json
 import multiprocessing
 import os
+import pickle
 import queue
 import threading
 import time
@@ -158,3 +160,17 @@ def test_a_lazy_attribute_holds_no_lock():
         thread.join()
     assert owner.value is owner.value
     assert isinstance(Owner.value, lazy)
+
+
+@pytest.mark.parametrize("made", [copy.deepcopy, copy.copy, lambda hook: pickle.loads(pickle.dumps(hook))])  # noqa: S301 - our own
+def test_a_copy_of_a_used_hook_has_sockets_of_its_own(kind, made):
+    """A pool whose processes are spawned gets the hook as bytes; a lock in it is none of its business."""
+    with Tiny(echoing(kind)) as tiny:
+        hook = hook_to(kind, tiny.url, timeout=10)
+        hook.create_meeting(kind.meeting())
+        other = made(hook)
+        assert other.create_meeting(kind.meeting(location="There"))["location"] == "There"
+        assert hook.create_meeting(kind.meeting(location="Here"))["location"] == "Here"
+        assert tiny.accepted == 2
+        other.get_conn().close()
+        hook.get_conn().close()
