@@ -6,7 +6,6 @@ import ast
 import datetime as dt
 import json
 import math
-import operator
 import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping
@@ -17,13 +16,21 @@ from functools import lru_cache
 from typing import Any
 
 from airflow_provider_meetings.connection.registry import moment_fields
+from airflow_provider_meetings.core.json_text import whole_text
+from airflow_provider_meetings.core.plain import plain_integer
 from airflow_provider_meetings.core.times import date_in_digits, to_epoch_ms
 
 __all__ = ["canonical", "check_wanted", "same_value", "text_as_bool", "text_as_moment"]
 
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 # What a template that is not rendered as a native object makes of a lazy value.
-_LAZY_TEXT = re.compile(r"<generator object |<?Lazy\w*Sequence\b|<map object |dict_(keys|values|items)\(")
+_LAZY_TEXT = re.compile(
+    r"<generator object |<?Lazy\w*Sequence\b|<map object |dict_(keys|values|items)\("
+    r"|(frozenset|deque|array|Index|RangeIndex)\(.*\)$"
+    # numpy's, which has no commas
+    r"|\[-?[0-9.]+(\s+-?[0-9.]+)+\]$|\['[^']*'(\s+'[^']*')+\]$",
+    re.DOTALL,
+)
 _DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Enum)
@@ -129,6 +136,8 @@ def _plain(value: Any, *, is_moment: bool) -> Any:
         is_moment: It is for a field that is a moment: what is none matches nothing.
     """
     value = _simple(value)
+    if isinstance(value, str) and value.strip() == "None":
+        raise ValueError("is 'None': did a template come out as nothing? A None that is no text matches an empty field")
     if isinstance(value, dt.date) or (is_moment and isinstance(value, str | bool)):
         return _moment(value, may_be_seconds=is_moment and not isinstance(value, dt.date))
     if isinstance(value, float) and not math.isfinite(value):
@@ -163,15 +172,13 @@ def _simple(value: Any) -> Any:
     """Return what wraps a plain value (an enum, numpy's scalars, a UUID, a Decimal) as that value."""
     if isinstance(value, Enum):
         value = value.value
-    if value is None or type(value) in {str, bool, int, float}:
+    if value is None or type(value) in {bool, int}:
         return value
     if isinstance(value, str | uuid.UUID):
-        return str(value)
+        return whole_text(str(value))  # as it comes back from the vendor
+    value = plain_integer(value)
     if isinstance(value, float | Decimal):
-        return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else float(value)
+        return float(value)
     if type(value).__name__ in {"bool_", "bool"} and type(value).__module__ == "numpy":
         return bool(value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        return value
+    return value
