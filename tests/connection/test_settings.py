@@ -26,19 +26,19 @@ class Connection:
     extra: Any = None
 
 
+def conn(extra=None, **fields):
+    """Make a connection."""
+    return Connection(extra=None if extra is None else json.dumps(extra), **fields)
+
+
 def hc(extra=None, **fields):
     """Read a HiringCenter connection."""
-    return HiringCenterSettings.from_connection(
-        Connection(extra=None if extra is None else json.dumps(extra), **fields)
-    )
+    return HiringCenterSettings.from_connection(conn(extra, **fields))
 
 
 def bp(extra=None, **fields):
     """Read a Builder Prime connection."""
-    fields = {"host": "acme"} | fields
-    return BuilderPrimeSettings.from_connection(
-        Connection(extra=None if extra is None else json.dumps(extra), **fields)
-    )
+    return BuilderPrimeSettings.from_connection(conn(extra, **({"host": "acme"} | fields)))
 
 
 def refusal(read, *args, **fields):
@@ -184,23 +184,29 @@ def test_the_update_method_is_one_of_three(value):
 
 
 @pytest.mark.parametrize(
-    ("host", "url"),
+    ("read", "host", "url"),
     [
-        (None, "https://api.hiringcenterpro.com/v2"),
-        (" ", "https://api.hiringcenterpro.com/v2"),
-        ("https://api.hiringcenterpro.com/v2/", "https://api.hiringcenterpro.com/v2"),
-        ("api.hiringcenterpro.com/v2", "https://api.hiringcenterpro.com/v2"),
-        ("https://localhost:8443/v2", "https://localhost:8443/v2"),
-        ("http://localhost:8000/v2", "http://localhost:8000/v2"),
-        ("http://hc.localhost:8000", "http://hc.localhost:8000"),
-        ("http://127.0.0.1:8000/v2", "http://127.0.0.1:8000/v2"),
-        ("http://127.8.9.1/v2", "http://127.8.9.1/v2"),
-        ("http://[::1]:8000/v2", "http://[::1]:8000/v2"),
+        (hc, None, "https://api.hiringcenterpro.com/v2"),
+        (hc, " ", "https://api.hiringcenterpro.com/v2"),
+        (hc, "https://api.hiringcenterpro.com/v2/", "https://api.hiringcenterpro.com/v2"),
+        (hc, "api.hiringcenterpro.com/v2", "https://api.hiringcenterpro.com/v2"),
+        (hc, "https://localhost:8443/v2", "https://localhost:8443/v2"),
+        (hc, "http://localhost:8000/v2", "http://localhost:8000/v2"),
+        (hc, "http://hc.localhost:8000", "http://hc.localhost:8000"),
+        (hc, "http://127.0.0.1:8000/v2", "http://127.0.0.1:8000/v2"),
+        (hc, "http://127.8.9.1/v2", "http://127.8.9.1/v2"),
+        (hc, "http://[::1]:8000/v2", "http://[::1]:8000/v2"),
+        (bp, "acme", "https://acme.builderprime.com/api"),
+        (bp, " acme-2 ", "https://acme-2.builderprime.com/api"),
+        (bp, "acme.builderprime.com", "https://acme.builderprime.com/api"),
+        (bp, "https://acme.builderprime.com/api", "https://acme.builderprime.com/api"),
+        (bp, "https://acme.builderprime.com/api/", "https://acme.builderprime.com/api"),
+        (bp, "http://127.0.0.1:8000/api", "http://127.0.0.1:8000/api"),
     ],
 )
-def test_the_hosts_that_hiringcenter_takes(host, url):
-    """Empty, bare, a URL; plain http only at home."""
-    assert hc(host=host).base_url == url
+def test_the_hosts_that_the_vendors_take(read, host, url):
+    """HiringCenter: empty, bare, a URL; Builder Prime: a subdomain, the account's host, a URL; http only at home."""
+    assert read(host=host).base_url == url
 
 
 FOREIGN = ["http://api.hiringcenterpro.com/v2", "http://10.0.0.1", "http://0.0.0.0", "http://localhost.evil.com"]
@@ -243,22 +249,6 @@ def test_a_host_that_is_no_bare_url_is_refused_and_not_repeated(host):
 
 
 @pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("acme", "https://acme.builderprime.com/api"),
-        (" acme-2 ", "https://acme-2.builderprime.com/api"),
-        ("acme.builderprime.com", "https://acme.builderprime.com/api"),
-        ("https://acme.builderprime.com/api", "https://acme.builderprime.com/api"),
-        ("https://acme.builderprime.com/api/", "https://acme.builderprime.com/api"),
-        ("http://127.0.0.1:8000/api", "http://127.0.0.1:8000/api"),
-    ],
-)
-def test_the_hosts_that_builder_prime_takes(host, url):
-    """A subdomain, the account's host, or a URL up to and including /api."""
-    assert bp(host=host).base_url == url
-
-
-@pytest.mark.parametrize(
     "host",
     [
         "",
@@ -281,9 +271,8 @@ def test_the_hosts_that_builder_prime_does_not_take(host):
     assert refusal(bp, host=host)[0].startswith("host ")
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
+NEARLY = {
+    (bp, "acme"): [
         "acme.builderprime.com/api/meetings/v1",
         "acme.builderprime.com/api",
         "acme.builderprime.com/",
@@ -298,21 +287,7 @@ def test_the_hosts_that_builder_prime_does_not_take(host):
         "acme/api",
         "acme/",
     ],
-)
-def test_a_host_of_builder_prime_that_is_nearly_right_is_shown_as_it_should_be(host):
-    """Whoever pastes an address, or writes half of one, reads what to write instead."""
-    assert refusal(bp, host=host)[0].endswith("; write acme")
-
-
-@pytest.mark.parametrize("host", ["acme.example.com", "https://gateway.example.com", "acme corp", ""])
-def test_no_host_is_made_up(host):
-    """What is none of Builder Prime's is refused without a guess."""
-    assert "; write" not in refusal(bp, host=host)[0]
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
+    (hc, "https://api.hiringcenterpro.com/v2"): [
         "api.hiringcenterpro.com",
         "https://api.hiringcenterpro.com",
         "https://api.hiringcenterpro.com/",
@@ -323,10 +298,19 @@ def test_no_host_is_made_up(host):
         "https:/api.hiringcenterpro.com/v2",
         "API.HiringCenterPro.com/meetings",
     ],
-)
-def test_a_host_of_hiringcenter_that_is_nearly_right_is_shown_as_it_should_be(host):
-    """Whoever leaves out the version, or pastes something else, reads what to write instead."""
-    assert refusal(hc, host=host)[0].endswith("; write https://api.hiringcenterpro.com/v2")
+}
+
+
+@pytest.mark.parametrize(("read", "right", "host"), [(*key, host) for key, hosts in NEARLY.items() for host in hosts])
+def test_a_host_that_is_nearly_right_is_shown_as_it_should_be(read, right, host):
+    """Whoever pastes an address, writes half of one, or leaves out the version, reads what to write instead."""
+    assert refusal(read, host=host)[0].endswith(f"; write {right}")
+
+
+@pytest.mark.parametrize("host", ["acme.example.com", "https://gateway.example.com", "acme corp", ""])
+def test_no_host_is_made_up(host):
+    """What is none of Builder Prime's is refused without a guess."""
+    assert "; write" not in refusal(bp, host=host)[0]
 
 
 @pytest.mark.parametrize(

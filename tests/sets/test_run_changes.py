@@ -16,6 +16,12 @@ from tests.support.run_changes import HOUR, WINDOW, Breaking, Calendar, Killed, 
 VENDORS = pytest.mark.parametrize("kind", ["hiringcenter", "builderprime"])
 
 
+@pytest.fixture
+def calendar():
+    """HiringCenter's calendar, empty."""
+    return Calendar()
+
+
 def ids(events):
     """Return the ids of events."""
     return [event["event_id"] for event in events]
@@ -57,9 +63,8 @@ def test_every_kind(kind, tmp_path):
     assert search(calendar, tmp_path, "r3") == []
 
 
-def test_a_window_that_moves(tmp_path):
+def test_a_window_that_moves(calendar, tmp_path):
     """What the window leaves behind is told to be so by the list alone, and not asked for."""
-    calendar = Calendar()
     calendar.book(BASE + HOUR)
     calendar.book(BASE + 25 * HOUR)
     calendar.now += HOUR
@@ -70,9 +75,8 @@ def test_a_window_that_moves(tmp_path):
     assert calendar.reads == []
 
 
-def test_the_first_run_may_tell_nothing(tmp_path):
+def test_the_first_run_may_tell_nothing(calendar, tmp_path):
     """With initial="ignore" the first run, and a retry of it, learn what is there; the next one tells what is new."""
-    calendar = Calendar()
     calendar.book()
     for _ in range(2):
         assert search(calendar, tmp_path, emit_first=False) == []
@@ -81,9 +85,8 @@ def test_the_first_run_may_tell_nothing(tmp_path):
     assert [("created", None, new)] == brief(search(calendar, tmp_path, "r2", emit_first=False))
 
 
-def test_kinds_choose_what_is_told_not_what_is_known(tmp_path):
+def test_kinds_choose_what_is_told_not_what_is_known(calendar, tmp_path):
     """An event that is not wanted is not told later, either."""
-    calendar = Calendar()
     gone = calendar.book()
     assert search(calendar, tmp_path, kinds=["gone"]) == []
     calendar.book()
@@ -96,9 +99,8 @@ def test_kinds_choose_what_is_told_not_what_is_known(tmp_path):
 # -- tries, clears
 
 
-def test_a_retry_tells_the_same_changes_under_the_same_ids(tmp_path):
+def test_a_retry_tells_the_same_changes_under_the_same_ids(calendar, tmp_path):
     """A run that is tried again, after it has stored what it knew, tells the same, beside what has changed since."""
-    calendar = Calendar()
     calendar.book()
     first = search(calendar, tmp_path)
     calendar.now += HOUR
@@ -112,9 +114,8 @@ def test_a_retry_tells_the_same_changes_under_the_same_ids(tmp_path):
     assert search(calendar, tmp_path, "r3") == []
 
 
-def test_a_clear_of_an_older_run_is_like_a_new_run(tmp_path):
+def test_a_clear_of_an_older_run_is_like_a_new_run(calendar, tmp_path):
     """It tells what has changed since the last run, whichever that was."""
-    calendar = Calendar()
     calendar.book()
     search(calendar, tmp_path, "r1")
     search(calendar, tmp_path, "r2")
@@ -124,9 +125,8 @@ def test_a_clear_of_an_older_run_is_like_a_new_run(tmp_path):
     assert search(calendar, tmp_path, "r2") == []
 
 
-def test_a_call_by_hand_is_always_a_new_run(tmp_path):
+def test_a_call_by_hand_is_always_a_new_run(calendar, tmp_path):
     """Without a run nothing is told twice."""
-    calendar = Calendar()
     calendar.book()
     assert len(search(calendar, tmp_path, None)) == 1
     assert search(calendar, tmp_path, None) == []
@@ -168,9 +168,8 @@ def _copy(folder, name):
     return copy
 
 
-def test_files_that_no_run_needs_are_removed(tmp_path):
+def test_files_that_no_run_needs_are_removed(calendar, tmp_path):
     """There are the manifest and at most two snapshots, however many runs and tries there were."""
-    calendar = Calendar()
     calendar.book()
     for run in ("r1", "r2", "r2", "r3", "r3", "r1"):
         search(calendar, tmp_path, run)
@@ -178,9 +177,8 @@ def test_files_that_no_run_needs_are_removed(tmp_path):
         assert "manifest.json" in files(tmp_path)
 
 
-def test_a_file_that_cannot_be_removed_is_no_error(tmp_path, monkeypatch, caplog):
+def test_a_file_that_cannot_be_removed_is_no_error(calendar, tmp_path, monkeypatch, caplog):
     """It is logged, and the run is done."""
-    calendar = Calendar()
     calendar.book()
     search(calendar, tmp_path, "r1")
     search(calendar, tmp_path, "r2")
@@ -225,9 +223,8 @@ def test_a_missing_meeting_that_cannot_be_read_fails_the_try(kind, tmp_path):
     assert [("gone", None, gone)] == brief(search(calendar, tmp_path, "r2"))
 
 
-def test_a_list_that_missed_a_meeting(tmp_path):
+def test_a_list_that_missed_a_meeting(calendar, tmp_path):
     """A meeting that should have been listed stays known for two runs; then it counts as out of the filters' reach."""
-    calendar = Calendar()
     meeting = calendar.book()
     search(calendar, tmp_path)
     calendar.hidden.add(meeting)
@@ -255,9 +252,8 @@ def test_the_reads_by_id_are_bounded(tmp_path, monkeypatch, caplog):
     assert len(calendar.reads) == len(set(calendar.reads)) == 10
 
 
-def test_meetings_are_read_by_id_side_by_side(tmp_path):
+def test_meetings_are_read_by_id_side_by_side(calendar, tmp_path):
     """As many at once as the connection allows, and no more: a thousand that are gone take no hour."""
-    calendar = Calendar()
     for _ in range(12):
         calendar.book()
     search(calendar, tmp_path)
@@ -336,9 +332,8 @@ def _current(folder):
         _a_line_too_few,
     ],
 )
-def test_a_snapshot_that_cannot_be_read_is_refused(tmp_path, damage):
+def test_a_snapshot_that_cannot_be_read_is_refused(calendar, tmp_path, damage):
     """The error names the URL and what to do; nothing is asked, nothing written."""
-    calendar = Calendar()
     calendar.book()
     search(calendar, tmp_path)
     damage(tmp_path)
@@ -358,9 +353,8 @@ def test_a_snapshot_of_other_meetings_is_refused(tmp_path):
         search(Calendar("builderprime"), tmp_path, "r2")
 
 
-def test_a_store_that_cannot_be_read_is_no_empty_snapshot(tmp_path, monkeypatch):
+def test_a_store_that_cannot_be_read_is_no_empty_snapshot(calendar, tmp_path, monkeypatch):
     """An error of the file system is raised as it is."""
-    calendar = Calendar()
     calendar.book()
     search(calendar, tmp_path)
     fs = FileLocation.parse(f"file://{tmp_path}/x").fs
@@ -377,9 +371,8 @@ def test_a_snapshot_that_came_out_empty_is_refused(url):
         run_changes.RunSnapshots(url, "scope")
 
 
-def test_a_second_writer_is_noticed(tmp_path):
+def test_a_second_writer_is_noticed(calendar, tmp_path):
     """A run that finds another one's manifest stores nothing; its next try starts from there."""
-    calendar = Calendar()
     calendar.book()
     original = calendar.list_meetings
 
