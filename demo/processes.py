@@ -12,6 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self, TypeVar
+
+T = TypeVar("T")
 
 _GRACE_SECONDS = 20
 _RECORD = "processes.json"
@@ -59,6 +62,12 @@ class Processes:
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
         """Starts a command that writes to `<name>.log` in the folder."""
         with self.log_path(name).open("ab") as log:
@@ -87,19 +96,20 @@ class Processes:
                     f"The end of {self.log_path(name)}:\n{tail(self.log_path(name))}"
                 )
 
-    def wait(self, what: str, condition: Callable[[], object], seconds: float, *, every: float = 0.5) -> None:
-        """Returns when a condition holds.
+    def wait(self, what: str, condition: Callable[[], T], seconds: float, *, every: float = 0.5) -> T:
+        """Returns what a condition returns when it holds.
 
         Raises:
             ProcessDiedError: One of the processes has ended.
             TimeoutError: It does not hold after so many seconds; the message says what was waited for.
         """
         deadline = time.monotonic() + seconds
-        while not condition():
+        while not (found := condition()):
             self.check()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Not so after {seconds:.0f} s: {what}")
             time.sleep(every)
+        return found
 
     def freeze(self, name: str) -> list[int]:
         """Stops one of them in its tracks, with all its descendants; returns who is there, by pid."""

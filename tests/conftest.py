@@ -24,11 +24,8 @@ from demo.sandbox import start_sandbox  # noqa: E402
 def sandbox(tmp_path_factory):
     """The ready file of a sandbox with its control API, stopped when the tests are over."""
     folder = tmp_path_factory.mktemp("sandbox")
-    processes = Processes(folder)
-    try:
+    with Processes(folder) as processes:
         yield start_sandbox(processes, folder, control=True)
-    finally:
-        processes.stop()
 
 
 #: The suites of which tests share an Airflow, a mock or a sandbox, with what takes longest in front. When `make test`

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-VENDORS = {"hiringcenter": "HiringCenter", "builderprime": "Builder Prime"}
+from demo.rows import as_sent, table_row
+
 #: Those that a run books are this long, and as far apart at least where they begin; several share a moment.
 LENGTH = timedelta(minutes=30)
 
-# What the sandbox calls somebody who may own an interview, and an employee, a kind of meeting and its opportunities.
-_OWNER, _EMPLOYEE, _KIND = f"{1:032x}", 50, 1012
-_FIRST_OPPORTUNITY, _OPPORTUNITIES = 102988, 20
 # Far from the meetings that the sandbox has of its own.
 _FIRST_DAY = datetime(2031, 3, 3, 13, tzinfo=UTC)
 _SLOTS_A_DAY, _DAYS = 16, 5
@@ -43,38 +41,14 @@ class Item:
         """The meeting as the sandbox's table has it when all is well."""
         start = int(self.start.timestamp() * 1000)
         if self.vendor == "hiringcenter":
-            return {
-                "prospectId": f"{self.number:032x}",
-                "meetingDate": start,
-                "timeZone": "America/New_York",
-                "meetingType": "virtual",
-                "ownerId": _OWNER,
-                "location": "Room 1",
-                "notes": f"{self.marker} interview",
-            }
-        return {
-            "opportunityId": _FIRST_OPPORTUNITY + self.number % _OPPORTUNITIES,
-            "title": f"{self.marker} visit",
-            "location": "Yard 1",
-            "startDateTime": start,
-            "endDateTime": start + LENGTH // timedelta(milliseconds=1),
-            "employeeId": _EMPLOYEE,
-            "meetingTypeId": _KIND,
-        }
+            return table_row(self.vendor, start, f"{self.marker} interview", self.number)
+        end = start + LENGTH // timedelta(milliseconds=1)
+        return table_row(self.vendor, start, f"{self.marker} visit", self.number, endDateTime=end)
 
     @property
     def booking(self) -> dict[str, Any]:
         """The arguments of its `CreateMeetingOperator`."""
-        meeting = dict(self.row)
-        if self.vendor == "hiringcenter":
-            meeting["meetingDate"] = self.start.isoformat()
-        else:
-            meeting |= {
-                "clientOpportunityId": meeting.pop("opportunityId"),
-                "employee": {"id": meeting.pop("employeeId")},
-                "startDateTime": self.start.isoformat(),
-                "endDateTime": (self.start + LENGTH).isoformat(),
-            }
+        meeting = as_sent(self.vendor, self.row, self.start, self.start + LENGTH)
         return {"meetings_conn_id": f"{self.vendor}_default", "meeting": meeting}
 
     @property

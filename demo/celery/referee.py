@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from demo.celery.plan import VENDORS, Item
+from demo.celery.plan import Item
+from demo.rows import VENDORS
 
 #: HiringCenter's limits: requests, and the seconds of any span in which no more may arrive.
 LIMITS = ((500, 60), (10_000, 3600))

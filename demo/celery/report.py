@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from demo.celery import referee
-from demo.celery.plan import VENDORS, Item
+from demo.celery.plan import Item
 from demo.celery.referee import Check, Evidence
+from demo.rows import VENDORS
 from demo.tables import table
 
 _MAPPED = ("book", "wait")

@@ -4,7 +4,6 @@ The task state store is a dict here. In a task, each of its reads and writes is 
 the table counts them.
 """
 
-import contextlib
 import datetime as dt
 import itertools
 import json
@@ -87,9 +86,7 @@ def requests_of(url, client):
 
 def main():
     """Print the table."""
-    with tempfile.TemporaryDirectory(prefix="bench-booking-") as name, contextlib.ExitStack() as stack:
-        processes = Processes(Path(name))
-        stack.callback(processes.stop)
+    with tempfile.TemporaryDirectory(prefix="bench-booking-") as name, Processes(Path(name)) as processes:
         facts = start_sandbox(processes, Path(name), control=True)
         airflow_home(Path(name), **facts["connections"])
         os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"  # a line for each request would bury the table

@@ -48,8 +48,7 @@ def measure(database: str, shape: str) -> list[tuple]:
     from demo.processes import Processes  # noqa: PLC0415
 
     folder = Path(tempfile.mkdtemp(prefix="meetings-pages-"))
-    processes = Processes(folder)
-    try:
+    with Processes(folder) as processes:
         more = start_postgres(processes, folder) if database == "PostgreSQL" else {}
         env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")} | more
         env |= {"AIRFLOW_HOME": str(folder), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": str(ROOT)}
@@ -59,8 +58,6 @@ def measure(database: str, shape: str) -> list[tuple]:
             [sys.executable, __file__, "--ask", shape], env=env, stdout=subprocess.PIPE, text=True, check=True
         )
         return [(database, shape, *row) for row in json.loads(done.stdout.splitlines()[-1])]
-    finally:
-        processes.stop()
 
 
 def ask(shape: str) -> None:

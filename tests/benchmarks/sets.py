@@ -313,10 +313,8 @@ def in_airflow(folder, processes, server):
 
 def main():
     """Print the tables."""
-    with tempfile.TemporaryDirectory(prefix="bench-sets-") as name, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="bench-sets-") as name, Processes(Path(name)) as processes:
         folder = Path(name)
-        processes = Processes(folder)
-        stack.callback(processes.stop)
         server = Server(processes)
         airflow_home(folder / "here", **server.connections())
         os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"  # a line for each request would bury the table

@@ -108,8 +108,7 @@ def desk(tmp_path_factory):
     screenshots.mkdir(parents=True, exist_ok=True)
     chromium = programs("/usr/bin/chromium", "chromium")
     arguments = ["--disable-gpu", *(["--no-sandbox"] if os.getuid() == 0 else [])]
-    processes = Processes(folder)
-    try:
+    with Processes(folder) as processes:
         ready = start_sandbox(processes, folder, control=True)
         # What the sandbox begins with lies around today, and so would be listed on some days and not on others.
         MeetingsSandbox(ready).control("DELETE", "/meetings")
@@ -126,8 +125,6 @@ def desk(tmp_path_factory):
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
             yield Desk(home, api, ready, processes, screenshots, browser)
             browser.close()
-    finally:
-        processes.stop()
 
 
 def _connections(ready: dict[str, Any]) -> dict[str, str]:

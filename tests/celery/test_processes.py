@@ -24,22 +24,18 @@ time.sleep(600)
 
 def test_a_killed_worker_takes_its_tasks_along(tmp_path):
     """The tasks of a worker die with it, in groups of their own as they are, and it is not missed afterwards."""
-    processes = Processes(tmp_path)
-    try:
+    with Processes(tmp_path) as processes:
         task = _start_worker(processes, tmp_path)
         killed = processes.kill("worker")
         assert task in killed
         assert 2 == len(killed)
         assert not any(_runs(pid) for pid in killed)
         processes.check()
-    finally:
-        processes.stop()
 
 
 def test_a_frozen_worker_stands_still_with_its_tasks_until_it_is_thawed(tmp_path):
     """Who is to be killed is frozen first, so that what is known of its tasks stays true; thawed, all go on."""
-    processes = Processes(tmp_path)
-    try:
+    with Processes(tmp_path) as processes:
         task = _start_worker(processes, tmp_path)
         frozen = processes.freeze("worker")
         assert task in frozen
@@ -48,14 +44,11 @@ def test_a_frozen_worker_stands_still_with_its_tasks_until_it_is_thawed(tmp_path
         processes.thaw("worker")
         _wait_for_states(frozen, {"S", "R"})
         assert sorted(frozen) == sorted(processes.kill("worker"))
-    finally:
-        processes.stop()
 
 
 def test_a_worker_that_nobody_killed_is_missed(tmp_path):
     """A process that ends by itself is an error that shows the end of its log."""
-    processes = Processes(tmp_path)
-    try:
+    with Processes(tmp_path) as processes:
         processes.start("worker", [sys.executable, "-c", "print('out of memory')"], os.environ)
         message = ""
         while not message:
@@ -66,8 +59,6 @@ def test_a_worker_that_nobody_killed_is_missed(tmp_path):
             time.sleep(0.01)
         assert "worker ended with status 0" in message
         assert "out of memory" in message
-    finally:
-        processes.stop()
 
 
 @pytest.mark.parametrize("keeps_folder", [False, True])

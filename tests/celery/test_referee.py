@@ -7,9 +7,10 @@ from airflow_provider_meetings.operators.meetings import CreateMeetingOperator
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 from airflow_provider_meetings.testing import run_sandbox
 from demo.celery import referee
-from demo.celery.plan import VENDORS, items
+from demo.celery.plan import items
 from demo.celery.referee import Evidence, busiest
 from demo.celery.report import Phase, report
+from demo.rows import VENDORS
 
 ITEMS = items(0, 6)
 

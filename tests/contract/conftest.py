@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_meetings.testing import SandboxProcess
 from demo.processes import Processes
-from tests.contract.mocks import HERE, PRISM, VENDORS, Mock, recorder, wait_for
+from tests.contract.mocks import HERE, PRISM, VENDORS, Mock, recorder
 from tests.support.npm import NODE, installed
 
 
@@ -24,23 +24,13 @@ def prism() -> Path:
     return PRISM
 
 
-@contextlib.contextmanager
-def started(folder: Path) -> Iterator[Processes]:
-    """Yield what starts processes, and stop all of them."""
-    processes = Processes(folder)
-    try:
-        yield processes
-    finally:
-        processes.stop()
-
-
 @pytest.fixture(scope="session")
 def mocks(prism: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mock]]:
     """Start Prism as a validating mock of both documents."""
     folder = tmp_path_factory.mktemp("prism")
 
     environment = {**os.environ, "NO_COLOR": "1", "FORCE_COLOR": "0"}
-    with started(folder) as processes, contextlib.ExitStack() as recorders:
+    with Processes(folder) as processes, contextlib.ExitStack() as recorders:
         for vendor in VENDORS:
             # Port 0: the system picks a free one and Prism prints it.
             command = [NODE, prism, "mock", "--errors", "--host", "127.0.0.1", "--port", "0", HERE / f"{vendor}.yaml"]
@@ -50,7 +40,9 @@ def mocks(prism: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
             words = processes.log_path(vendor).read_text(errors="replace").partition("Prism is listening on ")[2]
             return words.split()[0] if "\n" in words else None
 
-        addresses = {vendor: wait_for(partial(address, vendor), processes) for vendor in VENDORS}
+        addresses = {
+            vendor: processes.wait("Prism listens", partial(address, vendor), 200, every=0.05) for vendor in VENDORS
+        }
         yield {vendor: recorders.enter_context(recorder(url)) for vendor, url in addresses.items()}
 
 

@@ -5,34 +5,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import pytest
 import yaml
-
-from demo.processes import Processes
 
 HERE = Path(__file__).parent
 VENDORS = ("hiringcenter", "builderprime")
 PRISM = HERE / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js"
-START_TIMEOUT = 200.0
-
-
-def wait_for(found: Callable[[], Any], processes: Processes) -> Any:
-    """Return what ``found()`` returns as soon as that is not None; fail when a process has ended by then."""
-    deadline = time.monotonic() + START_TIMEOUT
-    while (answer := found()) is None:
-        processes.check()
-        if time.monotonic() > deadline:
-            pytest.fail(f"Not ready after {START_TIMEOUT} seconds")
-        time.sleep(0.05)
-    return answer
 
 
 def document(vendor: str) -> dict[str, Any]:

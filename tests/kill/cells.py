@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from demo.rows import VENDORS, as_sent, table_row
 from tests.kill.grades import AT_LEAST_ONCE, EXACTLY_ONCE, FAILS_LOUDLY
 
-VENDORS = {"hiringcenter": "HiringCenter", "builderprime": "Builder Prime"}
 OPERATIONS = ("create", "update", "delete")
 KINDS = {
     "task": "SIGKILL of the task",
@@ -34,9 +34,8 @@ _THINKING, _STRIKE_AFTER = 4.0, 1.0
 _LATE_THINKING = 60.0
 # Airflow 2 takes up to half a minute to notice a death.
 _LATE_THINKING_2 = 150.0
-# What a HiringCenter owner and a Builder Prime employee are called in the sandbox.
-_OWNER, _EMPLOYEE, _KIND = f"{1:032x}", 50, 1011
-_FIRST_OPPORTUNITY, _OPPORTUNITIES = 102988, 20
+# Another kind of Builder Prime's meetings than the usual one.
+_KIND = 1011
 _OLDER_KINDS = {"create": ("supervisor", "raise")}
 _START = datetime(2026, 12, 7, 14, tzinfo=UTC)
 
@@ -96,27 +95,14 @@ class Cell:
     @property
     def row(self) -> dict[str, Any]:
         """The meeting as the sandbox's table has it when all is well."""
-        start = int(self.moment.timestamp() * 1000)
-        changed = self.operation == "update"
+        start, changes = int(self.moment.timestamp() * 1000), {}
         if self.vendor == "hiringcenter":
-            return {
-                "prospectId": f"{self.number:032x}",
-                "meetingDate": start,
-                "timeZone": "America/New_York",
-                "meetingType": "phone" if changed else "virtual",
-                "ownerId": _OWNER,
-                "location": "Room 2" if changed else "Room 1",
-                "notes": f"{self.marker} interview",
-            }
-        return {
-            "opportunityId": _FIRST_OPPORTUNITY + self.number % _OPPORTUNITIES,
-            "title": f"{self.marker} visit",
-            "location": "Yard 2" if changed else "Yard 1",
-            "startDateTime": start,
-            "endDateTime": start + (5_400_000 if changed else 3_600_000),
-            "employeeId": _EMPLOYEE,
-            "meetingTypeId": _KIND,
-        }
+            if self.operation == "update":
+                changes = {"meetingType": "phone", "location": "Room 2"}
+            return table_row(self.vendor, start, f"{self.marker} interview", self.number, **changes)
+        if self.operation == "update":
+            changes = {"location": "Yard 2", "endDateTime": start + 5_400_000}
+        return table_row(self.vendor, start, f"{self.marker} visit", self.number, meetingTypeId=_KIND, **changes)
 
     @property
     def row_before(self) -> dict[str, Any]:
@@ -129,12 +115,7 @@ class Cell:
     @property
     def meeting(self) -> dict[str, Any]:
         """What a create asks for."""
-        row = dict(self.row)
-        if self.vendor == "hiringcenter":
-            return row | {"meetingDate": self.moment.isoformat()}
-        opportunity, employee = row.pop("opportunityId"), row.pop("employeeId")
-        row |= {"startDateTime": self.moment.isoformat(), "endDateTime": (self.moment + timedelta(hours=1)).isoformat()}
-        return row | {"clientOpportunityId": opportunity, "employee": {"id": employee}}
+        return as_sent(self.vendor, self.row, self.moment, self.moment + timedelta(hours=1))
 
     @property
     def changes(self) -> dict[str, Any]:

@@ -1,16 +1,14 @@
 """What runs in the environment with the provider of OpenLineage: a real Airflow, and what its events say."""
 
 import json
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from demo.airflow_home import AirflowHome
-from demo.processes import Processes
+from demo.harness import Harness
 from demo.sandbox import start_sandbox
 
 _DAG = "lineage"
@@ -35,10 +33,9 @@ def expected(folder: Path) -> dict[str, dict[str, Datasets]]:
 
 def main() -> int:
     """Runs the DAG once; 0 if each task's last event has exactly the datasets that it should have."""
-    folder = Path(tempfile.mkdtemp(prefix="meetings-openlineage-"))
-    processes = Processes(folder)
-    events = folder / "events.json"
-    try:
+    with Harness("openlineage") as harness:
+        folder, processes = harness.folder, harness.processes
+        events = folder / "events.json"
         ready = start_sandbox(processes, folder)
         home = AirflowHome(
             folder,
@@ -61,21 +58,18 @@ def main() -> int:
         deadline = time.monotonic() + _EVENT_SECONDS  # a task's events are sent by a process of their own
         while not wanted.keys() <= (seen := _completed(events)).keys() and time.monotonic() < deadline:
             time.sleep(0.5)
-    finally:
-        processes.stop()
-    print(f"The run ended in {state}; {events} has {sum(1 for _ in _lines(events))} events.")
-    problems = [] if state == "success" else [f"the run is {state}"]
-    for task_id, sides in wanted.items():
-        for side, datasets in sides.items():
-            said = seen.get(task_id, {}).get(side, set())
-            print(f"{task_id:15} {side:8} {_shown(said, folder)}")
-            if said != datasets:
-                problems.append(f"{task_id}: {side} are {sorted(said)}, and should be {sorted(datasets)}")
-    for problem in problems:
-        print(f"VIOLATED  {problem}")
-    if not problems:
-        shutil.rmtree(folder)
-    return 1 if problems else 0
+        print(f"The run ended in {state}; {events} has {sum(1 for _ in _lines(events))} events.")
+        problems = [] if state == "success" else [f"the run is {state}"]
+        for task_id, sides in wanted.items():
+            for side, datasets in sides.items():
+                said = seen.get(task_id, {}).get(side, set())
+                print(f"{task_id:15} {side:8} {_shown(said, folder)}")
+                if said != datasets:
+                    problems.append(f"{task_id}: {side} are {sorted(said)}, and should be {sorted(datasets)}")
+        for problem in problems:
+            print(f"VIOLATED  {problem}")
+        harness.succeeded = not problems
+    return 0 if harness.succeeded else 1
 
 
 def _lines(events: Path) -> Iterable[dict[str, Any]]:

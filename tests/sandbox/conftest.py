@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from airflow_provider_meetings.testing import MeetingsSandbox, SandboxProcess
+from tests.sandbox.examples import INTERVIEW, VISIT
 
 # what no test reaches unless it means to
 NO_RATE_LIMIT = {"rate_limit_per_minute": 1_000_000, "rate_limit_per_hour": 1_000_000}
@@ -50,6 +51,12 @@ class Server(MeetingsSandbox):
         """Builder Prime with one of its keys."""
         api = self.facts["builderprime"]
         return Api(api["host"] + "/meetings/v1", {"x-api-key": api[name]}, self.session)
+
+    def create(self, vendor="hiringcenter", **keywords):
+        """Create a meeting at a vendor, as its page shows one."""
+        if vendor == "hiringcenter":
+            return self.hc("POST", "/meetings", json=INTERVIEW, **keywords)
+        return self.bp()("POST", "", json=VISIT, **keywords)
 
     def fault(self, **rule):
         """Add a fault; return the rule."""

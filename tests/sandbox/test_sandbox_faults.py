@@ -5,8 +5,8 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -14,14 +14,7 @@ import pytest
 import requests
 
 from airflow_provider_meetings.sandbox.peer_process import kill_caller, pids_of_peer
-from tests.sandbox.examples import INTERVIEW, VISIT
-
-
-def create(server, vendor="hiringcenter", **keywords):
-    """Create a meeting at a vendor."""
-    if vendor == "hiringcenter":
-        return server.hc("POST", "/meetings", json=INTERVIEW, **keywords)
-    return server.bp()("POST", "", json=VISIT, **keywords)
+from tests.sandbox.examples import INTERVIEW
 
 
 def the_only_row(server, known=bool):
@@ -41,7 +34,7 @@ def test_a_cut_connection_leaves_the_client_guessing(server, vendor, when, made,
     """A reset or a close is the same for the client whether the server acted or not; the log has both."""
     server.fault(action=action, when=when, match={"vendor": vendor, "method": "POST"})
     with pytest.raises(requests.ConnectionError) as caught:
-        create(server, vendor)
+        server.create(vendor)
     assert ("reset by peer" in str(caught.value)) is (action == "reset")
     assert len(server.meetings(vendor)) == made
     row = the_only_row(server, lambda row: row["fault"])
@@ -64,7 +57,7 @@ def test_a_client_that_has_gone_is_cut_off_as_well(server):
 def test_a_proxys_error_is_html_whether_the_server_acted_or_not(server, status, when, made):
     """The four statuses come as a proxy's page."""
     server.fault(action="status", status=status, when=when)
-    response = create(server)
+    response = server.create()
     assert response.status_code == status
     assert "html" in response.headers["Content-Type"]
     assert len(server.meetings("hiringcenter")) == made
@@ -73,7 +66,7 @@ def test_a_proxys_error_is_html_whether_the_server_acted_or_not(server, status, 
 def test_a_server_error_can_come_in_the_vendors_envelope(server):
     """With html off the error has the vendor's own body."""
     server.fault(action="status", status=500, html=False)
-    assert set(create(server).json()) == {"error", "message"}
+    assert set(server.create().json()) == {"error", "message"}
 
 
 @pytest.mark.parametrize("form", ["seconds", "http-date", "body", "none"])
@@ -81,7 +74,7 @@ def test_a_server_error_can_come_in_the_vendors_envelope(server):
 def test_a_rate_limit_gives_the_wait_in_one_form(server, vendor, form):
     """A 429 names its wait in seconds, as a date, in the body, or not at all."""
     server.fault(action="ratelimit", form=form, retry_after=7)
-    response = create(server, vendor)
+    response = server.create(vendor)
     assert response.status_code == 429
     header = response.headers.get("Retry-After")
     assert (header == "7") is (form == "seconds")
@@ -95,7 +88,7 @@ def test_a_rate_limit_gives_the_wait_in_one_form(server, vendor, form):
 def test_a_failure_can_come_with_status_200(server, vendor, explained):
     """Success: false with 200, with the vendor's words or without."""
     server.fault(action="success_false", explained=explained)
-    response = create(server, vendor)
+    response = server.create(vendor)
     assert response.status_code == 200
     assert response.json()["success"] is False
     assert (len(response.json()) > 1) is explained
@@ -106,14 +99,14 @@ def test_a_truncated_answer_ends_in_the_middle(server):
     """The head promises more than the body brings."""
     server.fault(action="truncate", when="after")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
-        create(server)
+        server.create()
     assert len(server.meetings("hiringcenter")) == 1
 
 
 def test_a_dripping_answer_comes_in_pieces_and_whole(server):
     """A slow body still arrives, in more than one piece."""
     server.fault(action="drip", when="after", bytes_per_second=2000)
-    response = create(server, stream=True)
+    response = server.create(stream=True)
     pieces = list(response.raw.stream(1, decode_content=True))
     assert json.loads(b"".join(pieces))["success"] is True
     assert the_only_row(server, lambda row: row["sent"])["sent"] == 201
@@ -122,7 +115,7 @@ def test_a_dripping_answer_comes_in_pieces_and_whole(server):
 def test_a_dripping_answer_outlasts_a_read_timeout_only_in_pieces(server):
     """Each piece comes within the read timeout, so a client that wants a bound must keep one itself."""
     server.fault(action="drip", when="after", bytes_per_second=40)
-    response = create(server, stream=True)
+    response = server.create(stream=True)
     assert response.status_code == 201
     assert response.raw.read(1)
     response.close()
@@ -135,9 +128,9 @@ def test_a_delayed_request_is_in_progress_and_acts_after_its_client_has_gone(ser
     with pytest.raises(requests.ReadTimeout):
         requests.post(server.hc.host + "/meetings", json=INTERVIEW, headers=server.hc.headers | headers, timeout=0.3)
     the_only_row(server)  # else it may come after the next one
-    statuses = [create(server, headers=headers).status_code]
+    statuses = [server.create(headers=headers).status_code]
     while statuses[-1] == 409:
-        statuses.append(create(server, headers=headers).status_code)
+        statuses.append(server.create(headers=headers).status_code)
     assert statuses[0] == 409
     assert statuses[-1] == 201
     assert len(server.meetings("hiringcenter")) == 1
@@ -150,14 +143,14 @@ def test_an_answer_that_is_slow_to_leave_is_replayed_to_a_repeat(server):
     with pytest.raises(requests.ReadTimeout):
         requests.post(server.hc.host + "/meetings", json=INTERVIEW, headers=server.hc.headers | headers, timeout=1)
     the_only_row(server, lambda row: row["status"])
-    assert create(server, headers=headers).status_code == 201
+    assert server.create(headers=headers).status_code == 201
     assert [row["replayed"] for row in server.journal()] == [False, True]
 
 
 def test_an_answer_can_be_anything(server):
     """Any status, headers and body can stand in for the server's answer."""
     server.fault(action="answer", status=302, headers={"Location": "http://127.0.0.1:1/"}, body="x", pad_to=100_000)
-    response = create(server)
+    response = server.create()
     assert (response.status_code, response.headers["Location"]) == (302, "http://127.0.0.1:1/")
     assert len(response.content) == 100_000
 
@@ -178,7 +171,7 @@ def test_an_answer_can_be_anything(server):
 def test_a_rule_hits_what_it_matches(server, match, hit):
     """Vendor, method, path, query, body and headers narrow a rule."""
     server.fault(action="status", match=match)
-    response = create(server, headers={"X-Idempotency-Key": "wanted" + repr(match)})
+    response = server.create(headers={"X-Idempotency-Key": "wanted" + repr(match)})
     assert response.status_code == (503 if hit else 201)
     assert len(server.control("GET", "/faults")[0]["hits"]) == int(hit)
 
@@ -187,13 +180,13 @@ def test_a_rule_after_can_ask_for_a_status(server):
     """A rule that waits for a 201 lets a refusal pass."""
     server.fault(action="status", when="after", match={"status": 201})
     assert server.hc("POST", "/meetings", json={}).status_code == 400
-    assert create(server).status_code == 503
+    assert server.create().status_code == 503
 
 
 def test_a_rule_is_consumed_and_readable(server):
     """Skip lets some pass, times counts the hits down, and every hit names its row of the log."""
     server.fault(action="status", skip=1, times=2)
-    assert [create(server).status_code for _ in range(4)] == [201, 503, 503, 201]
+    assert [server.create().status_code for _ in range(4)] == [201, 503, 503, 201]
     (rule,) = server.control("GET", "/faults")
     assert (rule["remaining"], rule["seen"]) == (0, 3)
     assert [hit["journal"] for hit in rule["hits"]] == [row["id"] for row in server.journal()[1:3]]
@@ -202,10 +195,10 @@ def test_a_rule_is_consumed_and_readable(server):
 def test_a_rule_of_no_probability_never_hits(server):
     """Probability 0 hits nothing, and times null never ends."""
     server.fault(action="status", probability=0)
-    assert create(server).status_code == 201
+    assert server.create().status_code == 201
     server.control("DELETE", "/faults")
     server.fault(action="status", times=None)
-    assert {create(server).status_code for _ in range(3)} == {503}
+    assert {server.create().status_code for _ in range(3)} == {503}
 
 
 @pytest.mark.parametrize(
@@ -287,7 +280,7 @@ def test_the_sandbox_never_kills_itself():
 
 def test_the_log_has_each_request(server):
     """A row has who, what, when, the body and its digest, what was done, and never a key."""
-    create(server, headers={"X-Idempotency-Key": "key-j"})
+    server.create(headers={"X-Idempotency-Key": "key-j"})
     server.bp("read_api_key")("POST", "", json={"title": "x"})
     server.hc("GET", "/meetings", params={"limit": 3}, headers={"Authorization": "Bearer secret-nobody-knows"})
     first, second, third = server.journal()
@@ -309,8 +302,8 @@ def test_the_log_has_each_request(server):
 
 def test_the_log_can_be_narrowed_and_cleared(server):
     """Vendor, method, a starting row and whether something was done narrow it."""
-    create(server)
-    create(server, "builderprime")
+    server.create()
+    server.create("builderprime")
     server.hc("GET", "/meetings")
     rows = server.journal()
     assert server.journal(vendor="builderprime") == rows[1:2]
@@ -355,11 +348,8 @@ def test_hundreds_of_parallel_requests_are_all_served(server):
                 )
                 statuses.append(answer.status_code)
 
-    threads = [threading.Thread(target=client) for _ in range(40)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(40) as pool:
+        list(pool.map(lambda _: client(), range(40)))
     assert statuses == [201] * 200
     assert len(server.meetings("hiringcenter")) == 200
     assert len({row["meetingId"] for row in server.journal(acted=True)}) == 200

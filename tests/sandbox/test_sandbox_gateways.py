@@ -24,12 +24,6 @@ def target(server, vendor):
     return server.bp().host, server.bp().headers, VISIT
 
 
-def create(server, vendor, **keywords):
-    """Create a meeting at a vendor."""
-    url, headers, meeting = target(server, vendor)
-    return server.session.post(url, json=meeting, headers=headers, timeout=30, allow_redirects=False, **keywords)
-
-
 def raw_response(server, vendor):
     """Create a meeting and return every byte that comes back."""
     url, headers, meeting = target(server, vendor)
@@ -64,7 +58,7 @@ def test_informational_responses_come_before_the_final_one(server, vendor, when)
 def test_the_vendor_acts_and_a_gateway_answers(server, vendor, status):
     """The meeting is made, and the client gets a page that is not the vendor's."""
     server.fault(action="status", status=status, when="after", headers={"Location": "/elsewhere"})
-    response = create(server, vendor)
+    response = server.create(vendor)
 
     assert (status, "/elsewhere") == (response.status_code, response.headers["Location"])
     assert "html" in response.headers["Content-Type"]
@@ -80,7 +74,7 @@ def test_a_wait_comes_in_every_form(server, vendor, action):
 
     def wait(**form):
         server.fault(action=action, **html, **form)
-        response = create(server, vendor)
+        response = server.create(vendor)
         sent_at = parsedate_to_datetime(response.headers["Date"]).timestamp()
         return response.headers.get("Retry-After"), response.json().get("retryAfter"), sent_at
 
@@ -103,7 +97,7 @@ def test_a_passing_failure_can_come_with_200(server, vendor):
     """A rate limit or an outage is told with status 200, by its code, with a Retry-After or without."""
     server.fault(action="success_false", code="RATE_LIMIT", message="Slow down", retry_after=2)
     server.fault(action="success_false", code="SERVICE_UNAVAILABLE")
-    limited, unavailable = create(server, vendor), create(server, vendor)
+    limited, unavailable = server.create(vendor), server.create(vendor)
 
     assert [(200, "2"), (200, None)] == [
         (response.status_code, response.headers.get("Retry-After")) for response in (limited, unavailable)
@@ -194,7 +188,7 @@ def test_a_request_is_read_and_the_connection_reset(server):
     """A reset before the vendor acts leaves a row of the whole request, and no meeting."""
     server.fault(action="reset")
     with pytest.raises(requests.ConnectionError):
-        create(server, "builderprime")
+        server.create("builderprime")
     (row,) = server.journal()
 
     assert (VISIT, None) == (json.loads(row["body"]), row["status"])
@@ -206,7 +200,7 @@ def test_a_request_is_read_and_the_connection_reset(server):
 def test_the_vendors_clock_can_be_behind_or_ahead(server, vendor, offset):
     """Date and the dates of a meeting follow the vendor's clock; the log keeps this machine's time."""
     server.options(clock_offset=offset)
-    response = create(server, vendor)
+    response = server.create(vendor)
     created = {"hiringcenter": "createdAt", "builderprime": "createdDate"}[vendor]
     date = parsedate_to_datetime(response.headers["Date"]).timestamp()
     (row,), (meeting,) = server.journal(), server.meetings(vendor)

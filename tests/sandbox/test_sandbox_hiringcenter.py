@@ -1,6 +1,6 @@
 """HiringCenter's half of the sandbox, rule by rule, from a plain client's side."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -313,12 +313,8 @@ def test_a_repeated_delete_is_replayed_under_its_key(server):
 def test_of_simultaneous_requests_under_one_key_one_acts_and_the_others_conflict(server):
     """While the first request is being processed, all others with its key get a 409, and one meeting is made."""
     server.options(latency=1)
-    statuses = []
-    threads = [threading.Thread(target=lambda: statuses.append(create(server, "key-3").status_code)) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(5) as pool:
+        statuses = list(pool.map(lambda _: create(server, "key-3").status_code, range(5)))
     assert sorted(statuses) == [201, 409, 409, 409, 409]
     assert len(server.meetings("hiringcenter")) == 1
 

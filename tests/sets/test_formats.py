@@ -93,6 +93,14 @@ def listed(destination=None, record_schema=None):
     return run(operator, **INTERVAL)
 
 
+@pytest.fixture
+def meetings(server, kind, connect):
+    """What the vendor lists."""
+    connect(kind)
+    fill(server, kind)
+    return listed()
+
+
 def to_milliseconds(text):
     """Read a moment's text back."""
     assert 24 == len(text)
@@ -108,11 +116,8 @@ def from_text(record):
 
 @pytest.mark.parametrize("name", ["m.jsonl", "m.jsonl.gz", "m.ndjson", "m", "M.JSONL.GZ"])
 @pytest.mark.parametrize("record_schema", [None, "vendor", "common"])
-def test_json_lines(server, kind, connect, tmp_path, name, record_schema):  # noqa: PLR0917 - fixtures
+def test_json_lines(meetings, kind, tmp_path, name, record_schema):
     """One JSON object a line: the vendor's own record, or the common one."""
-    connect(kind)
-    fill(server, kind)
-    meetings = listed()
     assert {"path": f"file://{tmp_path}/{name}", "count": 3} == listed(f"file://{tmp_path}/{name}", record_schema)
     content = (tmp_path / name).read_bytes()
     content = gzip.decompress(content) if name.lower().endswith(".gz") else content
@@ -126,11 +131,8 @@ def test_json_lines(server, kind, connect, tmp_path, name, record_schema):  # no
 
 @pytest.mark.parametrize("name", ["m.csv", "m.csv.gz", "M.CSV"])
 @pytest.mark.parametrize("record_schema", [None, "common"])
-def test_csv(server, kind, connect, tmp_path, name, record_schema):  # noqa: PLR0917 - fixtures
+def test_csv(meetings, kind, tmp_path, name, record_schema):
     """The csv module reads it back; what is not said is an empty cell."""
-    connect(kind)
-    fill(server, kind)
-    meetings = listed()
     assert 3 == listed(f"file://{tmp_path}/{name}", record_schema)["count"]
     opened = gzip.open if name.endswith(".gz") else open
     with opened(tmp_path / name, "rt", encoding="utf-8", newline="") as file:
@@ -147,11 +149,8 @@ def test_csv(server, kind, connect, tmp_path, name, record_schema):  # noqa: PLR
 
 @pytest.mark.parametrize("name", ["m.parquet", "M.PARQUET"])
 @pytest.mark.parametrize("record_schema", [None, "common"])
-def test_parquet(server, kind, connect, tmp_path, name, record_schema):  # noqa: PLR0917 - fixtures
+def test_parquet(meetings, kind, tmp_path, name, record_schema):
     """Pyarrow reads the columns with their types, and DuckDB reads the same."""
-    connect(kind)
-    fill(server, kind)
-    meetings = listed()
     assert 3 == listed(f"file://{tmp_path}/{name}", record_schema)["count"]
     table = pq.read_table(tmp_path / name)
     kinds = dict.fromkeys(COLUMNS, pa.string()) | dict.fromkeys(MOMENTS, pa.timestamp("ms", tz="UTC"))

@@ -1,7 +1,7 @@
 """Files in object stores: whole or not at all, without a bucket or a folder that was not there."""
 
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
@@ -140,11 +140,8 @@ def test_a_part_that_is_refused_leaves_the_old_object(s3, monkeypatch):
 def test_two_writers_at_once_leave_one_whole_object(s3):
     """The last one that is complete wins."""
     contents = [bytes([number]) * 9 * MEGABYTE for number in range(3)]
-    threads = [threading.Thread(target=write, args=("s3://admin@lake/m.jsonl", content)) for content in contents]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda content: write("s3://admin@lake/m.jsonl", content), contents))
     assert s3.objects()["m.jsonl"] in contents
 
 

@@ -82,8 +82,7 @@ def main() -> int:
 
 def try_in(folder: Path, seconds: float) -> int:
     """Run both with a sandbox and a Redis of their own, which keep their files in the folder."""
-    processes = Processes(folder)
-    try:
+    with Processes(folder) as processes:
         ready = start_sandbox(processes, folder, control=True)
         url = start_redis(processes, folder)
         connection = {
@@ -93,8 +92,6 @@ def try_in(folder: Path, seconds: float) -> int:
         }
         each_alone = crowd(ready["control"], connection, min(10.0, seconds), max_wait=0, max_attempts=1)
         together = crowd(ready["control"], connection, seconds, max_wait=10 * seconds, rate_limit_redis_dsn=url)
-    finally:
-        processes.stop()
     refused = [sum(entry["sent"] == 429 for entry in journal) for journal in (each_alone, together)]
     print(f"{PROCESSES} processes, without a Redis: {len(each_alone)} requests, {refused[0]} of them answered 429")
     print(f"with one, for {seconds:.0f} s: {len(together)} requests, {refused[1]} of them answered 429,")

@@ -1,5 +1,6 @@
 """One sandbox and one real Airflow for all system tests: booting takes longer than most of them."""
 
+import contextlib
 import json
 import re
 import time
@@ -94,9 +95,7 @@ def _broken_connections(ready):
 def system(tmp_path_factory):
     """A sandbox and a real Airflow with the example DAGs and those of the tests."""
     folder = tmp_path_factory.mktemp("system")
-    processes = Processes(folder)
-    statsd = StatsD()
-    try:
+    with Processes(folder) as processes, contextlib.closing(StatsD()) as statsd:
         ready = start_sandbox(processes, folder, control=True)
         home = AirflowHome(
             folder,
@@ -122,9 +121,6 @@ def system(tmp_path_factory):
         ]
         api.wait_for_dags([*example_dag_ids(), *of_the_tests])
         yield System(home, api, MeetingsSandbox(ready), folder, statsd)
-    finally:
-        processes.stop()
-        statsd.close()
 
 
 def _wait(system, runs):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from demo.rows import table_row
 from tests.triggerer_kill.questions import DATE, VENDORS
 from tests.triggerer_kill.world import World
 
@@ -221,17 +222,9 @@ class Script:
         moment = self._moment(inside=inside)
         said = f"said {self._chance.randrange(10**9)}"
         if vendor == "hiringcenter":
-            who = {"prospectId": f"{self._chance.randrange(1, 10**9):032x}", "ownerId": f"{2:032x}"}
-            return who | {"meetingDate": moment, "timeZone": "UTC", "meetingType": "phone", "notes": said}
-        return {
-            "title": said,
-            "location": "Yard 2",
-            "startDateTime": moment,
-            "endDateTime": moment + 60 * _MINUTE,
-            "opportunityId": 102988 + self._chance.randrange(20),
-            "employeeId": 50,
-            "meetingTypeId": 1012,
-        }
+            who = self._chance.randrange(1, 10**9)
+            return table_row(vendor, moment, said, who, timeZone="UTC", meetingType="phone", ownerId=f"{2:032x}")
+        return table_row(vendor, moment, said, self._chance.randrange(20), location="Yard 2")
 
 
 def _between(looks: Sequence[float], story: Story) -> list[float]:

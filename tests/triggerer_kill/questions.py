@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-VENDORS = {"hiringcenter": "HiringCenter", "builderprime": "Builder Prime"}
+from demo.rows import VENDORS, table_row
+
+__all__ = ["DATE", "IN_VAIN", "STAGES", "VENDORS", "Plan", "Wait", "draw"]
+
 #: When an own meeting is booked, in the order of the play.
 STAGES = ("first downtime", "after it", "second downtime", "at last")
 #: The field that tells when a meeting begins.
@@ -25,7 +28,7 @@ _HOUR = 3_600_000
 _LENGTHS = tuple(_HOUR * hours for hours in (1, 3, 24, 72, 168, 336, 672))
 _PROSPECTS, _OWNERS, _TOPICS, _OPPORTUNITIES = 12, 5, 9, 20
 _TYPES = ("virtual", "phone", "in-person")
-_FIRST_OPPORTUNITY, _EMPLOYEES = 102988, (50, 51)
+_EMPLOYEES = (50, 51)
 # The listed field and the table's column are one name, but for who goes: that is a filter only.
 _COLUMNS = {"opportunity-id": "opportunityId", "employee-id": "employeeId"}
 
@@ -185,23 +188,11 @@ _WAYS = {
 def _row(chance: random.Random, vendor: str, moment: int) -> dict[str, Any]:
     topic = f"topic {chance.randrange(_TOPICS)}"
     if vendor == "hiringcenter":
-        return {
-            "prospectId": f"{0xC0 + chance.randrange(_PROSPECTS):032x}",
-            "meetingDate": moment,
-            "timeZone": "America/New_York",
-            "meetingType": chance.choice(_TYPES),
-            "ownerId": f"{1 + chance.randrange(_OWNERS):032x}",
-            "notes": topic,
-        }
-    return {
-        "title": topic,
-        "location": "Yard 1",
-        "startDateTime": moment,
-        "endDateTime": moment + _HOUR,
-        "opportunityId": _FIRST_OPPORTUNITY + chance.randrange(_OPPORTUNITIES),
-        "employeeId": chance.choice(_EMPLOYEES),
-        "meetingTypeId": 1011,
-    }
+        who, kind = 0xC0 + chance.randrange(_PROSPECTS), chance.choice(_TYPES)
+        owner = f"{1 + chance.randrange(_OWNERS):032x}"
+        return table_row(vendor, moment, topic, who, meetingType=kind, ownerId=owner)
+    who, employee = chance.randrange(_OPPORTUNITIES), chance.choice(_EMPLOYEES)
+    return table_row(vendor, moment, topic, who, employeeId=employee, meetingTypeId=1011)
 
 
 def _decoys(chance: random.Random, vendor: str, waits: list[Wait]) -> list[dict[str, Any]]:

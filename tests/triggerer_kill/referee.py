@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from demo.celery.referee import busiest as most_within
 from tests.triggerer_kill.edits import AHEAD, PAST, Expected
 from tests.triggerer_kill.questions import FIRST_MS, VENDORS, Wait
 
@@ -76,13 +77,7 @@ def cost(play: Play, scene: Scene, vendor: str) -> tuple[int, float, float]:
 
 def busiest(journal: Iterable[dict[str, Any]], vendor: str, seconds: float) -> int:
     """The most requests of a vendor in any span of so many seconds, wherever it begins."""
-    times = [row["at"] / 1000 for row in journal if row["vendor"] == vendor]
-    most = begin = 0
-    for end, at in enumerate(times):
-        while times[begin] <= at - seconds:
-            begin += 1
-        most = max(most, end - begin + 1)
-    return most
+    return most_within([row["at"] for row in journal if row["vendor"] == vendor], round(seconds * 1000))
 
 
 def judge(play: Play) -> list[str]:
