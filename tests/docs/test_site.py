@@ -1,7 +1,6 @@
 """The site is built without a warning, and its reference has every public name."""
 
 import asyncio
-import contextlib
 import importlib
 import inspect
 import json
@@ -13,6 +12,7 @@ from sphinx.util.inventory import InventoryFile
 
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from tests.docs.blocks import PUBLIC, ROOT, of_kind
+from tests.support.operators import first_event
 
 METHODS = {
     "airflow_provider_meetings.hooks.meetings.MeetingsHook": {
@@ -92,12 +92,7 @@ def test_an_event_is_as_the_page_shows_it(reader):
     """The payload of an event has the fields of the example on its page."""
     reader.start()
     asset = {"window_start": "2027-01-11T00:00:00Z", "window_end": "2027-01-12T00:00:00Z", "initial": "emit"}
-    event = asyncio.run(_first(MeetingsEventTrigger(meetings_conn_id="hiringcenter_default", **asset)))
+    event = asyncio.run(first_event(MeetingsEventTrigger(meetings_conn_id="hiringcenter_default", **asset)))
     (shown,) = (json.loads(block.text) for block in of_kind("json") if block.page == "docs/events.md")
     assert list(shown) == list(event.payload)
     assert "moved_in" == event.payload["kind"]
-
-
-async def _first(trigger):
-    async with contextlib.aclosing(trigger.run()) as events:
-        return await anext(events)

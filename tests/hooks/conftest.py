@@ -1,5 +1,3 @@
 """The sandbox, for the hooks."""
 
-from tests.support.sandbox import _quick, connect, kind, process, server
-
-__all__ = ["_quick", "connect", "kind", "process", "server"]
+from tests.support.sandbox import _quick, connect, kind, process, server  # noqa: F401 - fixtures

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import uuid
-from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 
@@ -17,26 +16,11 @@ from airflow_provider_meetings.polling.criteria import Criteria
 from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
 from airflow_provider_meetings.vendors.responses import ErrorFactory
 from airflow_provider_meetings.watching.watcher import WatchSpec
+from tests.support.operators import Lazy
 
 MOMENT = dt.datetime(2027, 1, 11, 15, tzinfo=dt.UTC)
 EPOCH = 1_799_679_600_000
 HC = HiringCenter(ErrorFactory("HiringCenter", "hc", "https://h"), update_method="POST", idempotency_window=86_400.0)
-
-
-class Lazy(Sequence):
-    """A mapped task's output as Airflow hands it over: a sequence that is no list and cannot be pickled."""
-
-    def __init__(self, *values):
-        self._values = values
-
-    def __len__(self):
-        return len(self._values)
-
-    def __getitem__(self, place):
-        return self._values[place]
-
-    def __reduce__(self):
-        raise TypeError("cannot pickle 'module' object")
 
 
 class Place(Enum):

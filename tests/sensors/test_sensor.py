@@ -6,7 +6,6 @@ import importlib.util
 import itertools
 import json
 import time
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -31,10 +30,9 @@ from airflow_provider_meetings.exceptions import (
 )
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
 from airflow_provider_meetings.triggers.meetings import MeetingsTrigger
+from tests.support.operators import INTERVAL, START, Lazy, first_event
 from tests.support.sandbox import BUILDERPRIME, HIRINGCENTER, HOUR, NOON, WRONG_KEY, Tiny
 
-START = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)
-INTERVAL = {"data_interval_start": START, "data_interval_end": START + dt.timedelta(hours=1)}
 MODES = pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
 POLLS = 200
 #: What Airflow hands to a task whose time in the triggerer is over; Airflow 2 has other words for it.
@@ -55,15 +53,6 @@ def context_of(**more):
         first=None, get_first_reschedule_date=lambda _: ti.first,
     )  # fmt: skip
     return {"ti": ti, **INTERVAL, **more}
-
-
-async def first_event(trigger):
-    """Run a trigger until it fires."""
-    events = trigger.run()
-    try:
-        return await anext(events)
-    finally:
-        await events.aclose()
 
 
 def wait(sensor, context=None, **more):
@@ -377,124 +366,101 @@ def trigger_of(**changes):
     return MeetingsTrigger(**(usual | changes))
 
 
-def questions_of(server, kind, seconds, **changes):
+async def questions_of(server, kind, seconds, **changes):
     """Let a trigger wait for so long after it first asked; return when it asked, in seconds."""
-
-    async def wait():
-        waiting = asyncio.create_task(first_event(trigger_of(**changes)))
-        while not await asyncio.to_thread(server.journal, vendor=kind.name):  # noqa: ASYNC110 - another process's
-            await asyncio.sleep(0.05)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(waiting, seconds)
-
-    asyncio.run(wait())
+    waiting = asyncio.create_task(first_event(trigger_of(**changes)))
+    while not await asyncio.to_thread(server.journal, vendor=kind.name):  # noqa: ASYNC110 - another process's
+        await asyncio.sleep(0.05)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(waiting, seconds)
     return [row["at"] / 1000 for row in server.journal(vendor=kind.name)]
 
 
 @pytest.mark.parametrize("rule", [None, *TRANSIENT.values()], ids=["nothing found", *TRANSIENT.keys()])
-def test_the_trigger_sleeps_between_questions(server, kind, connect, rule):
+async def test_the_trigger_sleeps_between_questions(server, kind, connect, rule):
     """After an empty list and after any error it waits its interval at least."""
     connect(kind, max_attempts=1, timeout=1)
     if rule:
         server.fault(match={"vendor": kind.name}, times=None, **rule)
-    times = questions_of(server, kind, 1.0, poke_interval=0.4)
+    times = await questions_of(server, kind, 1.0, poke_interval=0.4)
     assert 1 <= len(times) <= 3
     assert all(later - earlier >= 0.36 for earlier, later in itertools.pairwise(times))
 
 
-def test_the_trigger_waits_as_long_as_the_vendor_asks(server, kind, connect):
+async def test_the_trigger_waits_as_long_as_the_vendor_asks(server, kind, connect):
     """A Retry-After beyond the interval is kept to."""
     connect(kind)
     server.fault("ratelimit", match={"vendor": kind.name}, retry_after=3600, times=None)
-    assert len(questions_of(server, kind, 1.0, poke_interval=0.2)) == 1
+    assert len(await questions_of(server, kind, 1.0, poke_interval=0.2)) == 1
 
 
-def test_the_trigger_can_be_cancelled_while_it_asks(kind, monkeypatch):
-    """A cancellation in the middle of a request goes through, at once and unchanged."""
-
-    async def cancel(tiny):
-        task = asyncio.create_task(first_event(trigger_of()))
+async def cancelled_once(has_asked, pause=0.0):
+    """Let a trigger wait until it has asked, and cancel it a little later: it ends so, and soon."""
+    task = asyncio.create_task(first_event(trigger_of()))
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(has_asked):  # noqa: ASYNC110 - the server is a thread, or a process
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(pause)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
         async with asyncio.timeout(20):
-            while not tiny.accepted:  # noqa: ASYNC110 - the server is a thread
-                await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(20):
-                await task
+            await task
 
+
+async def test_the_trigger_can_be_cancelled_while_it_asks(kind, monkeypatch):
+    """A cancellation in the middle of a request goes through, at once and unchanged."""
     with Tiny(lambda *_: None) as tiny:
         host = tiny.url + ("/v2" if kind is HIRINGCENTER else "/api")
         monkeypatch.setenv("AIRFLOW_CONN_MEETINGS", json.dumps({"conn_type": kind.name, "host": host, "password": "k"}))
-        asyncio.run(cancel(tiny))
+        await cancelled_once(lambda: tiny.accepted)
 
 
-def test_the_trigger_can_be_cancelled_while_it_sleeps(server, kind, connect):
+async def test_the_trigger_can_be_cancelled_while_it_sleeps(server, kind, connect):
     """A cancellation between two questions goes through."""
     connect(kind)
-
-    async def cancel():
-        task = asyncio.create_task(first_event(trigger_of()))
-        async with asyncio.timeout(20):
-            while not await asyncio.to_thread(server.journal):  # noqa: ASYNC110 - the server is a process
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(20):
-                await task
-
-    asyncio.run(cancel())
+    await cancelled_once(server.journal, pause=0.1)
 
 
-def test_the_event_loop_stays_free(server, kind, connect):
+async def test_the_event_loop_stays_free(server, kind, connect):
     """While the trigger asks a slow server, others on the loop go on."""
     connect(kind)
     server.options(latency=0.5)
     server.insert(kind, kind.row(NOON))
-
-    async def watch():
-        task = asyncio.create_task(first_event(trigger_of()))
-        turns = 0
-        while not task.done():
-            await asyncio.sleep(0.01)
-            turns += 1
-        return turns, await task
-
-    turns, event = asyncio.run(watch())
-    assert event.payload["status"] == "success"
+    task = asyncio.create_task(first_event(trigger_of()))
+    turns = 0
+    while not task.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert (await task).payload["status"] == "success"
     # 0.5 s hold some 50 turns; a blocked loop would have a handful
     assert turns >= 10
 
 
-def test_a_permanent_error_is_an_event(server, kind, connect):
+async def test_a_permanent_error_is_an_event(server, kind, connect):
     """It names its type and where it happened, and no key; the sensor raises it again."""
     connect(kind, password=WRONG_KEY)
-    event = asyncio.run(first_event(trigger_of()))
+    event = await first_event(trigger_of())
     assert event.payload["status"] == "error"
     assert event.payload["type"] == "MeetingsAuthError"
     assert WRONG_KEY not in json.dumps(event.payload)
     assert len(server.journal()) == 1
 
 
-def test_a_refusal_inside_a_success_ends_the_wait(server, kind, connect):
+async def test_a_refusal_inside_a_success_ends_the_wait(server, kind, connect):
     """An explained `success: false` is the vendor's refusal, and no empty list."""
     connect(kind)
     server.fault("success_false", match={"vendor": kind.name}, times=None)
-    event = asyncio.run(first_event(trigger_of()))
+    event = await first_event(trigger_of())
     assert event.payload["type"] == "MeetingValidationError"
     with pytest.raises(MeetingValidationError):
         sensor_of("deferrable").execute_complete(context_of(), event.payload)
 
 
-def test_many_triggers_share_a_loop(server, kind, connect):
+async def test_many_triggers_share_a_loop(server, kind, connect):
     """Twenty waiters in one loop all get their meetings."""
     connect(kind)
     server.insert(kind, kind.row(NOON))
-
-    async def all_of_them():
-        return await asyncio.gather(*(first_event(trigger_of()) for _ in range(20)))
-
-    events = asyncio.run(all_of_them())
+    events = await asyncio.gather(*(first_event(trigger_of()) for _ in range(20)))
     assert [len(event.payload["meetings"]) for event in events] == [1] * 20
 
 
@@ -503,24 +469,8 @@ def test_what_is_permanent_is_an_error_of_ours():
     assert issubclass(MeetingsAuthError, MeetingsError)
 
 
-class Lazy(Sequence):
-    """A mapped task's output as Airflow hands it over: a sequence that is no list and cannot be pickled."""
-
-    def __init__(self, values):
-        self._values = values
-
-    def __len__(self):
-        return len(self._values)
-
-    def __getitem__(self, place):
-        return self._values[place]
-
-    def __reduce__(self):
-        raise TypeError("cannot pickle 'module' object")
-
-
 MATCHES = {
-    "a lazy sequence": lambda: Lazy(["Room 1", "Room 3"]),
+    "a lazy sequence": lambda: Lazy("Room 1", "Room 3"),
     "a generator": lambda: (f"Room {number}" for number in (1, 3)),
     "a frozenset": lambda: frozenset({"Room 1", "Room 3"}),
     "keys": {"Room 1": 0, "Room 3": 0}.keys,

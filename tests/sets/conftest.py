@@ -11,9 +11,7 @@ try:
 except ImportError:  # Airflow 2 and 3.0
     import airflow.io as airflow_fs
 
-from tests.support.sandbox import _quick, connect, kind, process, server
-
-__all__ = ["_quick", "connect", "kind", "process", "server"]
+from tests.support.sandbox import _quick, connect, kind, process, server  # noqa: F401 - fixtures
 
 
 @pytest.fixture

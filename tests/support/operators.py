@@ -1,6 +1,7 @@
-"""Operators executed without an Airflow: the context that they look at, rendering, and the call."""
+"""Operators and triggers executed without an Airflow: the context that they look at, rendering, and the call."""
 
 import datetime as dt
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 from tests.support.sandbox import NOON
@@ -33,3 +34,28 @@ def run(operator, context=None, **values):
     context = context or context_of(operator.task_id)
     operator.render_template_fields(context | values)
     return operator.execute(context | values)
+
+
+async def first_event(trigger):
+    """Run a trigger until it fires."""
+    events = trigger.run()
+    try:
+        return await anext(events)
+    finally:
+        await events.aclose()
+
+
+class Lazy(Sequence):
+    """A mapped task's output as Airflow hands it over: a sequence that is no list and cannot be pickled."""
+
+    def __init__(self, *values):
+        self._values = values
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, place):
+        return self._values[place]
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle 'module' object")

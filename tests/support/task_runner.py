@@ -29,9 +29,9 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from airflow_provider_meetings.operators.meetings import SyncMeetingsOperator
 from airflow_provider_meetings.sensors.meetings import MeetingsSensor
+from tests.support.operators import START, first_event
 from tests.support.sandbox import HOUR, NOON
 
-START = dt.datetime.fromtimestamp(NOON / 1000, dt.UTC)
 WAYS = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
 STARTS = 400
 
@@ -246,20 +246,12 @@ def sensor_of(mode, **arguments):
         return MeetingsSensor(**(usual | WAYS[mode] | arguments))
 
 
-async def _first(trigger):
-    events = trigger.run()
-    try:
-        return await anext(events)
-    finally:
-        await events.aclose()
-
-
 def in_triggerer(classpath, arguments, seconds):
     """Run a trigger as the triggerer does; return the method to resume with, and its arguments."""
     module, _, name = classpath.rpartition(".")
     trigger = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(arguments)))
     try:
-        event = asyncio.run(asyncio.wait_for(_first(trigger), seconds))
+        event = asyncio.run(asyncio.wait_for(first_event(trigger), seconds))
     except TimeoutError:
         return "__fail__", {"error": "Trigger timeout"}
     except Exception as error:  # noqa: BLE001 - the triggerer catches them all

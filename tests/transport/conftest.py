@@ -5,9 +5,7 @@ import socket
 
 import pytest
 
-from tests.support.sandbox import _quick, connect, kind, process, server
-
-__all__ = ["_quick", "connect", "kind", "process", "server"]
+from tests.support.sandbox import _quick, connect, kind, process, server  # noqa: F401 - fixtures
 
 
 @pytest.fixture
