@@ -266,7 +266,7 @@ class SetRun:
             whole.written += [one for one in applied.written if one.verdict != "outdated"]
             last = not outdated or approval is not None or number + 1 == _MAX_ROUNDS
             try:
-                anew = None if last else self._plan_anew(task, len(outdated))
+                anew = None if last else self._plan_anew(task, whole, len(outdated))
             except MeetingsError:
                 self._leave_behind(whole, plan, current)
                 raise
@@ -283,9 +283,11 @@ class SetRun:
             raise error
         return whole
 
-    def _plan_anew(self, task: SetTask, gone: int) -> Plan | None:
+    def _plan_anew(self, task: SetTask, applied: Applied, gone: int) -> Plan | None:
         """Make the plan of what is left; None: this try must not carry it out."""
         self.log.info("%d meeting(s) are gone since they were listed: the plan is made anew.", gone)
+        made = [(one.change.row, one.meeting_id) for one in applied.done("create")]
+        task.remember({row.key: str(meeting_id) for row, meeting_id in made if row is not None})
         try:
             plan = task.plan()
         except (MeetingConflictError, MeetingsConfigurationError) as error:

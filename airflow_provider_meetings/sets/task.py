@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.sets.applying import apply_plan
 from airflow_provider_meetings.sets.journal import SetJournal
 from airflow_provider_meetings.sets.keys import RowKeys
+from airflow_provider_meetings.sets.matching import MatchKey
 from airflow_provider_meetings.sets.outcome import Applied
 from airflow_provider_meetings.sets.plan import Plan
 from airflow_provider_meetings.sets.preparing import Declaration, prepare, settle
@@ -77,10 +78,12 @@ class SetTask:
             made = self._drive(lambda vendor: settle(vendor, self._asked, self._journal))
             self.settled = {str(meeting["id"]) for _, meeting in made}
             # Where the window is another one by now, the list does not show them.
-            own = {
-                entry.key: str(meeting["id"]) for entry, meeting in made if entry.match_on == self._asked.matcher.names
-            }
-            self._asked = replace(self._asked, remembered={**self._asked.remembered, **own})
+            names = self._asked.matcher.names
+            self.remember({entry.key: str(meeting["id"]) for entry, meeting in made if entry.match_on == names})
+
+    def remember(self, made: Mapping[MatchKey, str]) -> None:
+        """Know which meetings rows have, by the row's key: also those that the list does not show, or not yet."""
+        self._asked = replace(self._asked, remembered={**self._asked.remembered, **made})
 
     def plan(self) -> Plan:
         """List the scope and make the plan; see :func:`.preparing.prepare`."""

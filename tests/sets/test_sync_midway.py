@@ -5,7 +5,7 @@ import pytest
 from airflow_provider_meetings.exceptions import MeetingsAuthError, MeetingsError
 from airflow_provider_meetings.operators.meetings import SyncMeetingsOperator
 from tests.support.operators import CONN, context_of, run
-from tests.support.sandbox import BUILDERPRIME, DAY, HIRINGCENTER, NOON
+from tests.support.sandbox import BUILDERPRIME, DAY, EMPTY_LIST, HIRINGCENTER, NOON
 
 WINDOW = {"window_start": NOON - DAY, "window_end": NOON + DAY}
 
@@ -85,6 +85,19 @@ def test_a_plan_that_is_made_anew_is_applied_where_nothing_forbids_it(server, ki
 
     assert [1, 1, 1] == [result[name] for name in ("created", "updated", "deleted")]
     assert ["created", "created", "updated", "created", "deleted"] == server.acted()
+
+
+def test_a_list_that_is_behind_makes_no_second_meeting(server, connect, kind, row):
+    """The plan is made anew from a list that does not have the meetings yet that this try has just made."""
+    connect(kind)
+    (first,) = sync(kind, [row(0)])["ids"]["created"]
+    body = EMPTY_LIST[kind.name].partition(b"\r\n\r\n")[2].decode()
+    server.fault("answer", match={"method": "GET", "path_regex": "/(meetings|v1)$"}, status=200, body=body, skip=1)
+    rows = [row(0, location="Here"), row(1), row(2)]
+    result = sync(kind, rows, context=context_in_which(lambda: server.remove(kind, first)))
+
+    assert [3, 0] == [result[name] for name in ("created", "updated")]
+    assert 3 == len(server.meetings(kind))
 
 
 def test_twins_that_come_up_meanwhile_end_the_try(server, connect, kind, row, capfd):
