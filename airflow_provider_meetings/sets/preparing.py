@@ -69,7 +69,7 @@ def prepare(
         MeetingsError: The list cannot be read, or no plan can be made. Nothing was written.
     """
     while True:
-        scope = yield from list_scope(vendor, asked.window, asked.filters)
+        scope = yield from list_scope(vendor, asked.window, asked.filters, [row.body for row in asked.rows])
         current = {asked.matcher.key_of_stored(one) for one in scope.listed if not vendor.is_cancelled(one)}
         remembered = yield from _recall(vendor, asked, current)
         plan = make_plan(

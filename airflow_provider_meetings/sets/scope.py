@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,8 +48,16 @@ class Scope:
         return dict(found)
 
 
-def list_scope(vendor: Vendor, window: Window, filters: Filters) -> Flow[Scope]:
+def list_scope(
+    vendor: Vendor, window: Window, filters: Filters, bodies: Iterable[Mapping[str, Any]] = ()
+) -> Flow[Scope]:
     """List the meetings of a scope.
+
+    Args:
+        vendor: The vendor's rules.
+        window: The window.
+        filters: The filters.
+        bodies: What it should have when all is done: most of it is likely to be there, where it says.
 
     Raises:
         MeetingsProtocolError: A listed meeting is one that a filter leaves out. Where a filter is lost on the way, the
@@ -57,7 +65,8 @@ def list_scope(vendor: Vendor, window: Window, filters: Filters) -> Flow[Scope]:
         MeetingsError: The list cannot be read.
     """
     now = yield Now()
-    listed = yield from collect(vendor.listing(window, filters))
+    expected = [to_epoch_ms(body[vendor.date_field]) for body in bodies]
+    listed = yield from collect(vendor.listing(window, filters, expected))
     for name, wanted in filters:
         if name not in vendor.comparable_filters:
             continue

@@ -57,7 +57,7 @@ class BuilderPrimeReader(Vendor):
         """Where in the connection the key for a scope stands."""
         return self.key_fields.get(scope, "password")
 
-    def listing(self, window: Window, filters: Filters = ()) -> PageFlow:
+    def listing(self, window: Window, filters: Filters = (), expected: Sequence[int] = ()) -> PageFlow:
         """Listing Multiple Meeting Records, of a window that is bounded on both sides, earliest slice first.
 
         The vendor has page numbers, no order, no total: while pages are turned, a meeting that goes pulls another one
@@ -73,10 +73,10 @@ class BuilderPrimeReader(Vendor):
             raise MeetingsConfigurationError(
                 "Builder Prime lists meetings of a window only: give both window_start and window_end."
             )
-        return self._read(window, filters, RetryState(self.retry_limits))
+        return self._read(window, filters, RetryState(self.retry_limits), expected)
 
-    def _read(self, window: Window, query: Filters, whole: RetryState) -> PageFlow:
-        line = SpanLine(window, page_size=self.page_size, longest=self.max_window - 1)
+    def _read(self, window: Window, query: Filters, whole: RetryState, expected: Sequence[int]) -> PageFlow:
+        line = SpanLine(window, page_size=self.page_size, longest=self.max_window - 1, expected=expected)
         while spans := line.next_spans(self.parallel):
             retry_states = [whole.child() for _ in spans]
             calls = [

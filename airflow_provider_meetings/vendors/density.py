@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from airflow_provider_meetings.core.times import Window
+from airflow_provider_meetings.core.times import DAY, Window
 
 __all__ = ["Density", "Level", "quantile_cuts", "width"]
 
@@ -27,14 +27,16 @@ _MINUTE = 60_000
 # Hours' worth of the coarser estimate (weekday and hour of the day by themselves) that a finer one is mixed with.
 _PRIOR = 0.3
 # Meetings' worth of "as busy as usual" that the level of a moment is mixed with: how far weeks differ from each other.
-_LEVEL_PRIOR = 16.0
+_LEVEL_PRIOR = 20.0
 # The same for the months around it.
 _TREND_PRIOR = 60.0
 # How far, in milliseconds, what was read says something of the level of another moment, and of the months around it.
 _NEAR = 1.25 * 24 * _HOUR
 _FAR = 45.0 * 24 * _HOUR
-# Spans that are remembered for that.
-_RECENT = 64
+# Days, or parts of them, that are remembered for that.
+_RECENT = 128
+# A span that is longer, in milliseconds, is remembered as one.
+_LONG = 14 * 24 * _HOUR
 
 
 def width(span: Window) -> int:
@@ -91,6 +93,11 @@ class Density:
         """Whether anything was learned yet."""
         return self._hours.total > 0
 
+    @property
+    def hours(self) -> float:
+        """Of how many hours all is known."""
+        return self._hours.total
+
     def learn(self, span: Window, starts: Sequence[int]) -> None:
         """Take in a span whose meetings are all known.
 
@@ -99,10 +106,10 @@ class Density:
             starts: When its meetings begin, in Unix milliseconds.
         """
         _count(self._counts, self._hours, span, starts)
-        assert span.start is not None  # noqa: S101 - the caller's spans are bounded
-        assert span.end is not None  # noqa: S101
-        self._recent.append((span.start, span.end, len(starts)))
         self._sums = []
+        for start, end, count in _by_days(span, starts):
+            if count or self.expected(start, end) > 1:  # a night or a weekend says nothing
+                self._recent.append((start, end, count))
 
     def sample(self, starts: Sequence[int]) -> None:
         """Take in some of the meetings of a span, in no order that has to do with when they begin.
@@ -194,6 +201,20 @@ def _count(counts: _Bins, hours: _Bins, span: Window, starts: Iterable[int]) -> 
         at = following
     for hour, count in Counter([start // _HOUR for start in starts]).items():
         counts.add(hour, count)
+
+
+def _by_days(span: Window, starts: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield the days of a span, from when to when, with the number of meetings of each; as one, where it is long."""
+    assert span.start is not None  # noqa: S101 - the caller's spans are bounded
+    assert span.end is not None  # noqa: S101
+    if width(span) > _LONG:
+        yield span.start, span.end, len(starts)
+        return
+    found, at = sorted(starts), span.start
+    while at < span.end:
+        end = min(span.end, (at // DAY + 1) * DAY)
+        yield at, end, bisect_left(found, end) - bisect_left(found, at)
+        at = end
 
 
 def _beside_minute(after: int, cut: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,12 @@ class HiringCenterReader(Vendor):
         """Estimate how many requests a list takes: each page repeats the last meeting of the one before."""
         return max(1, -(-count // (self.page_size - 1)))
 
-    def listing(self, window: Window, filters: Filters = ()) -> PageFlow:
+    def listing(
+        self,
+        window: Window,
+        filters: Filters = (),
+        expected: Sequence[int] = (),  # noqa: ARG002 - a page that is full is no request too many here
+    ) -> PageFlow:
         """List Meetings of a window, latest first; see :class:`.DateList`."""
         return self.date_list(window, filters, RetryState(self.retry_limits)).read()
 

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.core.times import Window
-from airflow_provider_meetings.vendors.density import Density, quantile_cuts, width
+from airflow_provider_meetings.vendors.density import quantile_cuts, width
+from airflow_provider_meetings.vendors.forecast import FILL, Asked, Forecast, Knowledge
 
 __all__ = ["SpanLine"]
 
-# The part of a page that a span should fill after an answer that was too full.
-_FILL = 0.83
 # After an answer that was in order of time: the part of a page that the next span should hold, which is known then.
 _FILL_BY_ORDER = 0.97
-# After one that was in no order: a full page says that there are so many times as many at least.
-_OVERFULL = 1.1
-# Nothing is known of how many meetings there are beyond the first full page: the next span takes one of so many parts.
-_BLIND_PARTS = 7
-# The same where that part was too full, too: it is rather a little too full than very much.
-_BLIND_AGAIN = 4
-# The parts of a page that are considered.
-_FILLS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55)
-# Requests that a span which turns out to be too full costs on top, where answers are in order and where they are not.
-_COST_IN_ORDER = 1.2
-_COST = 1.6
-# What the level of a time does not tell of the next span: the variance of the busy and the quiet days, relative to it.
-_DAYS = 0.01
+# After one that was in no order: the part of its meetings that the next span may hold at most.
+_MOST_OF_OVERFULL = 0.9
+# After one that was latest first: spans before what is known that are taken to be as busy.
+_BACKWARDS = 2
 # Pages that a stretch should have. Stretches are read side by side, the spans of each one after another.
 _STRETCH = 15
 
@@ -62,11 +51,13 @@ class _Stretch:
 
     Attributes:
         segments: Its parts, in order of time.
-        guesses: Times that a span was cut with nothing known of how many meetings there are.
+        known: What is known of it by itself.
+        limit: No span goes beyond that begins where the first unread one does: it was too full.
     """
 
     segments: deque[_Segment]
-    guesses: int = 0
+    known: Knowledge = field(default_factory=Knowledge)
+    limit: Window | None = None
 
     @property
     def is_read(self) -> bool:
@@ -85,17 +76,19 @@ class SpanLine:
         window: What is to be read, bounded on both sides.
         page_size: Meetings a page.
         longest: The longest span that may be asked for, in milliseconds.
+        expected: When meetings are likely to begin, as far as the caller knows, in Unix milliseconds and any order.
+            They are used once a full answer agrees with them, and only to say where to cut.
     """
 
-    def __init__(self, window: Window, *, page_size: int, longest: int) -> None:
+    def __init__(self, window: Window, *, page_size: int, longest: int, expected: Sequence[int] = ()) -> None:
         self._page_size = page_size
         self._longest = longest
-        self._density = Density()
+        self._forecast = Forecast(window, page_size, expected)
+        self._density = self._forecast.density
         self._stretches: deque[_Stretch] = deque()
         self._rest: Window | None = window if width(window) > 0 else None
         self._trusts_order = True
-        self._is_ordered = False
-        self._asked: dict[Window, tuple[_Stretch, _Segment]] = {}
+        self._asked: dict[Window, tuple[_Stretch, _Segment, Asked]] = {}
 
     def next_spans(self, most: int) -> list[Window]:
         """Return the spans to ask for next, at most one of each stretch; none where everything was read."""
@@ -119,7 +112,7 @@ class SpanLine:
         cut = min(end, start + self._longest)
         if self._density.is_known:
             level = self._density.level(start).factor
-            cut = self._density.cut(start, cut, _STRETCH * _FILL * self._page_size / level)
+            cut = self._density.cut(start, cut, _STRETCH * FILL * self._page_size / level)
         self._rest = Window(cut, end) if cut < end else None
         return _Stretch(deque([_Segment(Window(start, cut))]))
 
@@ -132,38 +125,20 @@ class SpanLine:
             segments[place] = _Segment(Window(segments[place].span.start, segments[place + 1].span.end))
             del segments[place + 1]
         segment = segments[place]
-        span = self._first_span(segment)
+        span = self._first_span(stretch, segment)
         if span != segment.span:
             segments.insert(place + 1, _Segment(Window(span.end, segment.span.end)))
         segments[place] = segment = _Segment(span, whole=True, by_order=segment.by_order)
-        self._asked[span] = (stretch, segment)
+        self._asked[span] = (stretch, segment, self._forecast.asked(stretch.known, span))
 
-    def _first_span(self, segment: _Segment) -> Window:
+    def _first_span(self, stretch: _Stretch, segment: _Segment) -> Window:
         start, end = _bounds(segment.span)
         furthest = min(end, start + self._longest)
         if segment.whole and furthest == end:
             return segment.span
-        if not self._density.is_known:
-            return Window(start, furthest)
-        level = self._density.level(start)
-        expected = self._density.expected(start, end)
-        parts = self._cheapest(expected * level.factor, level.variance)
-        return Window(start, self._density.cut(start, furthest, expected / parts) if parts > 1 else furthest)
-
-    def _cheapest(self, expected: float, variance: float) -> int:
-        """Return in how many parts so many meetings cost the fewest requests.
-
-        Parts are of one size: the last one would else be small and cost a request all the same.
-        """
-        cost_of_too_full = _COST_IN_ORDER if self._is_ordered else _COST
-
-        def cost(parts: int) -> float:
-            mean = expected / parts
-            deviation = math.sqrt(mean + mean * mean * (variance + _DAYS) + 1e-9)
-            too_full = 0.5 * math.erfc((self._page_size - 0.5 - mean) / deviation / math.sqrt(2))
-            return parts * (1 + too_full * cost_of_too_full)
-
-        return min((max(1, math.ceil(expected / fill / self._page_size)) for fill in _FILLS), key=cost)
+        if stretch.limit is not None and stretch.limit.start == start:
+            furthest = min(furthest, _bounds(stretch.limit)[1])
+        return Window(start, min(furthest, self._forecast.cut(stretch.known, start, end)))
 
     def read(self, span: Window, items: list[dict[str, Any]], starts: Sequence[int]) -> None:
         """Take in the complete answer to a span.
@@ -173,10 +148,10 @@ class SpanLine:
             items: Its meetings.
             starts: When they begin; empty where they say nothing about the density.
         """
-        _, segment = self._asked[span]
+        stretch, segment, asked = self._asked[span]
         segment.items = items
         if starts or not items:
-            self._density.learn(span, starts)
+            self._forecast.read(stretch.known, span, asked, sorted(starts))
 
     def cut(self, span: Window, starts: list[int]) -> None:
         """Cut a span whose answer filled a page.
@@ -185,35 +160,27 @@ class SpanLine:
             span: One that :meth:`next_spans` has returned last, at least two milliseconds long.
             starts: When the meetings of the answer begin, in the answer's order.
         """
-        stretch, segment = self._asked[span]
+        stretch, segment, asked = self._asked[span]
         low, high = _bounds(span)
         rises, falls = starts == sorted(starts), starts == sorted(starts, reverse=True)
         known = sorted(max(low, min(high - 1, start)) for start in starts)
         if segment.by_order:
             self._trusts_order = False
-        if rises != falls and self._trusts_order:
-            self._is_ordered = True
-            parts = self._cut_by_order(span, known, from_start=rises)
+        self._forecast.overflowed(asked, known)
+        # Latest first, the order tells nothing of what comes next: what the caller expects tells more.
+        if rises != falls and self._trusts_order and (rises or not self._forecast.uses_likely):
+            self._forecast.is_ordered = True
+            parts = self._cut_by_order(stretch, span, known, from_start=rises)
         else:
-            parts = self._cut_blindly(stretch, span, known)
+            self._forecast.sample(stretch.known, span, known)
+            stretch.limit, _ = quantile_cuts(span, known, _MOST_OF_OVERFULL)
+            parts = [_Segment(span)]
         place = stretch.segments.index(segment)
         del stretch.segments[place]
         for part in reversed(parts):
             stretch.segments.insert(place, part)
 
-    def _cut_blindly(self, stretch: _Stretch, span: Window, known: list[int]) -> list[_Segment]:
-        self._density.sample(known)
-        if not self._density.is_known:
-            share = 1 / (_BLIND_AGAIN if stretch.guesses else _BLIND_PARTS)
-            stretch.guesses += 1
-        else:
-            level = self._density.level(span.start or 0)
-            count = max(_OVERFULL * self._page_size, self._density.expected(*_bounds(span)) * level.factor)
-            share = _FILL * self._page_size / count
-        first, rest = quantile_cuts(span, known, share)
-        return [_Segment(first, whole=True), _Segment(rest)]
-
-    def _cut_by_order(self, span: Window, known: list[int], *, from_start: bool) -> list[_Segment]:
+    def _cut_by_order(self, stretch: _Stretch, span: Window, known: list[int], *, from_start: bool) -> list[_Segment]:
         low, high = _bounds(span)
         page = len(known)
         if from_start:
@@ -227,16 +194,24 @@ class SpanLine:
         if not low < cut < high:
             return [_Segment(window, whole=True) for window in quantile_cuts(span, known, 0.5)]
         if width(complete) > 0:
-            self._density.learn(complete, [start for start in known if start in complete])
+            inside = [start for start in known if start in complete]
+            self._forecast.prefix(stretch.known, complete, inside, from_start=from_start)
             before = self._density.expected(low, known[0]) * self._density.level(low).factor
-            if not from_start and before < _FILL * page:
+            if not from_start and before < FILL * page:
                 # What is left over is to be at the end: there it is asked for together with what follows.
-                first, rest = quantile_cuts(span, known, _FILL - before / page)
+                first, rest = quantile_cuts(span, known, FILL - before / page)
                 return [_Segment(first, whole=True), _Segment(rest)]
-        return [
-            _Segment(Window(low, cut), whole=from_start, by_order=from_start),
-            _Segment(Window(cut, high), whole=not from_start, by_order=not from_start),
-        ]
+        if from_start:
+            return [_Segment(Window(low, cut), whole=True, by_order=True), _Segment(Window(cut, high))]
+        later = [_Segment(Window(cut, high), whole=True, by_order=True)]
+        if not self._forecast.is_mature:
+            # What lies just after a moment tells of what lies before: asked for, it need not be found out once more.
+            length = int((known[page // 2] - known[0]) * FILL / 0.5)
+            for _ in range(_BACKWARDS):
+                if length > 1 and cut - length > low:
+                    later.insert(0, _Segment(Window(cut - length, cut), whole=True))
+                    cut -= length
+        return [_Segment(Window(low, cut)), *later]
 
     def ready(self) -> Iterator[list[dict[str, Any]]]:
         """Yield what was read and has nothing unread before it, in order of time."""

@@ -7,7 +7,7 @@ what vendors have in common stands here and in :mod:`.creates`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
@@ -108,12 +108,14 @@ class Vendor(ABC):
         """Return the meeting in a successful answer's content; None: there is none."""
 
     @abstractmethod
-    def listing(self, window: Window, filters: Filters = ()) -> PageFlow:
+    def listing(self, window: Window, filters: Filters = (), expected: Sequence[int] = ()) -> PageFlow:
         """List the meetings of a window.
 
         Args:
             window: The window.
             filters: What :meth:`check_filters` returned.
+            expected: When its meetings are likely to begin, as far as the caller knows, in Unix milliseconds and any
+                order. Only the number of requests may depend on it, not what is listed.
         """
 
     @abstractmethod

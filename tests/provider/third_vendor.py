@@ -123,7 +123,7 @@ class Plinth(KeyedVendor):
         """Change an appointment."""
         return Request("PATCH", path, body=body, idempotency_key=key, scope="meetings.edit")
 
-    def listing(self, window, filters=()):
+    def listing(self, window, filters=(), expected=()):  # noqa: ARG002 - each page leads to the next
         """List by cursor, earliest first; a cursor names the last appointment, so that nothing slips through."""
         whole, cursor = RetryState(self.retry_limits), ""
         while cursor is not None:

@@ -87,6 +87,18 @@ def test_a_second_run_with_nothing_to_do_writes_nothing(server, connect, kind):
     assert context["task_state_store"].values == {}
 
 
+def test_a_set_in_one_afternoon_costs_its_rows_and_pages_and_five(server, connect, kind):
+    """Wherever in a week its meetings lie, it knows where: a second run reads the pages and five more at most."""
+    connect(kind, max_parallel_requests=4)
+    week = {"window_start": NOON - 3 * DAY, "window_end": NOON + 4 * DAY}
+    rows = [row(kind, 0, **{kind.date: NOON + number * 60_000}) for number in range(240)]
+    sync(kind, rows, match_on=[kind.date], **week)
+    assert len(server.journal()) <= len(rows) + 5
+    before = len(server.journal())
+    assert 240 == sync(kind, rows, match_on=[kind.date], **week)["unchanged"]
+    assert len(server.journal()) - before <= 3 + 5
+
+
 def test_a_write_costs_a_request_and_a_batch_two_saves_at_most(server, connect, kind):
     """Thirty rows take thirty requests and the page of the list; the journal is written once for each batch."""
     connect(kind, max_parallel_requests=4)
