@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_meetings.core.json_text import whole_text
+from airflow_provider_meetings.core.plain import plain, plain_integer
 from airflow_provider_meetings.exactly_once.journal import digest, header_safe
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
+from airflow_provider_meetings.vendors.fields import NOTHING
 
 __all__ = ["is_mapped", "key_for", "normalize_key"]
 
@@ -45,13 +49,15 @@ def normalize_key(key: Any) -> str | None:
     """Return a key as a header can carry it, hashed where it cannot; None stays None.
 
     Raises:
-        MeetingsConfigurationError: It is not text, or blank: a template that came out empty must not become one key for
-            all meetings.
+        MeetingsConfigurationError: It is neither text nor an id, or stands for nothing: a template that came out empty,
+            or the empty cells of a column, must not become one key for all meetings.
     """
     if key is None:
         return None
-    text = str(key) if isinstance(key, int) and not isinstance(key, bool) else key
-    if not isinstance(text, str) or not text.strip() or text.strip() == "None":
+    value = plain_integer(plain(key))
+    is_id = isinstance(value, int | uuid.UUID) and not isinstance(value, bool)
+    text = str(value) if is_id else value
+    if not isinstance(text, str) or not text.strip() or text.strip().lower() in NOTHING or whole_text(text) != text:
         raise MeetingsConfigurationError(
             f"idempotency_key is {key!r}: did a template come out empty? Nothing was sent."
         )

@@ -103,10 +103,11 @@ class ListMeetingsOperator(MeetingsOperator):
         return self._write(hook, listed, context)
 
     def _write(self, hook: MeetingsHook[Any, Any], listed: Iterator[dict[str, Any]], context: Any) -> dict[str, Any]:
-        from airflow_provider_meetings.sets.files import check_destination  # noqa: PLC0415 - not at parse time
+        # Not at parse time.
+        from airflow_provider_meetings.sets.files import check_destination, location_text  # noqa: PLC0415
         from airflow_provider_meetings.sets.records import FileFormat  # noqa: PLC0415 - likewise
 
-        destination = str(self.destination)  # an ObjectStoragePath will do
+        destination = location_text(self.destination)
         file_format = FileFormat.parse(destination, self.record_schema)
         location = check_destination(destination)
         first: list[dict[str, Any]] = []

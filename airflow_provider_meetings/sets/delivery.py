@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
-from airflow_provider_meetings.sets.files import FileLocation, check_destination
+from airflow_provider_meetings.sets.files import FileLocation, check_destination, location_text
 from airflow_provider_meetings.sets.records import FileFormat
 
 __all__ = ["EventDelivery"]
@@ -46,7 +46,7 @@ class EventDelivery:
         """
         if destination is None:
             return cls(None, compressed=False, most=most)
-        url = str(destination)  # an ObjectStoragePath will do
+        url = location_text(destination)
         name = url.lower().removesuffix(".gz")
         if name.endswith((".csv", ".parquet")):
             raise MeetingsConfigurationError(

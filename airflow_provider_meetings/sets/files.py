@@ -21,7 +21,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError, Mee
 from airflow_provider_meetings.observability.airflow_stats import note_written_file
 from airflow_provider_meetings.sets import local_files, object_stores
 
-__all__ = ["FileLocation", "check_destination"]
+__all__ = ["FileLocation", "check_destination", "location_text"]
 
 # Errors of a file system that a later try may not meet.
 _PASSING = {errno.EIO, errno.ETIMEDOUT, errno.ESTALE, errno.EAGAIN, errno.EINTR, errno.EBUSY}
@@ -57,7 +57,7 @@ class FileLocation:
         Raises:
             MeetingsConfigurationError: It is empty, names no file, or Airflow has no such file system or connection.
         """
-        text = str(url)
+        text = location_text(url, argument)
         if url is None or text.strip() in {"", "None"}:
             raise MeetingsConfigurationError(f"{argument} is empty: did a template come out empty? Nothing was sent.")
         try:
@@ -124,6 +124,19 @@ class FileLocation:
         except FileNotFoundError:
             return None
         return content
+
+
+def location_text(url: Any, argument: str = "destination") -> str:
+    """Return a place as text; an ``ObjectStoragePath`` or a ``Path`` will do.
+
+    Raises:
+        MeetingsConfigurationError: It is what a native template makes of texts: no file is named ``True``.
+    """
+    if isinstance(url, bool | int | float | list | tuple | dict | set):
+        raise MeetingsConfigurationError(
+            f"{argument} must be a URL or a path, not {type(url).__name__}. Nothing was sent."
+        )
+    return str(url)
 
 
 def check_destination(url: Any, argument: str = "destination") -> FileLocation:

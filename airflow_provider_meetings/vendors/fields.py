@@ -22,6 +22,7 @@ from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 
 __all__ = [
     "KINDS",
+    "NOTHING",
     "Field",
     "FieldTable",
     "check_filters",
@@ -43,7 +44,8 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
 # What a template that is rendered as a native object makes of text that looks like Python.
 _NATIVE = (bool, float, complex, list, tuple, dict, set)
 _ENDLESS = "holds itself, or is nested too deeply"
-_NOTHING = {"none", "null", "nan", "nat", "<na>", "undefined"}
+#: What is rendered, in small letters, where there is nothing.
+NOTHING = {"none", "null", "nan", "nat", "<na>", "undefined"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,7 @@ def identifier(value: Any) -> str:
         ValueError: It is none, or came out as nothing.
     """
     text = _plain_text(str(value) if isinstance(value, uuid.UUID) else plain_integer(value)).strip()
-    if text.lower() in _NOTHING:
+    if text.lower() in NOTHING:
         raise ValueError(f"is {value!r}: did a template come out as nothing?")
     return text
 
@@ -349,7 +351,7 @@ def check_id(value: Any, name: str = "meeting_id") -> str:
     problem = ""
     if not isinstance(text, str):
         problem = f"must be an id, not {type(value).__name__}"
-    elif not text.strip() or text.strip().lower() in _NOTHING:
+    elif not text.strip() or text.strip().lower() in NOTHING:
         problem = f"is {text!r}: did the task that gives it return nothing?"
     elif not _PATH_SEGMENT.fullmatch(text.strip()) or set(text.strip()) == {"."}:
         problem = f"{text!r} is not an id"

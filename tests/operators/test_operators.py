@@ -3,6 +3,8 @@
 import contextlib
 import datetime as dt
 import json
+import uuid
+from decimal import Decimal
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, TaskDeferred
@@ -132,7 +134,39 @@ def test_a_business_key_goes_out_as_it_is_or_hashed(server, connect):
     assert len(hashed) <= 512
 
 
-@pytest.mark.parametrize("key", ["", "  ", "None", "{{ params.nothing }}"])
+@pytest.mark.parametrize("key", [7, 7.0, Decimal(7), " 7 "])
+def test_a_business_key_may_be_an_id_of_any_kind(server, connect, key):
+    """What a table has in its column of ids is the key, in one spelling."""
+    connect(HIRINGCENTER)
+    run(CreateMeetingOperator(task_id="create", meeting=HIRINGCENTER.meeting(), idempotency_key=key, **CONN))
+    assert ["7"] == [row["idempotencyKey"] for row in server.journal(method="POST")]
+
+
+def test_a_uuid_is_a_business_key(server, connect):
+    """In its usual spelling."""
+    connect(HIRINGCENTER)
+    key = uuid.UUID(int=7)
+    run(CreateMeetingOperator(task_id="create", meeting=HIRINGCENTER.meeting(), idempotency_key=key, **CONN))
+    assert [str(key)] == [row["idempotencyKey"] for row in server.journal(method="POST")]
+
+
+EMPTY_KEYS = [
+    "",
+    "  ",
+    "None",
+    "{{ params.nothing }}",
+    "nan",
+    "NaT",
+    "<NA>",
+    " null ",
+    float("nan"),
+    "a\ud83d",
+    True,
+    b"k",
+]
+
+
+@pytest.mark.parametrize("key", EMPTY_KEYS, ids=repr)
 def test_a_key_that_came_out_empty_is_refused(server, kind, connect, key):
     """One empty key must not make one meeting of all."""
     connect(kind)
@@ -366,6 +400,14 @@ def test_a_destination_that_came_out_empty_is_refused(kind, connect, destination
     """It is named rather than written to the working folder."""
     connect(kind)
     with pytest.raises(MeetingsConfigurationError, match="destination is empty"):
+        run(ListMeetingsOperator(task_id="list", destination=destination, **CONN), **INTERVAL)
+
+
+@pytest.mark.parametrize("destination", [5, True, ["a.jsonl"], {"a": 1}])
+def test_a_destination_that_is_no_path_is_refused(kind, connect, destination):
+    """A native template made something else of it; no file of that name is written."""
+    connect(kind)
+    with pytest.raises(MeetingsConfigurationError, match="destination must be a URL or a path"):
         run(ListMeetingsOperator(task_id="list", destination=destination, **CONN), **INTERVAL)
 
 
