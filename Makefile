@@ -6,13 +6,14 @@ STAMP := $(VENV)/.installed
 KEEP ?=
 PROCESSES ?= 4
 TASKS ?=
+TIMES ?= 20
 VERSIONS ?=
 
 # Where this is set, each of the many processes that the targets start compiles Airflow anew, which takes it seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-clocks test-shared-limit test-mutations test-security test-lowest test-openlineage dist lint type format bench sandbox docs constraints clean
+.PHONY: help setup demo demo-celery test test-kill test-kill-slice test-waiting test-browser test-matrix test-clocks test-shared-limit test-mutations test-histories test-security test-lowest test-openlineage dist lint type format bench sandbox docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,10 @@ test-shared-limit: $(STAMP) ## Let 64 processes share a rate limit over a real R
 
 test-mutations: $(STAMP) ## Take the clauses of exactly-once and of sets away one by one, and see a test fail each time
 	$(BIN)/python -m tests.exactly_once.mutations
+
+test-histories: $(STAMP) ## Try twenty times as many histories of tries, kills and overlapping runs as `make test`, at random (TIMES=20)
+	HYPOTHESIS_TIMES=$(TIMES) $(BIN)/python -m pytest -n $(PROCESSES) --timeout=3600 tests/exactly_once/test_histories.py \
+	  tests/exactly_once/test_overlapping_runs.py tests/sets/test_set_histories.py
 
 test-security: $(STAMP) ## Search all that a real Airflow leaves behind for secrets; a part of `make test`
 	$(BIN)/python -m pytest tests/security tests/system/test_secrets.py

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 from airflow_provider_meetings.exceptions import MeetingsError
 
 __all__ = [
+    "AskCaller",
     "BeforeSend",
     "Command",
     "Flow",
@@ -142,6 +143,17 @@ class SaveJournal:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCaller:
+    """Have whoever made the call read something that is not the vendor's; the answer is what was read.
+
+    Attributes:
+        read: Reads it.
+    """
+
+    read: Callable[[], Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """A line of the story for the task log.
 
@@ -161,7 +173,7 @@ class Page:
     items: list[dict[str, Any]]
 
 
-Command: TypeAlias = Request | Sleep | Gather | BeforeSend | RenewKey | Now | SaveJournal | Log
+Command: TypeAlias = Request | Sleep | Gather | BeforeSend | RenewKey | Now | SaveJournal | AskCaller | Log
 #: A conversation with one result.
 Flow: TypeAlias = Generator[Command, Any, T]
 #: A conversation that hands over meetings page by page.

@@ -15,8 +15,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from airflow_provider_meetings.core.flow import BeforeSend, Command, Flow, Log, Now, Request, SaveJournal, Sleep, relay
+from airflow_provider_meetings.core.flow import (
+    AskCaller,
+    BeforeSend,
+    Command,
+    Flow,
+    Log,
+    Now,
+    Request,
+    SaveJournal,
+    Sleep,
+    relay,
+)
 from airflow_provider_meetings.exactly_once.journal import Journal, Record, digest, header_safe
+from airflow_provider_meetings.exactly_once.siblings import Siblings
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
     MeetingNotFoundError,
@@ -58,6 +70,7 @@ class DesiredMeeting:
         since: When the run began, in seconds since the epoch, if meetings made by it under another map index may have
             to be found again; None: they need not.
         unsure: When the run began is not known for sure: what was made since may be another run's.
+        siblings: Reads what the other map indexes have booked in this run; None: nothing tells.
     """
 
     key: str
@@ -66,6 +79,7 @@ class DesiredMeeting:
     own_key: bool = False
     since: float | None = None
     unsure: bool = False
+    siblings: Callable[[], Siblings] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,7 @@ class _Attempt:
         self._key = item.key
         self._digest = digest(item.body)
         self._searched = False
+        self._resolved: set[str] = set()
 
     def book(self) -> Flow[BookingResult]:
         adopted = yield from self._find_previous_record()
@@ -197,24 +212,63 @@ class _Attempt:
         self._searched = True
         if (yield from self._key_tells(item.since)):
             return False
-        found, response = yield from self._vendor.lookalikes(item.body)
         own = {str(record.id) for record in journal.records.values() if record.id is not None}
-        verdicts = [
-            (meeting, made_since(item.since, meeting.get(self._vendor.created_field), response))
-            for meeting in found
-            if str(meeting.get("id")) not in own
-        ]
-        candidates = [meeting for meeting, new in verdicts if new is not False]
-        if len(candidates) > 1 or (candidates and (item.unsure or None in {new for _, new in verdicts})):
+        siblings: Siblings | None = None
+        if item.siblings is not None:
+            siblings = yield AskCaller(item.siblings)
+            booked = yield from self._booked_by(siblings, own)
+            if booked is not None:
+                return (yield from self._adopt(booked))
+        found, response = yield from self._vendor.lookalikes(item.body)
+        others = [meeting for meeting in found if str(meeting.get("id")) not in own]
+        created_field = self._vendor.created_field
+        verdicts = [(meeting, made_since(item.since, meeting.get(created_field), response)) for meeting in others]
+        recent = [meeting for meeting, new in verdicts if new is not False]
+        candidates = recent if siblings is None else siblings.changing(others)
+        unsure = siblings is None and (item.unsure or None in {new for _, new in verdicts})
+        if len(candidates) > 1 or (candidates and unsure):
             decided = self._decided(ambiguous_match(candidates))
             candidates = [] if decided is None else [decided]
         if not candidates:
+            if siblings is not None:
+                siblings.check_heard(recent)
             return False
-        meeting = candidates[0]
+        return (yield from self._adopt(candidates[0]))
+
+    def _adopt(self, meeting: dict[str, Any]) -> Flow[bool]:
         yield Log(f"Meeting {meeting['id']} was created for this item earlier in the run; adopting it.")
-        self._remember(self._record, meeting)
+        record = self._record
+        self._remember(record, meeting)
+        record.fingerprint = ""  # as somebody may have left it
         yield from self._save()
         return True
+
+    def _booked_by(self, siblings: Siblings, own: set[str]) -> Flow[dict[str, Any] | None]:
+        """Return the meeting that another map index has booked for this very item; None: there is none.
+
+        What became of a create of it that was not answered is found out first.
+        """
+        alive = []
+        for meeting_id in siblings.ids_of(self._digest):
+            if meeting_id in own:
+                continue
+            try:
+                alive.append((yield from self._live(meeting_id)))
+            except MeetingNotFoundError:
+                continue
+        if len(alive) > 1:
+            return self._decided(ambiguous_match(alive))
+        if alive:
+            return alive[0]
+        for create in siblings.pending_of(self._digest, self._item.body, own):
+            if create.key in self._resolved:
+                continue  # what it made is gone by now
+            self._resolved.add(create.key)
+            yield Log("Another map index sent a create for this item and got no response; checking whether it applied.")
+            meeting = yield from self._outcome_of(create)
+            if meeting is not None:
+                return meeting
+        return None
 
     def _key_tells(self, since: float) -> Flow[bool]:
         """Whether the vendor itself will tell what this run made for the item: under one key it makes one meeting.
@@ -238,13 +292,7 @@ class _Attempt:
     def _resolve_pending_create(self, record: Record, pending_create: PendingCreate) -> Flow[bool]:
         """Settle it; tells whether there is a meeting now."""
         yield Log("A previous try sent a create and got no response; checking whether it was applied.")
-        meeting = None
-        try:
-            meeting = yield from self._vendor.resolve_create(pending_create)
-        except MeetingConflictError as doubt:
-            meeting = self._decided(doubt)
-        except (MeetingValidationError, MeetingNotFoundError) as refusal:
-            yield Log(f"The create was not applied, and the vendor refuses it now: {refusal}")
+        meeting = yield from self._outcome_of(pending_create)
         if meeting is None:
             yield Log("The create was never applied and can no longer arrive; discarding it.", event="settled")
             record.pending_create = None
@@ -255,6 +303,16 @@ class _Attempt:
             self._remember(record, meeting)
         yield from self._save()
         return meeting is not None
+
+    def _outcome_of(self, pending_create: PendingCreate) -> Flow[dict[str, Any] | None]:
+        """Return the meeting that a create has made which was not answered; None: none."""
+        try:
+            return (yield from self._vendor.resolve_create(pending_create))
+        except MeetingConflictError as doubt:
+            return self._decided(doubt)
+        except (MeetingValidationError, MeetingNotFoundError) as refusal:
+            yield Log(f"The create was not applied, and the vendor refuses it now: {refusal}")
+            return None
 
     def _decided(self, doubt: MeetingConflictError) -> dict[str, Any] | None:
         """Return the meeting that a person has chosen out of those in doubt; None: another one is to be made.

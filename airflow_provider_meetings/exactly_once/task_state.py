@@ -14,6 +14,7 @@ from airflow_provider_meetings.core.flow import Flow, Now
 from airflow_provider_meetings.exactly_once.journal import Decision, Journal, Record
 from airflow_provider_meetings.exactly_once.keys import is_mapped, key_for, normalize_key
 from airflow_provider_meetings.exactly_once.protocol import BookingResult, DesiredMeeting, book
+from airflow_provider_meetings.exactly_once.siblings import push_bookings, read_siblings
 from airflow_provider_meetings.exceptions import MeetingsError
 from airflow_provider_meetings.vendors import Vendor
 from airflow_provider_meetings.vendors.matching import PendingCreate
@@ -54,7 +55,7 @@ def book_once(
     key, by_digest = key_for(ti, body, given_key, _iteration(context))
     item = DesiredMeeting(key, body, by_digest=by_digest, own_key=given_key is not None, since=_since(context))
     if store is None:
-        return hook.drive(lambda vendor: _book_without_a_store(vendor, item, ti, decision))
+        return hook.drive(lambda vendor: _book_without_a_store(vendor, item, decision))
     journal = Journal.from_json(store.get(CREATED_KEY))
     run = context.get("dag_run")
     if journal.began is None and not getattr(run, "clear_number", 0):
@@ -64,24 +65,30 @@ def book_once(
         backfill = str(getattr(getattr(run, "run_type", ""), "value", getattr(run, "run_type", ""))) == "backfill"
         unsure = journal.began is None and backfill
         item = replace(item, since=item.since if journal.began is None else journal.began, unsure=unsure)
+    tells_siblings = is_mapped(ti) and _iteration(context) is None
+    if tells_siblings and item.since is not None:
+        item = replace(item, siblings=lambda: read_siblings(ti))
+    if tells_siblings and (journal.records or item.since is not None):
+        push_bookings(ti, journal.document())  # Airflow has deleted what the last try pushed
+
+    def save(document: dict[str, Any]) -> None:
+        store.set(CREATED_KEY, document, retention=never_expire())
+        if tells_siblings:
+            push_bookings(ti, document)
+
     if decision is not None:
         journal.decision = decision
-        store.set(CREATED_KEY, journal.document(), retention=never_expire())
-    return hook.drive(
-        lambda vendor: book(vendor, journal, item),
-        save=lambda document: store.set(CREATED_KEY, document, retention=never_expire()),
-    )
+        save(journal.document())
+    return hook.drive(lambda vendor: book(vendor, journal, item), save=save)
 
 
-def _book_without_a_store(
-    vendor: Vendor, item: DesiredMeeting, ti: Any, decision: Decision | None
-) -> Flow[BookingResult]:
+def _book_without_a_store(vendor: Vendor, item: DesiredMeeting, decision: Decision | None) -> Flow[BookingResult]:
     """Book below Airflow 3.3, where no journal outlives a try: with the journal that is the safest to assume.
 
     HiringCenter's stable key is enough. On Builder Prime an earlier try may have sent a create just before it ended.
     """
     journal = Journal(decision=decision)
-    if vendor.needs_presence_check and (ti.try_number > 1 or decision is not None):
+    if vendor.needs_presence_check and (item.since is not None or decision is not None):
         begun = item.since if item.since is not None else 0.0
         now = yield Now()
         pending_create = PendingCreate(item.body, item.key, begun, now + vendor.retry_limits.in_flight)
@@ -127,8 +134,8 @@ def _since(context: Any) -> float | None:
     """
     ti, run = context["ti"], context.get("dag_run")
     durable = context.get("task_state_store") is not None
-    again = bool(getattr(run, "clear_number", 0)) and is_mapped(ti) if durable else ti.try_number > 1
-    if not again:
+    moved = bool(getattr(run, "clear_number", 0)) and is_mapped(ti)
+    if not moved and (durable or ti.try_number <= 1):
         return None
     begun = _told(run, "queued_at", "start_date")
     if getattr(run, "clear_number", 0) or not begun:

@@ -15,6 +15,7 @@ import urllib3
 
 from airflow_provider_meetings.connection.settings import Settings
 from airflow_provider_meetings.core.flow import (
+    AskCaller,
     Command,
     Flow,
     Gather,
@@ -200,6 +201,8 @@ class Transport:
                 save(step.document() if callable(step.document) else step.document)
         elif isinstance(step, Now):
             return time.time()
+        elif isinstance(step, AskCaller):
+            return step.read()
         return None
 
     def _parallel(self, step: Gather, save: Callable[[dict[str, Any]], None] | None) -> list[Any]:

@@ -88,6 +88,12 @@ class PendingCreate:
         since = self.first_sent - _ELDER if looked else self.first_sent
         verdicts = [(meeting, made_since(since, meeting.get(created_field), response)) for meeting in fresh]
         candidates = [meeting for meeting, new in verdicts if new is not False]
+        # What was made when this create could no longer arrive is somebody else's, if the vendor's dates are right.
+        until = self.in_flight_until + _ELDER
+        late = [one for one in candidates if made_since(until, one.get(created_field), response)]
+        candidates = [one for one in candidates if one not in late]
+        if late and not candidates:
+            raise ambiguous_match(late)
         if len(candidates) == 1 and (looked or all(new is not None for _, new in verdicts)):
             return candidates[0]
         if not candidates and looked:

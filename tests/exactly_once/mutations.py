@@ -28,6 +28,7 @@ PACKAGE = "airflow_provider_meetings"
 PROTOCOL, KEYS, TASK_STATE = "exactly_once/protocol.py", "exactly_once/keys.py", "exactly_once/task_state.py"
 CREATES, RESPONSES = "vendors/creates.py", "vendors/responses.py"
 MATCHING, RETRY = "vendors/matching.py", "core/retry.py"
+SIBLINGS = "exactly_once/siblings.py"
 
 #: By file: what is taken away, the piece, and what stands there instead.
 _CLAUSES = {
@@ -140,6 +141,9 @@ _CLAUSES = {
         ),
         ("look at what may be a replay", " or not (yield from self._is_there(meeting)):", ":"),
         ("notice a replay", "if self._is_replay(created, sent_at) or not (", "if not ("),
+        ("settle another map index's create", "if create.key in self._resolved:", "if True:"),
+        ("settle another map index's create once", "if create.key in self._resolved:", "if False:"),
+        ("put an adopted meeting right", 'record.fingerprint = ""  # as somebody may have left it', "pass"),
         ("keep a key short", 'header_safe(f"{self._key}/{record.generation}")', 'f"{self._key}/{record.generation}"'),
     ),
     MATCHING: (
@@ -153,6 +157,12 @@ _CLAUSES = {
         ("not adopt what was moved here", "[meeting for meeting, new in verdicts if new is not False]", "list(fresh)"),
         ("fail where all that is new was moved here", "if not candidates and looked:", "if False:"),
         ("bear with clocks that differ", "since = self.first_sent - _ELDER if looked else", "since ="),
+        ("take nothing made much later for a lost create", "raise ambiguous_match(late)", "candidates = late"),
+        (
+            "tell a lost create from what was made much later",
+            "candidates = [one for one in candidates if one not in late]",
+            "late = []",
+        ),
         ("find a start that was cut or rounded", "low == moment else", "True else"),
         (
             "take a start that was cut or rounded for the same",
@@ -167,7 +177,24 @@ _CLAUSES = {
         ("compare what comes back", "return False\n    return True\n\n\ndef", "return True\n    return True\n\n\ndef"),
     ),
     TASK_STATE: (
-        ("search after clears only", 'again = bool(getattr(run, "clear_number", 0)) and', "again ="),
+        ("search after clears only", 'moved = bool(getattr(run, "clear_number", 0)) and', "moved ="),
+        (
+            "look at a fresh map index after a clear without a store",
+            "if not moved and (durable or ti.try_number <= 1):",
+            "if (not moved) if durable else (ti.try_number <= 1):",
+        ),
+        (
+            "tell the other map indexes of a create",
+            "        if tells_siblings:\n            push_bookings(ti, document)\n",
+            "",
+        ),
+        (
+            "tell the other map indexes again when a try starts",
+            "if tells_siblings and (journal.records or item.since is not None):",
+            "if False:",
+        ),
+        ("ask the other map indexes", "item = replace(item, siblings=lambda: read_siblings(ti))", "pass"),
+        ("ask the other map indexes in no loop", "is_mapped(ti) and _iteration(context) is None", "is_mapped(ti)"),
         (
             "count a cleared run from when it was due",
             '_told(run, "run_after") or _told(run, "data_interval_end")',
@@ -183,6 +210,13 @@ _CLAUSES = {
         ),
         ("know a loop's iteration", 'return getattr(context.get("loop"), "index", None)', "return None"),
         ("read the journal", "journal = Journal.from_json(store.get(CREATED_KEY))", "journal = Journal()"),
+    ),
+    SIBLINGS: (
+        ("wait for map indexes that have not said anything", "if unnamed and self.silent:", "if False:"),
+        ("wait for no map index where nothing looks alike", "if unnamed and self.silent:", "if self.silent:"),
+        ("wait for no map index that does not start", "not in _OVER", "!= 1"),
+        ("find what another map index is changing", "frozenset()) & _UNCERTAIN", "frozenset()) & set()"),
+        ("take nothing that a map index has booked for a lost create", "create.known | taken", "create.known"),
     ),
     KEYS: (
         ("have a key for each iteration of a loop", 'parts.append(f"loop-{iteration}")', "pass"),

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_meetings.exactly_once.journal import Decision
 from airflow_provider_meetings.exactly_once.keys import key_for
+from airflow_provider_meetings.exactly_once.siblings import BOOKINGS_KEY
 from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY
 from airflow_provider_meetings.exceptions import (
     MeetingConflictError,
@@ -870,11 +871,13 @@ def test_a_mapped_payload_that_is_fixed_changes_the_same_meeting(kind, crm, clea
     check(crm, str(kind.counterpart(1)), body(1, variant))
 
 
-def test_a_fix_of_what_does_not_come_back_is_made():
+@pytest.mark.parametrize("loop", [None, SimpleNamespace(index=0)])
+def test_a_fix_of_what_does_not_come_back_is_made(loop):
     """After a clear, a payload that differs in what Builder Prime does not show is no other map index's meeting."""
     crm = BP.crm()
     crm.advance(10.0)
     (ti,), body = mapped(BP, crm, 1)
+    ti.loop = loop
     ti.attempt(body(1, 0))
     ti.clear()
     assert ti.attempt(body(1, 1)).outcome == "updated"
@@ -892,12 +895,14 @@ def test_nobody_elses_meeting_is_adopted_by_a_retry(kind, crm):
     assert len(crm.rows) == 2
 
 
-def test_what_was_booked_before_a_run_of_an_old_date_is_left_alone(kind, crm):
+@pytest.mark.parametrize("loop", [None, SimpleNamespace(index=0)])
+def test_what_was_booked_before_a_run_of_an_old_date_is_left_alone(kind, crm, loop):
     """A run with a logical date of last year began today: an equal meeting of yesterday is not its own."""
     crm.insert(kind.body(kind.counterpart(1)), "human")
     crm.advance(86_400.0)
     (ti,), body = mapped(kind, crm, 1)
     ti.run.logical_date = ti.run.run_after - dt.timedelta(days=365)
+    ti.loop = loop
     ti.clear()
     assert ti.attempt(body(1)).outcome == "created"
     assert len(crm.owned("human")) == 1
@@ -919,13 +924,15 @@ def cleared(ti):
     ti.run.start_date = dt.datetime.fromtimestamp(ti.crm.now, dt.UTC)
 
 
-def test_another_runs_meeting_is_not_adopted_after_a_clear_of_a_backfill(kind, crm):
+@pytest.mark.parametrize("loop", [None, SimpleNamespace(index=0)])
+def test_another_runs_meeting_is_not_adopted_after_a_clear_of_a_backfill(kind, crm, loop):
     """Two runs of a backfill ask for equal meetings; the second, refused and cleared, makes one of its own."""
     crm.advance(10.0)
     first = backfilled(crm, "run 1")
     first.attempt(kind.body())
     crm.advance(300.0)
     second = backfilled(crm, "run 2")
+    second.loop = loop
     with contextlib.suppress(MeetingsError):
         second.attempt(kind.body(), Luck(writes=("refused",)))
     crm.advance(300.0)
@@ -953,14 +960,212 @@ def test_what_an_overlapping_run_has_made_is_not_adopted_after_a_clear(given_key
 
 
 def test_what_may_be_another_runs_is_never_adopted_without_knowing_when_this_one_began(kind, crm):
-    """A map index that is new after the clear of a backfill cannot tell: it fails loudly and sends nothing."""
+    """In a loop no XCom tells: a map index that is new after the clear of a backfill fails loudly and sends nothing."""
     crm.advance(10.0)
     backfilled(crm, "run 1").attempt(kind.body())
     crm.advance(300.0)
     second = backfilled(crm, "run 2")
+    second.loop = SimpleNamespace(index=0)
     cleared(second)
     with pytest.raises(MeetingConflictError, match="cannot be told"):
         second.attempt(kind.body())
+    assert len(crm.rows) == 1
+
+
+# -- what the other map indexes of a run say of theirs
+
+
+def siblings(crm, run_id, count):
+    """Task instances of a mapped task of a run, of which Airflow knows from the beginning."""
+    tis = [TaskInstance(crm, run_id, map_index=index) for index in range(count)]
+    for ti in tis:
+        ti.facts.run_id, ti.run = run_id, tis[0].run
+        ti.begin()
+    return tis
+
+
+def test_a_new_item_after_a_clear_does_not_take_an_equal_meeting_of_another_run(kind, crm):
+    """The list of a cleared run has grown; another run has made an equal meeting meanwhile: each has its own."""
+    crm.advance(10.0)
+    first, second = siblings(crm, "run 1", 2), siblings(crm, "run 2", 1)
+    first[0].attempt(kind.body(kind.counterpart(2)))
+    second[0].owner = "new item of run 2"
+    second[0].attempt(kind.body())
+    crm.advance(60.0)
+    cleared(first[0])
+    first[0].attempt(kind.body(kind.counterpart(2)))
+    first[1].owner = "new item of run 1"
+    first[1].attempt(kind.body())
+    check(crm, "new item of run 1", kind.body())
+    check(crm, "new item of run 2", kind.body())
+
+
+def test_a_moved_item_finds_its_meeting_beside_an_equal_one_of_another_run():
+    """Builder Prime, after a clear with another order: the map index that made it says which of the two it is."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    first, second = siblings(crm, "run 1", 2), siblings(crm, "run 2", 1)
+    made = first[0].attempt(BP.body())
+    second[0].attempt(BP.body())
+    crm.advance(60.0)
+    cleared(first[0])
+    assert first[1].attempt(BP.body()).meeting["id"] == made.meeting["id"]
+    assert len(crm.rows) == 2
+
+
+def test_a_moved_item_is_found_by_its_id_where_somebody_has_edited_it():
+    """Builder Prime: no look-up would find it; another map index knows its id, and it is put back as asked for."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    made = tis[0].attempt(BP.body())
+    crm.touch("run 1", title="edited")
+    cleared(tis[0])
+    booking = tis[1].attempt(BP.body())
+    assert (booking.outcome, booking.meeting["id"]) == ("updated", made.meeting["id"])
+
+
+def test_a_moved_item_whose_change_is_not_settled_is_found():
+    """Builder Prime: the map index that had it was killed while it changed it; no digest tells, and it is adopted."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    made = tis[0].attempt(BP.body(variant=0))
+    assert tis[0].attempt(BP.body(variant=1), Luck(writes=("answer lost",), kill=6)) is None
+    crm.advance(300.0)
+    cleared(tis[0])
+    assert tis[1].attempt(BP.body(variant=0)).meeting["id"] == made.meeting["id"]
+    assert len(crm.rows) == 1
+
+
+def test_an_item_waits_for_a_map_index_that_has_not_said_what_it_booked():
+    """Builder Prime: Airflow deletes what a try pushed when the next one starts; until it is there nothing is sent."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    made = tis[0].attempt(BP.body())
+    cleared(tis[0])
+    tis[0].run.xcoms["book", 0].xcoms.clear()
+    sent = len(creates(crm))
+    with pytest.raises(MeetingsInDoubtError, match="Map indexes 0 of this task have not started") as doubt:
+        tis[1].attempt(BP.body())
+    assert (sent, 15.0) == (len(creates(crm)), doubt.value.retry_after)
+    assert not doubt.value.maybe_sent
+    tis[0].owner = "another item"
+    tis[0].attempt(BP.body(2))
+    assert tis[1].attempt(BP.body()).meeting["id"] == made.meeting["id"]
+
+
+def test_a_try_says_again_what_was_booked_before_it_does_anything_else():
+    """Builder Prime: it is killed at its first step, and the other map index finds its meeting all the same."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    made = tis[0].attempt(BP.body())
+    cleared(tis[0])
+    assert tis[0].attempt(BP.body(2), Luck(kill=0)) is None
+    assert tis[1].attempt(BP.body()).meeting["id"] == made.meeting["id"]
+
+
+def test_what_another_map_index_has_booked_for_another_item_is_not_taken_for_a_lost_create():
+    """Builder Prime shows no type: two items that differ in it alone look the same, and each keeps its meeting."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 3)
+    dead(tis[0], BP.body(variant=0), BP, "lost")
+    crm.advance(1.0)
+    tis[1].owner = "the other item"
+    other = tis[1].attempt(BP.body(variant=1))
+    crm.advance(300.0)
+    cleared(tis[0])
+    booking = tis[2].attempt(BP.body(variant=0))
+    assert (booking.outcome, booking.meeting["id"] != other.meeting["id"]) == ("created", True)
+
+
+def test_an_item_that_was_lost_made_and_deleted_is_made_again(kind, crm):
+    """Another map index did not see the answer to its create; what it made is found, and is gone: one more is made."""
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    dead(tis[0], kind.body(), kind)
+    crm.advance(90_000.0)
+    cleared(tis[0])
+    tis[1].attempt(kind.body())
+    crm.remove("run 1")
+    tis[1].attempt(kind.body())
+    check(crm, "run 1", kind.body())
+
+
+@pytest.mark.parametrize("state", ["removed", "skipped", "upstream_failed"])
+def test_a_map_index_that_does_not_start_any_more_is_not_waited_for(state):
+    """Builder Prime: one that the shorter list has no more, and that has pushed nothing, has sent nothing."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    crm.insert(BP.body(), "human")
+    tis[0].run.xcoms["book", 0].state = state
+    cleared(tis[0])
+    assert tis[1].attempt(BP.body()).outcome == "created"
+    check(crm, "run 1", BP.body())
+
+
+def test_an_item_waits_for_a_create_of_another_map_index_that_may_still_arrive():
+    """Builder Prime, cleared at once after a kill: the moved item adopts what arrives late, and makes no second one."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    dead(tis[0], BP.body(), BP, Late(40.0))
+    cleared(tis[0])
+    assert patiently(tis[1], BP.body()).outcome == "adopted"
+    check(crm, "run 1", BP.body())
+
+
+def test_an_item_does_not_wait_for_a_create_that_can_no_longer_arrive():
+    """Builder Prime: the create of another map index was lost; an equal meeting from before it is somebody else's."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    crm.insert(BP.body(), "human")
+    crm.advance(10.0)
+    dead(tis[0], BP.body(), BP, "lost")
+    crm.advance(300.0)
+    cleared(tis[0])
+    assert tis[1].attempt(BP.body()).outcome == "created"
+    check(crm, "run 1", BP.body())
+
+
+def test_two_equal_items_that_come_to_a_third_index_are_a_loud_failure():
+    """Builder Prime: two map indexes say of two meetings that they are this very item's: both are named."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 3)
+    for number, ti in enumerate(tis[:2]):
+        ti.owner = f"equal item {number}"
+        ti.attempt(BP.body())
+    cleared(tis[0])
+    with pytest.raises(MeetingConflictError, match="1, 2"):
+        tis[2].attempt(BP.body())
+    assert len(crm.rows) == 2
+
+
+def test_what_a_map_index_says_holds_no_personal_data():
+    """Ids, digests and moments go to XCom; the payload of a create that was not answered does not."""
+    crm = BP.crm()
+    (ti,) = siblings(crm, "run 1", 1)
+    dead(ti, BP.body(variant=3), BP)
+    assert "Main Street" not in ti.run.xcoms["book", 0].xcoms[BOOKINGS_KEY]
+
+
+def test_a_store_less_item_that_comes_to_a_fresh_index_after_a_clear_is_found():
+    """Builder Prime below Airflow 3.3: the first try of a map index after a clear looks for what this run has made."""
+    crm = BP.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    for ti in tis:
+        ti.store = None
+    made = tis[0].attempt(BP.body())
+    crm.advance(60.0)
+    cleared(tis[0])
+    assert tis[1].attempt(BP.body()).meeting["id"] == made.meeting["id"]
     assert len(crm.rows) == 1
 
 

@@ -100,7 +100,7 @@ def steps():
     number = st.integers(0, 1)
     variant = st.integers(0, 5)
     tries = st.builds(Try, number, variant, lucks(), st.booleans())
-    meddling = st.builds(Meddle, st.sampled_from(["edit", "delete", "equal"]), number, variant)
+    meddling = st.builds(Meddle, st.sampled_from(["edit", "delete", "cancel", "equal"]), number, variant)
     return st.one_of(tries, tries, tries, meddling, st.builds(Wait, WAITS))
 
 
@@ -157,6 +157,8 @@ class Office:
         owner = self.tis[step.task].owner
         if step.what == "delete":
             self.crm.remove(owner)
+        elif step.what == "cancel":
+            self.crm.cancel(owner)
         elif step.what == "edit":
             self.crm.touch(owner, location="moved by hand", **{self.crm.date: 1_796_500_000_000 + step.variant})
         else:
@@ -185,7 +187,7 @@ class Office:
         for task, variant in enumerate(self.asked):
             if variant is not None:
                 assert until_done(self.tis[task], self.body(task, variant)).outcome == "unchanged"
-        owners = {row["owner"] for row in self.crm.rows.values()} - {"human"}
+        owners = {row["owner"] for row in self.crm.rows.values()} - {"human", "cancelled"}
         assert owners == {ti.owner for ti, variant in zip(self.tis, self.asked, strict=True) if variant is not None}
 
 
@@ -241,7 +243,7 @@ def mapped_steps():
     """One step of a history of a mapped task."""
     index = st.integers(0, 3)
     runs = st.builds(Run, index, lucks())
-    what = st.sampled_from(["turn", "swap", "front", "change", "delete"])
+    what = st.sampled_from(["turn", "swap", "front", "change", "delete", "cancel"])
     clears = st.builds(Clear, what, index, st.integers(0, 5))
     return st.one_of(runs, runs, runs, clears, clears, st.builds(Wait, WAITS))
 
@@ -284,9 +286,10 @@ class Mapping:
             self.crm.advance(step.seconds)
         elif isinstance(step, Run):
             self.attempt(step.index % len(self.order), step.luck)
-        elif step.what == "delete":
+        elif step.what in {"delete", "cancel"}:
+            take_away = self.crm.remove if step.what == "delete" else self.crm.cancel
             if not any(ti.outcome_unknown for ti in self.tis):
-                self.crm.remove(str(self.kind.counterpart(self.order[step.index % len(self.order)])))
+                take_away(str(self.kind.counterpart(self.order[step.index % len(self.order)])))
         else:
             self.clear(step)
 
@@ -331,7 +334,7 @@ class Mapping:
         self.crm.advance(400.0)
         for item in self.order:
             check(self.crm, str(self.kind.counterpart(item)), self.body(item))
-        assert len(self.crm.rows) == len(self.order)
+        assert len([row for row in self.crm.rows.values() if row["owner"] != "cancelled"]) == len(self.order)
 
 
 @histories(800)

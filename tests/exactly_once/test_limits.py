@@ -1,5 +1,7 @@
 """Where the promise ends: what happens in the histories that cannot be told apart from others, said precisely."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from airflow_provider_meetings.exceptions import MeetingConflictError
@@ -49,17 +51,68 @@ def test_two_candidates_after_the_keys_life_are_a_loud_failure():
     assert len(crm.rows) == 2
 
 
-def test_two_candidates_after_a_clear_are_a_loud_failure():
-    """Two equal meetings were booked during the run: which one another map index made cannot be told without a key."""
-    kind = BP
+@pytest.mark.parametrize("kind", [HC, BP])
+def test_what_people_book_during_the_run_is_left_alone_after_a_clear(kind):
+    """Two equal meetings were booked by somebody during the run, and no map index knows of them: one more is made."""
     crm = kind.crm()
     tis = mapped(crm, 2)
     crm.advance(10.0)
     for _ in range(2):
         crm.insert(kind.body(), "human")
     tis[0].clear()
+    assert tis[1].attempt(kind.body()).outcome == "created"
+    assert len(crm.rows) == 3
+
+
+def test_equal_creates_of_two_runs_that_are_lost_at_once_are_not_told_apart():
+    """Builder Prime: a create was lost, and another run made an equal meeting at once; it is taken for the lost one."""
+    crm = BP.crm()
+    first, second = TaskInstance(crm, "run 1"), TaskInstance(crm, "run 2")
+    second.facts.run_id = "run 2"
+    assert first.attempt(BP.body(), Luck(kill=5, writes=("lost",))) is None
+    made = second.attempt(BP.body())
+    crm.advance(60.0)
+    booking = first.attempt(BP.body())
+    assert (booking.outcome, booking.meeting["id"]) == ("adopted", made.meeting["id"])
+
+
+@pytest.mark.parametrize("kind", [HC, BP])
+def test_what_another_run_makes_long_after_a_lost_create_is_not_taken_for_it(kind):
+    """The next try comes after another run has made an equal meeting: it is named, and neither adopted nor doubled."""
+    crm = kind.crm()
+    first, second = TaskInstance(crm, "run 1"), TaskInstance(crm, "run 2")
+    second.facts.run_id = "run 2"
+    assert first.attempt(kind.body(), Luck(kill=DEAD[kind.name].kill, writes=("lost",))) is None
+    crm.advance(90_000.0)  # longer than a key lives
+    second.attempt(kind.body())
     with pytest.raises(MeetingConflictError, match="cannot be told"):
-        tis[1].attempt(kind.body())
+        first.attempt(kind.body())
+    assert len(crm.rows) == 1
+
+
+@pytest.mark.parametrize("kind", [HC, BP])
+def test_a_lost_create_is_told_from_what_another_run_makes_long_after_it(kind):
+    """It has arrived, and another run made an equal meeting much later: the one of its time is adopted."""
+    crm = kind.crm()
+    first, second = lost(kind, crm, owner="run 1"), TaskInstance(crm, "run 2")
+    (own,) = crm.rows.values()
+    second.facts.run_id = "run 2"
+    crm.advance(90_000.0)
+    second.attempt(kind.body())
+    assert first.attempt(kind.body()).meeting["id"] == own["id"]
+    assert len(crm.rows) == 2
+
+
+def test_equal_creates_of_two_runs_that_both_arrive_are_a_loud_failure():
+    """Builder Prime: the lost create has arrived as well; both meetings are named, and nothing is sent."""
+    crm = BP.crm()
+    first = lost(BP, crm, owner="run 1")
+    second = TaskInstance(crm, "run 2")
+    second.facts.run_id = "run 2"
+    crm.insert(BP.body(), "run 2")
+    crm.advance(60.0)
+    with pytest.raises(MeetingConflictError, match="1, 2"):
+        first.attempt(BP.body())
     assert len(crm.rows) == 2
 
 
@@ -75,14 +128,28 @@ def test_a_key_tells_that_what_looks_alike_after_a_clear_is_somebody_elses():
     assert len(crm.rows) == 3
 
 
-def test_a_date_of_creation_that_tells_nothing_is_a_loud_failure():
-    """A vendor that tells the day only cannot say whether an equal meeting is from before the run: nobody adopts it."""
+def test_a_date_of_creation_that_tells_nothing_does_not_matter_after_a_clear():
+    """A vendor tells the day only, so that an equal meeting may be from before the run: no map index has made it."""
     crm = HC.crm()
     row = crm.insert(HC.body(), "human")
     row["created"] -= row["created"] % 86_400_000
     crm.advance(10.0)
     (ti,) = mapped(crm, 1)
     crm.advance(90_000.0)  # longer than the vendor keeps a key, which would tell
+    ti.clear()
+    assert ti.attempt(HC.body()).outcome == "created"
+    assert len(crm.rows) == 2
+
+
+def test_a_date_of_creation_that_tells_nothing_is_a_loud_failure_in_a_loop():
+    """The same in an iteration of a loop, where no other map index tells: nobody adopts it."""
+    crm = HC.crm()
+    row = crm.insert(HC.body(), "human")
+    row["created"] -= row["created"] % 86_400_000
+    crm.advance(10.0)
+    (ti,) = mapped(crm, 1)
+    ti.loop = SimpleNamespace(index=0)
+    crm.advance(90_000.0)
     ti.clear()
     with pytest.raises(MeetingConflictError, match="cannot be told"):
         ti.attempt(HC.body())

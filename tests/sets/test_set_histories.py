@@ -72,7 +72,7 @@ class Wait:
 def steps():
     """One step of a history."""
     tables = st.dictionaries(PARTIES, VARIANTS, max_size=6)
-    what = st.sampled_from(["edit", "shift", "away", "delete", "book"])
+    what = st.sampled_from(["edit", "shift", "away", "delete", "cancel", "book"])
     tries = st.builds(Try, lucks())
     waits = st.sampled_from([0.0, 1.0, 20.0, 60.0, 3600.0, 86_390.0, 200_000.0])
     return st.one_of(
@@ -128,6 +128,8 @@ def meddle(calendar, step):
     for row in found:
         if step.what == "delete":
             del calendar.crm.rows[str(row["id"])]
+        elif step.what == "cancel":
+            calendar.crm.cancel(row["owner"])
         elif step.what == "edit":
             row["body"]["location"] = f"by hand {step.variant}"
         elif step.what == "shift":

@@ -24,7 +24,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from airflow_provider_meetings.core.flow import Log, Now, Request, Response, SaveJournal, Sleep
+from airflow_provider_meetings.core.flow import AskCaller, Log, Now, Request, Response, SaveJournal, Sleep
 from airflow_provider_meetings.core.retry import RetryLimits
 from airflow_provider_meetings.core.times import DAY
 from airflow_provider_meetings.exactly_once.task_state import CREATED_KEY, book_once
@@ -87,7 +87,10 @@ class Crm:
         rows: The meetings by id, each with who had it made (``owner``) and what a human being did to it (``touched``).
         owner: Who sends now.
         sent: Each request that reached the server: method, path, key, body.
+        keeps_cancelled: Whether a meeting that is cancelled stays in the list.
     """
+
+    keeps_cancelled = False
 
     def __init__(self, *, skew: float = 0.0, **retry_limits: Any) -> None:
         self.now = NOW
@@ -140,6 +143,13 @@ class Crm:
         """Delete a meeting as a human being."""
         for row in self.owned(owner):
             del self.rows[str(row["id"])]
+
+    def cancel(self, owner: str) -> None:
+        """Cancel a meeting as a human being: it is nobody's any more, and where the vendor can say so it stays."""
+        for row in self.owned(owner):
+            row["owner"], row["cancelled"] = "cancelled", True
+            if not self.keeps_cancelled:
+                del self.rows[str(row["id"])]
 
     def change(self, row: dict[str, Any], changes: dict[str, Any]) -> None:
         """Change a meeting as the API does: null removes."""
@@ -316,6 +326,7 @@ class BuilderPrimeCrm(Crm):
 
     collection = "/meetings/v1"
     date = "startDateTime"
+    keeps_cancelled = True
 
     def rules(self) -> Any:
         """Our side of it, new for each process."""
@@ -347,6 +358,7 @@ class BuilderPrimeCrm(Crm):
             "opportunityId": body.get("clientOpportunityId"),
             "employeeFirstName": first,
             "employeeLastName": last,
+            "isMeetingCancelled": row.get("cancelled", False),
         }
 
     def serve(self, request: Request, *, refused: bool) -> tuple[int, Any]:  # noqa: PLR0911 - one return an answer
@@ -410,20 +422,34 @@ class TryDriver(Driver):
         story: Takes its log.
         parallel: How many requests may be sent at a time.
         owner_of: Whom a new meeting is counted for, by its body; None: the vendor knows.
+        meanwhile: After how many of its requests, counted from 1, something else happens, and what.
     """
 
     def __init__(
-        self, crm: Crm, luck: Luck, story: list[str], *, parallel: int | None = None, owner_of: Any = None
+        self,
+        crm: Crm,
+        luck: Luck,
+        story: list[str],
+        *,
+        parallel: int | None = None,
+        owner_of: Any = None,
+        meanwhile: tuple[int, Any] | None = None,
     ) -> None:
         dice = random.Random(luck.seed)  # noqa: S311 - a test's dice
         super().__init__(kill=luck.kill, parallel=parallel, turn=lambda running, _: dice.choice(running))
         self._crm, self._luck, self._story, self._owner_of = crm, luck, story, owner_of
         self._writes, self._reads = iter(luck.writes), iter(luck.reads)
         self._fates = iter(luck.in_flight)
+        self._meanwhile, self._requests = meanwhile, 0
 
     def perform(self, request: Request) -> Response:
-        """Send a request to the vendor."""
-        return self._send(request, next(self._reads if request.method == "GET" else self._writes, None))
+        """Send a request to the vendor; something else may happen before its answer is looked at."""
+        try:
+            return self._send(request, next(self._reads if request.method == "GET" else self._writes, None))
+        finally:
+            self._requests += 1
+            if self._meanwhile is not None and self._meanwhile[0] == self._requests:
+                self._meanwhile[1]()
 
     def leave_behind(self, requests: list[Request]) -> None:
         """Have the writes that were in flight be lost, or acted on, now or later."""
@@ -447,6 +473,8 @@ class TryDriver(Driver):
             if save is not None:
                 save(document)
             self._crm.advance(self._luck.save)
+        elif isinstance(command, AskCaller):
+            return command.read()
         elif isinstance(command, Log):
             self._story.append(command.text)
         return None
@@ -473,7 +501,9 @@ class TaskInstance:
         self.facts = SimpleNamespace(
             dag_id="dag", run_id="run", task_id=task_id, map_index=map_index, try_number=0, id=None
         )
-        self.run = SimpleNamespace(clear_number=0, run_after=dt.datetime.fromtimestamp(crm.now, dt.UTC))
+        self.facts.xcom_push, self.facts.xcom_pull = self._push, self._pull
+        self.facts.get_task_states = self._states
+        self.run = SimpleNamespace(clear_number=0, run_after=dt.datetime.fromtimestamp(crm.now, dt.UTC), xcoms={})
         self.store: StateStore | None = StateStore()
         self.loop: Any = None
         self.given: str | None = None
@@ -493,20 +523,47 @@ class TaskInstance:
         """Clear it, as a user does."""
         self.run.clear_number += 1
 
-    def attempt(self, body: dict[str, Any], luck: Luck = FAIR, decision: Any = None) -> Any:
+    def begin(self) -> None:
+        """Have Airflow know of it, as it does from when the task is mapped."""
+        assert self._place.state == "queued"
+
+    def _push(self, *, key: str, value: Any) -> None:
+        self._place.xcoms[key] = json.dumps(value)
+
+    def _pull(self, *, task_ids: str, key: str) -> Any:
+        """Read XCom as Airflow does: what one map index alone has pushed is no list."""
+        places = [place for (task_id, _), place in sorted(self.run.xcoms.items()) if task_id == task_ids]
+        values = [json.loads(place.xcoms[key]) for place in places if key in place.xcoms]
+        return (values[0] if values else None) if len(values) < 2 else values
+
+    def _states(self, *, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
+        del dag_id
+        places = [(task_id, index) for task_id, index in self.run.xcoms if task_id in task_ids]
+        return {run_ids[0]: {f"{task_id}_{index}": self.run.xcoms[task_id, index].state for task_id, index in places}}
+
+    @property
+    def _place(self) -> Any:
+        """What Airflow keeps of it beside the store."""
+        fresh = SimpleNamespace(xcoms={}, state="queued")
+        return self.run.xcoms.setdefault((self.facts.task_id, self.facts.map_index), fresh)
+
+    def attempt(self, body: dict[str, Any], luck: Luck = FAIR, decision: Any = None, meanwhile: Any = None) -> Any:
         """Try it once, with what a person has decided; returns the booking, or None where it was killed.
+
+        Something else may happen ``meanwhile``; see :class:`TryDriver`.
 
         Raises:
             MeetingsError: The try failed.
         """
         self.facts.try_number += 1
         self.facts.id = object()  # a new one each try
+        self._place.xcoms.clear()
         context = {"ti": self.facts, "dag_run": self.run, "task_state_store": self.store}
         if self.loop is not None:
             context["loop"] = self.loop
-        self.crm.owner = self.owner or counterpart(body)
+        owner = self.owner or counterpart(body)
         vendor = self.crm.rules()
-        driver = TryDriver(self.crm, luck, self.story)
+        driver = TryDriver(self.crm, luck, self.story, owner_of=lambda _: owner, meanwhile=meanwhile)
         hook = SimpleNamespace(
             check_meeting=vendor.check_meeting,
             drive=lambda make_call, save=None: driver.drive(make_call(vendor), save),

@@ -65,7 +65,11 @@ class SetTaskInstance:
         Raises:
             MeetingsError: The try failed.
         """
-        hook, context = self.start(luck)
+        return self.go_on(self.start(luck), rows, delete=delete, window=window)
+
+    def go_on(self, begun: Any, rows: list[dict[str, Any]], *, delete: bool = False, window: Window = WINDOW) -> Any:
+        """Go on with a try that has begun; see :meth:`attempt`."""
+        hook, context = begun
         matcher, checked = check_rows(hook.vendor, rows, self.match_on, window=window)
         asked = Declaration(matcher, checked, window, delete_missing=delete, remembered=dict(self.remembered))
         try:
@@ -120,8 +124,12 @@ class Calendar:
         return self.ti.owner_of(self.body(party, 0))
 
     def in_scope(self) -> list[dict[str, Any]]:
-        """The meetings that begin in the window."""
-        return [row for row in self.crm.rows.values() if row["body"][self.crm.date] in WINDOW]
+        """The meetings that begin in the window and are not cancelled."""
+        return [
+            row
+            for row in self.crm.rows.values()
+            if row["body"][self.crm.date] in WINDOW and not row.get("cancelled", False)
+        ]
 
     def of_party(self, party: int) -> list[dict[str, Any]]:
         """A party's meetings in the window."""
