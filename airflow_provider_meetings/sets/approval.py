@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_meetings.exceptions import MeetingsError
-from airflow_provider_meetings.sets.plan import Plan
+from airflow_provider_meetings.sets.plan import Change, Plan
 from airflow_provider_meetings.version_compat import max_stored_bytes, never_expire
 
 __all__ = ["APPROVAL_KEY", "Approval", "ApprovalStore", "drift_error"]
@@ -46,7 +46,7 @@ class Approval:
     @classmethod
     def of_plan(cls, plan: Plan, *, anyway: bool = False) -> Approval:
         """Make what a person is asked about."""
-        labels = [f"{change.action} {change.label}"[:_MAX_LABEL] for change in plan.changes[:_MAX_LABELS]]
+        labels = [_label(change) for change in plan.changes[:_MAX_LABELS]]
         labels += [""] * (len(plan.changes) - len(labels))
         return cls(
             plan.digest,
@@ -119,12 +119,17 @@ class ApprovalStore:
 
 def drift_error(approval: Approval, plan: Plan) -> MeetingsError:
     """Make the error for a plan that is another one by now than the one that was approved."""
-    now = {change.digest[:_DIGEST]: f"{change.action} {change.label}" for change in plan.changes}
+    now = {change.digest[:_DIGEST]: _label(change) for change in plan.changes}
     gone = [label or "a change" for digest, label in approval.changes.items() if digest not in now]
     new = [label for digest, label in now.items() if digest not in approval.changes]
-    listed = [f"\n  - no longer: {label}" for label in gone[:_MAX_NAMED]]
-    listed += [f"\n  - new: {label}" for label in new[:_MAX_NAMED]]
-    more = max(0, len(gone) - _MAX_NAMED) + max(0, len(new) - _MAX_NAMED)
+    both = set(gone) & set(new)
+    kinds = {
+        "no longer": [label for label in gone if label not in both],
+        "new": [label for label in new if label not in both],
+        "other fields than approved": [label for label in new if label in both],
+    }
+    listed = [f"\n  - {kind}: {label}" for kind, labels in kinds.items() for label in labels[:_MAX_NAMED]]
+    more = sum(max(0, len(labels) - _MAX_NAMED) for labels in kinds.values())
     rest = f"\n  - and {more} more" if more else ""
     return MeetingsError(
         f"The meetings have changed since {approval.by} approved plan {approval.digest[:12]}; the plan is "
@@ -132,6 +137,10 @@ def drift_error(approval: Approval, plan: Plan) -> MeetingsError:
         "can show it the new plan; else start a new DAG run."
         f"{''.join(listed)}{rest}"
     )
+
+
+def _label(change: Change) -> str:
+    return f"{change.action} {change.label}"[:_MAX_LABEL]
 
 
 def _parts(changes: Mapping[str, str], longest: int) -> list[dict[str, str]]:

@@ -171,6 +171,19 @@ def test_a_form_that_cannot_be_read_is_asked_again(server, task):
     assert server.acted() == []
 
 
+def test_a_change_that_has_become_another_one_is_named_once(server, task, kind):
+    """Somebody edits a meeting that is to be deleted: the person had another one before their eyes."""
+    (booked,) = server.insert(kind, kind.row(NOON))
+    sync = task(delete_missing=True)
+    parked = sync.start()
+    server.edit(kind.name, booked, location="Elsewhere")
+    ended = sync.answer(parked, "Approve")
+
+    assert f"other fields than approved: delete meeting {booked}" in str(ended.error)
+    assert "no longer:" not in str(ended.error)
+    assert server.acted() == []
+
+
 def test_deletes_only(server, task, kind):
     """With "deletes" nobody is asked about creates and updates, and somebody about each delete."""
     sync = task(approval="deletes")
