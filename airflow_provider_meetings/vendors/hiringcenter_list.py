@@ -36,6 +36,7 @@ class Answer:
         token: Leads to the next page; blank: there is none.
         total: How many meetings there are in all, as far as the vendor says.
         response: The HTTP response.
+        has_token_field: It says in so many words whether there is a next page.
     """
 
     items: list[dict[str, Any]]
@@ -43,6 +44,7 @@ class Answer:
     token: str
     total: int | None
     response: Response
+    has_token_field: bool = True
 
 
 class PageReader(Protocol):
@@ -204,7 +206,7 @@ class DateList:
             self._count += len(fresh)
             if span is self._window:
                 self._total = answer.total
-            if not answer.token:
+            if not answer.token and not self._may_go_on(answer):
                 self._learn(span, dates, response)
                 part.pages.append(fresh)
                 part.is_read = True
@@ -212,6 +214,10 @@ class DateList:
             in_order = dates == sorted(dates, reverse=True)
             if not in_order and not (is_first and span is self._window):
                 raise self._disorder(span)
+            if not answer.token and not (in_order and _within(dates, span, inclusive=inclusive)):
+                part.pages.append(fresh)
+                part.is_read = True
+                return response
             if not items or not in_order or not _within(dates, span, inclusive=inclusive):
                 part.pages.append(fresh)
                 part.by_token = (answer.token, part.edge | _ids(items))
@@ -235,6 +241,13 @@ class DateList:
             part.pages.append(fresh)
             part.span = Window(span.start, last + 1)
             return response
+
+    def _may_go_on(self, answer: Answer) -> bool:
+        """Whether there may be more although no token says so: on a page that is full, and not said to be the last."""
+        count = len(answer.items)
+        if count < self._page_size:
+            return False
+        return not answer.has_token_field if answer.total is None else answer.total > count
 
     def _disorder(self, span: Window) -> MeetingsProtocolError:
         return self._reader.inconsistent_list(

@@ -92,6 +92,7 @@ class HiringCenterReader(Vendor):
             "" if following is None else str(following),
             total if type(total) is int else None,
             envelope.response,
+            "nextPageToken" in holder,
         )
 
     def _dates(self, items: list[dict[str, Any]]) -> list[int]:

@@ -1,5 +1,6 @@
 """HiringCenter's lists: each meeting of the window exactly once, whatever the page leaves open."""
 
+import json
 import math
 
 import pytest
@@ -178,6 +179,51 @@ def test_a_crowded_millisecond_with_traffic_is_read_completely_or_refused(  # no
     )
     if got is not None:
         check(table, window, got)
+
+
+class _Tokenless(FakeHiringCenter):
+    """Never says that there is a next page.
+
+    Args:
+        table: The meetings.
+        pagination: Makes what it says of the pages, of the number of all meetings.
+    """
+
+    def __init__(self, table, pagination):
+        super().__init__(table, totals=True)
+        self._pagination = pagination
+
+    def list(self, params):
+        """Answer a request for a page."""
+        reply = super().list(params)
+        content = json.loads(reply.body)
+        pagination = self._pagination(content.pop("pagination")["totalCount"])
+        return answer(200, content | ({} if pagination is None else {"pagination": pagination}))
+
+
+TOKENLESS = {
+    "nothing of the pages": lambda _: None,
+    "another field": lambda _: {"hasMore": True},
+    "only the number of all": lambda total: {"totalCount": total},
+    "no token, and the number of all": lambda total: {"nextPageToken": None, "totalCount": total},
+}
+
+
+@pytest.mark.parametrize("pagination", TOKENLESS.values(), ids=TOKENLESS)
+@pytest.mark.parametrize("count", [5, 15, 16])
+def test_a_full_page_without_a_token_is_not_taken_for_all(pagination, count):
+    """Unless it says so: a list is complete or an error."""
+    table = ChangingTable("hiringcenter", [BASE + number for number in range(count)])
+    line = Line(_Tokenless(table, pagination))
+    assert len(listed(line.read(hiringcenter(page_size=5).listing(Window(BASE, BASE + 100))))) == count
+
+
+def test_a_full_page_that_is_said_to_be_the_last_is_believed():
+    """Nobody asks again after each list that fills its last page."""
+    table = ChangingTable("hiringcenter", [BASE + number for number in range(5)])
+    line = Line(_Tokenless(table, lambda _: {"nextPageToken": ""}))
+    assert len(listed(line.read(hiringcenter(page_size=5).listing(Window(BASE, BASE + 100))))) == 5
+    assert len(line.sent) == 1
 
 
 @pytest.mark.parametrize("tokens", ["offset", "keyset"])
