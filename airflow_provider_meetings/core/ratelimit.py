@@ -179,6 +179,8 @@ class WorkerThrottle:
 
 
 def _count(value: str | None) -> int | None:
-    """Read a count from a header; None: it is none."""
-    text = (value or "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+    """Read a count from a header; the smallest where a gateway has added its own. None: it is none."""
+    parts = [part.partition(";")[0].strip() for part in (value or "").split(",")]
+    if not all(text.isascii() and text.isdigit() and len(text) <= 15 for text in parts):
+        return None
+    return min(map(int, parts))

@@ -201,7 +201,8 @@ def reset_in(response: Response) -> float | None:
 
     One revision of HiringCenter's page says it is a Unix timestamp, the other says seconds: both are understood.
     """
-    return _wait(response.headers.get("ratelimit-reset"), response)
+    told = response.headers.get("ratelimit-reset")
+    return _wait(told and told.partition(";")[0].strip(), response)  # "12;w=60": of a window of a minute
 
 
 def _wait(value: Any, response: Response) -> float | None:

@@ -89,6 +89,29 @@ def test_a_share_is_left_to_the_workers():
     assert budget.wait(41.0) == 0.0
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ratelimit-limit": "500, 1000", "ratelimit-remaining": "0, 900", "ratelimit-reset": "20, 30"},
+        {
+            "ratelimit-limit": "500, 500;w=60, 10000;w=3600",
+            "ratelimit-remaining": "900, 0",
+            "ratelimit-reset": "30;w=60",
+        },
+        {"ratelimit-limit": "500;w=60", "ratelimit-remaining": "0;w=60", "ratelimit-reset": " 30 ;w=60"},
+    ],
+)
+def test_headers_that_a_gateway_has_added_to(answer):
+    """Two limits in one header: whichever is nearer to its end counts, in worker and triggerer."""
+    budget, throttle = RateLimiter(), WorkerThrottle()
+    response = Response(200, answer, received_at=0.0)
+    budget.observe(response, 0.0)
+    throttle.observe(response)
+
+    assert budget.wait(0.0) == 30.0
+    assert throttle.wait(0.0, 60.0) == 30.0
+
+
 @pytest.mark.parametrize("reset", ["30", "1795262430"])
 def test_reset_is_seconds_or_a_timestamp(reset):
     """Both revisions of the vendor's page are understood."""
