@@ -210,8 +210,6 @@ class _Attempt:
         if item.since is None or self._searched:
             return False
         self._searched = True
-        if (yield from self._key_tells(item.since)):
-            return False
         own = {str(record.id) for record in journal.records.values() if record.id is not None}
         siblings: Siblings | None = None
         if item.siblings is not None:
@@ -219,6 +217,8 @@ class _Attempt:
             booked = yield from self._booked_by(siblings, own)
             if booked is not None:
                 return (yield from self._adopt(booked))
+        if (yield from self._key_tells(item.since)):
+            return False
         found, response = yield from self._vendor.lookalikes(item.body)
         others = [meeting for meeting in found if str(meeting.get("id")) not in own]
         created_field = self._vendor.created_field

@@ -837,8 +837,7 @@ def test_a_create_that_another_items_try_left_unknown_is_not_mistaken_for_this_o
     crm.advance(60.0)
     tis[0].clear()
     assert tis[0].attempt(body(2)).outcome == "created"
-    # On HiringCenter the vendor answers the create with what the lost one has made, since both have one key.
-    assert tis[1].attempt(body(1)).outcome == ("adopted" if kind is BP else "created")
+    assert tis[1].attempt(body(1)).outcome == "adopted"
     tis[0].clear()
     crm.advance(60.0)
     assert [ti.attempt(body(number)).outcome for ti, number in zip(tis, (1, 2), strict=True)] == ["adopted"] * 2
@@ -1117,6 +1116,20 @@ def test_an_item_waits_for_a_create_of_another_map_index_that_may_still_arrive()
     cleared(tis[0])
     assert patiently(tis[1], BP.body()).outcome == "adopted"
     check(crm, "run 1", BP.body())
+
+
+def test_an_item_whose_create_is_still_being_worked_on_is_no_conflict():
+    """HiringCenter, cleared at once after a kill: the key is in use by another map index that sent the same item."""
+    crm = HC.crm()
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    dead(tis[0], HC.body(), HC, Late(50.0))
+    cleared(tis[0])
+    with pytest.raises(MeetingsServerError, match="still being processed"):
+        tis[1].attempt(HC.body())
+    crm.advance(60.0)
+    assert tis[1].attempt(HC.body()).outcome == "adopted"
+    check(crm, "run 1", HC.body())
 
 
 def test_an_item_does_not_wait_for_a_create_that_can_no_longer_arrive():
