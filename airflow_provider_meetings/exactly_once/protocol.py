@@ -349,7 +349,9 @@ class _Attempt:
 
     def _converge(self, record: Record, current: dict[str, Any], *, adopted: bool) -> Flow[BookingResult]:
         body = self._item.body
-        untouched = self._vendor.matches(body, current) or self._vendor.fingerprint(current) == record.fingerprint
+        untouched = (
+            self._vendor.matches(body, current, strict=True) or self._vendor.fingerprint(current) == record.fingerprint
+        )
         if record.digest in {self._digest, ""} and untouched:
             yield Log(f"Meeting {record.id} already matches; nothing to write.")
             self._remember(record, current)

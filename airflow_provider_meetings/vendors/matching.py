@@ -154,12 +154,22 @@ ComparableFields: TypeAlias = Mapping[str, tuple[tuple[str, ...], Callable[[Any,
 _ABSENT = object()
 
 
-def matches(sent: Mapping[str, Any], stored: Mapping[str, Any], comparable: ComparableFields) -> bool:
-    """Whether a meeting equals what was sent, in every field that can be compared."""
+def matches(
+    sent: Mapping[str, Any], stored: Mapping[str, Any], comparable: ComparableFields, *, strict: bool = False
+) -> bool:
+    """Whether a meeting equals what was sent, in every field that can be compared.
+
+    Args:
+        sent: What was sent.
+        stored: The meeting.
+        comparable: The vendor's table of fields.
+        strict: Whether signs in texts count, too: a difference may be one that somebody wants to be written.
+    """
     for name, (stored_names, same) in comparable.items():
         ours = _part(sent, name)
         theirs = next((stored[stored_name] for stored_name in stored_names if stored_name in stored), _ABSENT)
-        if ours is not _ABSENT and theirs is not _ABSENT and not same(ours, theirs):
+        compare = _same_signs if strict and same is same_text else same
+        if ours is not _ABSENT and theirs is not _ABSENT and not compare(ours, theirs):
             return False
     return True
 
@@ -186,14 +196,20 @@ def same_text(sent: Any, stored: Any) -> bool:
     or nothing, accents that are lost, quotes that are curled, tags that are taken out. So letters and digits count, as
     long as there are any.
     """
-    ours, theirs = _tidy(sent), _tidy(stored)
-    if ours == theirs or (len(theirs) >= SHORTEST_CUT and ours.startswith(theirs)):
+    if _same_signs(sent, stored):
         return True
+    ours, theirs = _tidy(sent), _tidy(stored)
     before = _EMOJI.split(ours, 1)[0].strip()
     if before and theirs == before != ours:
         return True  # what a database that has no such sign leaves of a text
     letters = _letters(ours)
     return bool(letters) and letters == _letters(theirs)
+
+
+def _same_signs(sent: Any, stored: Any) -> bool:
+    """Whether two texts are one but for white space, case, escapes and a lost end."""
+    ours, theirs = _tidy(sent), _tidy(stored)
+    return ours == theirs or (len(theirs) >= SHORTEST_CUT and ours.startswith(theirs))
 
 
 def _letters(text: str) -> str:

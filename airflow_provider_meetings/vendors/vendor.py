@@ -240,9 +240,9 @@ class Vendor(ABC):
         """Whom the meeting of a body is with."""
         return str(body.get(self.counterpart_field, ""))
 
-    def matches(self, body: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
-        """Whether a meeting equals a body, in every field that can be compared."""
-        return matches(body, stored, self.comparable_fields)
+    def matches(self, body: Mapping[str, Any], stored: Mapping[str, Any], *, strict: bool = False) -> bool:
+        """Whether a meeting equals a body, in every field that can be compared; see :func:`.matching.matches`."""
+        return matches(body, stored, self.comparable_fields, strict=strict)
 
     def fingerprint(self, stored: Mapping[str, Any]) -> str:
         """Return a fingerprint of what can be compared in a meeting."""

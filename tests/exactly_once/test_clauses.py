@@ -639,8 +639,11 @@ def test_a_start_that_the_vendor_keeps_to_the_second_or_minute_is_found(unit, pa
         ("Smith & Sons' <roof>", "Smith &amp; Sons&#39; &lt;roof&gt;"),
         ("Café", "Cafe\u0301"),
         ("x" * 300, "x" * 255),
+        ("Visit \U0001f600 5", "Visit ? 5"),
+        ("Visit \U0001f600 5", "Visit"),
+        ("<b>d'Or</b>", "d\u2019Or"),
     ],
-    ids=["tidied", "escaped", "decomposed", "cut"],
+    ids=["tidied", "escaped", "decomposed", "cut", "without emoji", "cut at an emoji", "without tags"],
 )
 def test_a_text_that_the_vendor_keeps_its_own_way_is_found(monkeypatch, sent, stored):
     """A title comes back tidied, escaped, in another normal form, or cut: the lost create is found all the same."""

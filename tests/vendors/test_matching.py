@@ -2,7 +2,8 @@
 
 import pytest
 
-from airflow_provider_meetings.vendors.matching import same_id, same_number, same_text
+from airflow_provider_meetings.vendors.hiringcenter import HiringCenter
+from airflow_provider_meetings.vendors.matching import matches, same_id, same_number, same_text
 
 SENT = "Café <b>d'Or</b> \U0001f600 & Co\nroom 5"
 
@@ -64,3 +65,12 @@ def test_another_number_is_another(stored):
     """Nothing is rounded."""
     assert not same_number(7, stored)
     assert not same_id("7", stored)
+
+
+@pytest.mark.parametrize("stored", ["Visit 5?", "Visit \U0001f600 5", "<b>Visit</b> 5", "Vi\u0301sit 5"])
+def test_signs_count_where_a_difference_may_be_meant(stored):
+    """What finds a lost meeting does not hide what somebody has written into one since."""
+    comparable = HiringCenter.comparable_fields
+    assert matches({"location": "Visit 5"}, {"location": stored}, comparable)
+    assert not matches({"location": "Visit 5"}, {"location": stored}, comparable, strict=True)
+    assert matches({"location": "Visit 5"}, {"location": " visit 5"}, comparable, strict=True)
