@@ -66,7 +66,9 @@ class _Application:
         for stage in (self.plan.of("create", "update"), self.plan.of("delete")):
             waiting = deque(stage)
             while waiting and not applied.is_hopeless:
-                batch = yield from self._begin(waiting)
+                if applied.needs_probe:
+                    waiting.rotate(1)  # rows that are refused for the same reason stand together
+                batch = yield from self._begin(waiting, 1 if applied.needs_probe else self.batch_size)
                 results = yield Gather([self.writer.write(change, entry) for change, entry in batch])
                 now = yield Now()
                 for (_, entry), result in zip(batch, results, strict=True):
@@ -78,7 +80,7 @@ class _Application:
         yield from self._end(applied)
         return applied
 
-    def _begin(self, waiting: deque[Change]) -> Flow[Sequence[tuple[Change, _Entry]]]:
+    def _begin(self, waiting: deque[Change], most: int) -> Flow[Sequence[tuple[Change, _Entry]]]:
         """Take the next batch, and write down that it is sent; what came of the last one goes with the same write."""
         now = yield Now()
         journal = self.writer.journal
@@ -86,7 +88,7 @@ class _Application:
         until = now + ROOM + self.writer.vendor.retry_limits.in_flight
         batch: list[tuple[Change, _Entry]] = []
         size = journal.size()
-        while waiting and len(batch) < self.batch_size:
+        while waiting and len(batch) < most:
             entry = self._entry(waiting[0], now, until)
             size += size_of(entry)
             if batch and size > self.max_bytes:

@@ -79,12 +79,15 @@ class Applied:
         total: How many there were to do.
         written: One by one, in the order in which they were begun.
         settled: Meetings that an earlier try's creates have made, as this one found out; they count as created.
-        is_hopeless: Whether the last batch has shown that no other write would succeed.
+        needs_probe: Whether nothing of the last batch got through: the vendor is down, or refuses in the words of a
+            server that is.
+        is_hopeless: Whether no other write would succeed, either.
     """
 
     total: int
     written: list[Written] = field(default_factory=list)
     settled: list[Mapping[str, Any]] = field(default_factory=list)
+    needs_probe: bool = False
     is_hopeless: bool = False
 
     def of(self, *verdicts: Verdict) -> list[Written]:
@@ -99,8 +102,10 @@ class Applied:
         """Take what came of a batch."""
         self.written += [one for one in results if one.verdict != "untried"]
         verdicts = {one.verdict for one in results}
-        # Where nothing at all gets through, the rest would not either.
-        self.is_hopeless = "stopped" in verdicts or verdicts == {"failed"}
+        # Where nothing at all gets through, nor does one that is far from those, the rest would not either.
+        nothing_passed = verdicts == {"failed"}
+        self.is_hopeless = "stopped" in verdicts or (nothing_passed and self.needs_probe)
+        self.needs_probe = nothing_passed
 
     @property
     def counts(self) -> dict[str, int]:

@@ -247,10 +247,22 @@ def test_a_vendor_that_is_down_is_not_asked_for_every_row(server, connect, kind,
     monkeypatch.setattr(RetryLimits, "in_flight", 0.2)
     connect(kind, max_attempts=1, max_parallel_requests=1)
     server.fault("status", match={"method": "POST"}, status=503, times=None)
-    with pytest.raises(MeetingsServerError, match=r"26 more were not tried"):
+    with pytest.raises(MeetingsServerError, match=r"25 more were not tried"):
         sync(kind, [row(kind, number) for number in range(30)])
 
-    assert len([entry for entry in server.journal() if entry["method"] == "POST"]) == 4
+    assert len([entry for entry in server.journal() if entry["method"] == "POST"]) == 5
+
+
+def test_rows_that_the_server_breaks_on_do_not_stop_the_others(server, connect, kind, monkeypatch):
+    """Rows of a wrong shape are answered 500, more of them than a batch has: all the others are written."""
+    monkeypatch.setattr(RetryLimits, "in_flight", 0.05)
+    connect(kind, max_attempts=1, max_parallel_requests=1)
+    server.fault("status", match={"method": "POST", "body_regex": "Broken"}, status=500, html=False, times=None)
+    rows = [row(kind, number, **({"location": "Broken"} if number < 10 else {})) for number in range(16)]
+    with pytest.raises(MeetingsServerError, match="10 of 16 writes did not succeed, 6 did"):
+        sync(kind, rows)
+
+    assert 6 == len(server.meetings(kind))
 
 
 def test_twins_are_a_conflict_before_anything_is_written(server, connect, kind):
