@@ -87,6 +87,7 @@ _CLAUSES = {
         ),
         ("delete only where all before went well", "if waiting or not applied.is_clean:", "if waiting:"),
         ("stop where nothing gets through", "while waiting and not applied.is_hopeless:", "while waiting:"),
+        ("look far away before giving up", "waiting.rotate(1)  #", "pass  #"),
         ("keep what may still arrive", 'if result.maybe_sent and result.verdict != "untried":', "if False:"),
         ("keep an update whose earlier send may arrive", "elif not result.repeated:", "else:"),
         ("have new keys after a refusal", "journal.generation += 1  #", "pass  #"),

@@ -445,13 +445,13 @@ def test_deletes_wait_for_everything_else(calendar):
 
 @both
 def test_a_refused_row_does_not_stop_the_next_batch(calendar):
-    """A batch with a refusal in it is followed by the others."""
+    """A batch with a refusal in it is followed by the others, whatever the last row is answered with."""
     calendar.ti.parallel = 1
     calendar.declared = dict.fromkeys(range(1, 7), 0)
-    _refuse(calendar, 2)
+    _refuse(calendar, 2, 6)
     with pytest.raises(MeetingValidationError):
         calendar.ti.attempt(calendar.rows)
-    assert [1, 0, 1, 1, 1, 1] == [len(calendar.of_party(party)) for party in calendar.declared]
+    assert [1, 0, 1, 1, 1, 0] == [len(calendar.of_party(party)) for party in calendar.declared]
 
 
 @both
@@ -475,6 +475,17 @@ def test_where_nothing_gets_through_the_rest_is_not_tried(calendar):
         calendar.ti.attempt(calendar.rows, Luck(writes=("500 before",) * 400))
     asked = {json.loads(one.body)[calendar.match_on[0]] for one in creates(calendar)}
     assert asked == {calendar.kind.counterpart(party) for party in (1, 2, 3, 4, 19)}
+
+
+@both
+def test_rows_that_the_server_breaks_on_do_not_stop_the_others(calendar):
+    """A vendor may refuse a row with 500: after a batch of only such, one row far from it tells that it is not down."""
+    calendar.ti.parallel = 1
+    calendar.declared = dict.fromkeys(range(1, 13), 0)
+    _refuse(calendar, *range(1, 9), status=500)
+    with pytest.raises(MeetingsError, match="8 of 12 writes did not succeed, 4 did"):
+        calendar.ti.attempt(calendar.rows)
+    assert [0] * 8 + [1] * 4 == [len(calendar.of_party(party)) for party in calendar.declared]
 
 
 @both
@@ -567,12 +578,14 @@ def test_iterations_of_a_loop_send_keys_of_their_own():
     assert ("loop-0" in first, "loop-1" in second) == (True, True)
 
 
-def _refuse(calendar, party):
-    calendar.crm.refuse = lambda body: _refusal(calendar) if calendar.kind.counterpart(party) in body.values() else None
+def _refuse(calendar, *parties, status=400):
+    refused = {calendar.kind.counterpart(party) for party in parties}
+    party = calendar.match_on[0]
+    calendar.crm.refuse = lambda body: _refusal(calendar, status) if body[party] in refused else None
 
 
-def _refusal(calendar):
-    return 400, json.loads(calendar.crm.complaint("no"))
+def _refusal(calendar, status=400):
+    return status, json.loads(calendar.crm.complaint("no"))
 
 
 def _create_scope(calendar):
