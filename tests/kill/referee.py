@@ -13,21 +13,9 @@ _MARKED = {"hiringcenter": "notes", "builderprime": "title"}
 class Vendors(MeetingsSandbox):
     """The sandbox's control API, and what it shows."""
 
-    def call(self, method: str, path: str, **kwargs: Any) -> Any:
-        """Make one call."""
-        return self.control(method, f"/{path}", **kwargs)
-
-    def insert(self, vendor: str, row: dict[str, Any]) -> Any:
-        """Make a meeting as another user."""
-        return super().insert(vendor, row)[0]
-
-    def insert_many(self, vendor: str, rows: list[dict[str, Any]]) -> list[Any]:
-        """Make meetings as another user."""
-        return super().insert(vendor, *rows)
-
     def evidence(self) -> "Evidence":
         """Read the whole journal and both tables."""
-        return Evidence(self.call("GET", "journal"), self.call("GET", "meetings"), self.call("GET", "faults"))
+        return Evidence(self.journal(), self.control("GET", "/meetings"), self.control("GET", "/faults"))
 
 
 @dataclass

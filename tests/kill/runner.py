@@ -74,7 +74,7 @@ class World:
             (folder / name).mkdir()
         ready = start_sandbox(processes, folder, control=True)
         self.vendors = Vendors(ready)
-        self.vendors.call("POST", "settings", json={"rate_limit_per_minute": 10**6, "rate_limit_per_hour": 10**7})
+        self.vendors.control("POST", "/settings", json={"rate_limit_per_minute": 10**6, "rate_limit_per_hour": 10**7})
         self.airflow = Booted(folder, processes, connections(ready))
 
     # -- single cells
@@ -122,9 +122,9 @@ class World:
         if isinstance(cell, SetCell):
             self._prepare_set(case, cell, stamps)
         elif cell.operation != "create":
-            case.meeting_id = self.vendors.insert(cell.vendor, cell.row_before | stamps)
+            (case.meeting_id,) = self.vendors.insert(cell.vendor, cell.row_before | stamps)
         elif cell.twin:
-            case.twin = self.vendors.insert(cell.vendor, cell.row | stamps)
+            (case.twin,) = self.vendors.insert(cell.vendor, cell.row | stamps)
         if not isinstance(cell, SetCell):
             for fault in cell.faults:
                 self._add_rule(case, fault, cell.match(case.meeting_id))
@@ -136,7 +136,7 @@ class World:
         if cell.has_keeper:
             items.append(cell.keeper)
             rows.append(cell.keeper.row | stamps)
-        ids = self.vendors.insert_many(cell.vendor, rows) if rows else []
+        ids = self.vendors.insert(cell.vendor, *rows) if rows else []
         case.ids = {item.marker: meeting_id for item, meeting_id in zip(items, ids, strict=True)}
         targets = [(item, case.ids.get(item.marker)) for item in cell.items]
         if cell.operation == "delete":
@@ -146,7 +146,7 @@ class World:
             self._add_rule(case, fault, item.match(meeting_id))
 
     def _add_rule(self, case: Case, fault: dict[str, Any], match: dict[str, Any]) -> None:
-        case.rules.append(self.vendors.call("POST", "faults", json=fault | {"match": match})["id"])
+        case.rules.append(self.vendors.control("POST", "/faults", json=fault | {"match": match})["id"])
 
     def _plan(self, cell: Cell) -> None:
         (self.folder / "plans" / f"{cell.marker}.json").write_text(json.dumps(cell.strikes))

@@ -13,6 +13,7 @@ from airflow_provider_meetings.observability.outcome_record import OUTCOME_KEY
 from airflow_provider_meetings.operators.meetings import SyncMeetingsOperator
 from tests.support.operators import CONN, context_of, run
 from tests.support.sandbox import DAY, HIRINGCENTER, NOON
+from tests.support.stats import Book
 
 WINDOW = {"window_start": NOON - DAY, "window_end": NOON + DAY}
 PAGE = "https://app.example.com/meetings/{id}"
@@ -77,21 +78,12 @@ def test_an_alias_has_news_only_where_something_was_written(connect, kind, table
 def test_a_set_is_counted_by_what_was_done(connect, kind, table, monkeypatch):
     """Two created, one updated, one deleted: the numbers that single meetings have."""
     connect(kind)
-    counted = {}
-
-    class Stats:
-        def incr(self, stat, count=1, *, tags):
-            del tags
-            counted[stat] = counted.get(stat, 0) + count
-
-        def timing(self, stat, dt, *, tags):
-            del stat, dt, tags
-
-    monkeypatch.setattr(telemetry, "Stats", Stats())
+    book = Book()
+    monkeypatch.setattr(telemetry, "Stats", book)
     rows = table(3)
     sync(table, rows[:2])
     sync(table, [rows[0] | {"location": "There"}, rows[2]], delete_missing=True)
-    done = {name: counted.get(f"meetings.{name}", 0) for name in ("created", "updated", "deleted")}
+    done = {name: book.count(f"meetings.{name}") for name in ("created", "updated", "deleted")}
     assert done == {"created": 3, "updated": 1, "deleted": 1}
 
 

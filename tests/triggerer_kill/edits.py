@@ -207,7 +207,7 @@ class Script:
             story.expected.append(Expected(kind, reason, *told[kind], story.taken_at))
 
     def _edit(self, vendor: str, op: str, **more: Any) -> Any:
-        return self._world.vendors.call("POST", "meetings", json={"vendor": vendor, "op": op, **more})
+        return self._world.vendors.control("POST", "/meetings", json={"vendor": vendor, "op": op, **more})
 
     def _stamps(self, vendor: str) -> dict[str, Any]:
         return {"createdAt" if vendor == "hiringcenter" else "createdDate": int(time.time() * _MS)}

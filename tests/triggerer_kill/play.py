@@ -174,7 +174,7 @@ class Play:
 
     def _insert(self, vendor: str, rows: Iterable[dict[str, Any]]) -> list[Any]:
         edit = {"vendor": vendor, "op": "insert", "meetings": list(rows)}
-        made: list[Any] = self.world.vendors.call("POST", "meetings", json=edit)["ids"] if edit["meetings"] else []
+        made: list[Any] = self.world.vendors.control("POST", "/meetings", json=edit)["ids"] if edit["meetings"] else []
         return made
 
     # -- watching

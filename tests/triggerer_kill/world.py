@@ -66,9 +66,9 @@ class World:
         (self.folder / "plan.json").write_text(json.dumps(plan))
         ready = start_sandbox(self.processes, self.folder, control=True, seed=seed)
         self.vendors = Vendors(ready)
-        self.vendors.call("DELETE", "meetings")
+        self.vendors.control("DELETE", "/meetings")
         before()
-        self.limits = self.vendors.call("GET", "settings")
+        self.limits = self.vendors.control("GET", "/settings")
         database = start_postgres(self.processes, self.folder)
         self._database = sqlalchemy.create_engine(database["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
         self.home = AirflowHome(
