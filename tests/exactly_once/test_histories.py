@@ -34,6 +34,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsConfigurationError,
     MeetingsError,
 )
+from tests.support.histories import Wait, until_done
 from tests.support.model import (
     BP,
     FAIR,
@@ -88,13 +89,6 @@ class Meddle:
     variant: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Wait:
-    """Time that goes by."""
-
-    seconds: float
-
-
 def steps():
     """One step of a history of tasks that are not mapped."""
     number = st.integers(0, 1)
@@ -113,16 +107,6 @@ def attempt(ti, body, luck=FAIR):
     except MeetingsError as error:
         ti.crm.advance(getattr(error, "retry_after", None) or 0.0)
         return None
-
-
-def until_done(ti, body):
-    """Have Airflow retry it, undisturbed, until it succeeds."""
-    for _ in range(6):
-        booking = attempt(ti, body)
-        if booking is not None:
-            return booking
-        ti.crm.advance(30.0)
-    raise AssertionError(f"it never succeeds: {ti.story[-5:]}")
 
 
 class Office:
@@ -169,7 +153,7 @@ class Office:
     def attempt(self, task, luck=None):
         """Try a task, and hold the invariant where it succeeds."""
         ti, body = self.tis[task], self.body(task, self.asked[task])
-        booking = until_done(ti, body) if luck is None else attempt(ti, body, luck)
+        booking = until_done(lambda: attempt(ti, body), ti) if luck is None else attempt(ti, body, luck)
         if booking is not None:
             row = check(self.crm, ti.owner, body)
             assert row["id"] == booking.meeting["id"]
@@ -186,7 +170,8 @@ class Office:
             self.crm.advance(settled)
         for task, variant in enumerate(self.asked):
             if variant is not None:
-                assert until_done(self.tis[task], self.body(task, variant)).outcome == "unchanged"
+                ti, body = self.tis[task], self.body(task, variant)
+                assert until_done(lambda ti=ti, body=body: attempt(ti, body), ti).outcome == "unchanged"
         owners = {row["owner"] for row in self.crm.rows.values()} - {"human", "cancelled"}
         assert owners == {ti.owner for ti, variant in zip(self.tis, self.asked, strict=True) if variant is not None}
 
@@ -319,7 +304,9 @@ class Mapping:
         item, ti = self.order[index], self.ti(index)
         self.asked[item].add(self.variant[item])
         self.homes[item].add(index)
-        booking = until_done(ti, self.body(item)) if luck is None else attempt(ti, self.body(item), luck)
+        booking = (
+            until_done(lambda: attempt(ti, self.body(item)), ti) if luck is None else attempt(ti, self.body(item), luck)
+        )
         if booking is not None:
             self.asked[item] = {self.variant[item]}
             self.booked[index] = item

@@ -16,6 +16,7 @@ from hypothesis import given as imagined
 from hypothesis import strategies as st
 
 from airflow_provider_meetings.exceptions import MeetingConflictError, MeetingsConfigurationError, MeetingsError
+from tests.support.histories import Wait, until_done
 from tests.support.model import BP, FAIR, FAULTS, HC, HOUR, IN_FLIGHT, KINDS, NOON, Late, Luck, histories
 from tests.support.set_model import FAR_AWAY, Calendar
 
@@ -62,13 +63,6 @@ class Meddle:
     variant: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Wait:
-    """Time that goes by."""
-
-    seconds: float
-
-
 def steps():
     """One step of a history."""
     tables = st.dictionaries(PARTIES, VARIANTS, max_size=6)
@@ -103,16 +97,6 @@ def attempt(calendar, luck=FAIR):
     except MeetingsError as error:
         calendar.crm.advance(getattr(error, "retry_after", None) or 0.0)
         return None
-
-
-def until_done(calendar):
-    """Have Airflow retry it, undisturbed, until it succeeds."""
-    for _ in range(8):
-        result = attempt(calendar)
-        if result is not None:
-            return result
-        calendar.crm.advance(30.0)
-    raise AssertionError(f"it never succeeds: {calendar.ti.story[-8:]}")
 
 
 def meddle(calendar, step):
@@ -152,11 +136,11 @@ def play(kind, history, **options):
         elif attempt(calendar, step.luck) is not None:
             calendar.check()
     for settled in (IN_FLIGHT + 20.0, 90_000.0):
-        until_done(calendar)
+        until_done(lambda: attempt(calendar), calendar.ti)
         calendar.check()
         calendar.crm.advance(settled)
         calendar.check()
-    plan, _ = until_done(calendar)
+    plan, _ = until_done(lambda: attempt(calendar), calendar.ti)
     assert plan.changes == ()
     assert not calendar.ti.journal["creates"]
 
