@@ -202,6 +202,19 @@ async def test_another_account_is_asked_for_itself(other, latency):
 
 
 @in_virtual_time
+async def test_another_vendor_checks_what_is_waited_for():
+    """A filter that the new vendor does not have fails its waiter."""
+    vendor = Vendor()
+    async with polling(vendor) as poller:
+        waiting = ask(poller, prospectId="p1")
+        await asyncio.sleep(30)
+        vendor.become("builderprime")
+        rotate(vendor)
+        with pytest.raises(MeetingsConfigurationError, match="prospectId"):
+            await asyncio.wait_for(waiting, 600)
+
+
+@in_virtual_time
 async def test_look_ups_are_rare():
     """Ten minutes of waiting cost a look-up a minute, however many wait."""
     vendor = Vendor()

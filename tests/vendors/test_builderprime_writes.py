@@ -484,25 +484,3 @@ def test_an_empty_record_is_no_meeting():
     """Nothing in it could differ from what a task asks for."""
     with pytest.raises(MeetingsProtocolError):
         Line(script(answer(200, {"success": True, "data": {}}))).drive(builderprime().get(7))
-
-
-@pytest.mark.parametrize("reply", [lost(1.0), answer(500), answer(504)])
-@pytest.mark.parametrize("missing_ok", [True, False])
-def test_a_delete_that_was_not_answered_explains_the_404_after_it(reply, missing_ok):
-    """It was this call's own."""
-    line = Line(script(reply, GONE[0]))
-    assert line.drive(builderprime().delete(7, missing_ok=missing_ok)) is True
-    assert line.sent == ["DELETE /meetings/v1/7"] * 2
-
-
-@pytest.mark.parametrize("reply", [lost(1.0, maybe_sent=False), *LIMITED])
-def test_a_delete_that_did_not_arrive_explains_nothing(reply):
-    """The meeting was gone before."""
-    assert Line(script(reply, GONE[0])).drive(builderprime().delete(7)) is False
-
-
-def test_a_delete_is_true_once():
-    """With the scope of its key."""
-    line = Line(script(answer(200, {"success": True})))
-    assert line.drive(builderprime().delete(7)) is True
-    assert line.requests[0].scope == "meetings.delete"

@@ -176,34 +176,11 @@ def test_an_update_uses_the_verb_of_the_connection(method):
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_a_delete_is_true_once():
-    """With a key of its own."""
-    line = Line(script(answer(200, {"success": True, "message": "deleted"})))
-    assert line.drive(hiringcenter().delete("m1")) is True
-    assert line.sent == ["DELETE /meetings/m1"]
-    assert line.requests[0].idempotency_key
-
-
 def test_a_meeting_that_is_gone_was_deleted_before():
     """False, or an error where it had to be there."""
     assert Line(script(GONE)).drive(hiringcenter().delete("m1")) is False
     with pytest.raises(MeetingNotFoundError):
         Line(script(GONE)).drive(hiringcenter().delete("m1", missing_ok=False))
-
-
-@pytest.mark.parametrize("reply", UNKNOWN)
-@pytest.mark.parametrize("missing_ok", [True, False])
-def test_a_delete_that_was_not_answered_explains_the_404_after_it(reply, missing_ok):
-    """It was this call's own."""
-    line = Line(script(reply, GONE))
-    assert line.drive(hiringcenter().delete("m1", missing_ok=missing_ok)) is True
-    assert len({request.idempotency_key for request in line.requests}) == 1
-
-
-@pytest.mark.parametrize("reply", [lost(maybe_sent=False), *LIMITED])
-def test_a_delete_that_did_not_arrive_explains_nothing(reply):
-    """The meeting was gone before."""
-    assert Line(script(reply, GONE)).drive(hiringcenter().delete("m1")) is False
 
 
 @pytest.mark.parametrize("reply", GATEWAYS)

@@ -11,7 +11,7 @@ from airflow_provider_meetings.exceptions import (
     MeetingsProtocolError,
     MeetingsServerError,
 )
-from tests.support.flows import BASE, Line, answer, builderprime, hiringcenter, script
+from tests.support.flows import BASE, Line, answer, builderprime, hiringcenter, lost, problem, script
 from tests.support.vendors import DATE_FIELDS, ChangingTable, FakeBuilderPrime, FakeHiringCenter
 
 
@@ -182,3 +182,41 @@ def test_a_server_error_that_lasts_may_have_written(vendor, call):
     with pytest.raises(MeetingsServerError) as caught:
         Line(lambda _: answer(503)).drive(vendor.call(call, vendor.ids[0]))
     assert caught.value.maybe_sent
+
+
+UNKNOWN = [lost(1.0), lost(30.0), answer(408), answer(500), answer(503, b"<html>"), answer(504), answer(429)]
+
+
+@pytest.mark.parametrize("reply", UNKNOWN)
+@pytest.mark.parametrize("missing_ok", [True, False])
+def test_a_delete_that_was_not_answered_explains_the_404_after_it(vendor, reply, missing_ok):
+    """It was this call's own, which was sent twice, under one key where the vendor has keys."""
+    line = Line(script(reply, problem(404)))
+    assert line.drive(vendor.call("delete", vendor.ids[0], missing_ok=missing_ok)) is True
+    assert [f"DELETE {vendor.path}/{vendor.ids[0]}"] * 2 == line.sent
+    assert len({request.idempotency_key for request in line.requests}) == 1
+
+
+LIMITED = [
+    {"success": False, "error": "Too many requests", "errors": [{"code": code, "message": "Too many requests"}]}
+    for code in ("RATE_LIMIT", "API_GENERAL")
+]
+
+
+@pytest.mark.parametrize("reply", [lost(maybe_sent=False), problem(429), *(answer(200, words) for words in LIMITED)])
+def test_a_delete_that_did_not_arrive_explains_nothing(vendor, reply):
+    """The meeting was gone before."""
+    assert Line(script(reply, problem(404))).drive(vendor.call("delete", vendor.ids[0])) is False
+
+
+def test_a_delete_is_true_once(vendor):
+    """With the scope of its key, and an idempotency key where the vendor has such."""
+    line = Line(script(answer(200, {"success": True, "message": "deleted"})))
+    assert line.drive(vendor.call("delete", vendor.ids[0])) is True
+    (request,) = line.requests
+    assert ("DELETE", f"{vendor.path}/{vendor.ids[0]}", "meetings.delete") == (
+        request.method,
+        request.path,
+        request.scope,
+    )
+    assert (vendor.name == "hiringcenter") is bool(request.idempotency_key)
