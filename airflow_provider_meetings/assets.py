@@ -81,7 +81,7 @@ def to_openlineage_dataset(asset: Asset, lineage_context: Any) -> Any:  # noqa: 
 
 
 def meetings_asset(meetings_conn_id: str, view: str | None = None, *, trigger: Any = None, **kwargs: Any) -> Asset:
-    """Return the asset of a connection's meetings: an outlet for who writes them, and a schedule for who reacts.
+    """Return the asset of a connection's meetings: an outlet of tasks that write them, a schedule of DAGs that react.
 
     Args:
         meetings_conn_id: The connection.

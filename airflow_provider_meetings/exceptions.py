@@ -58,7 +58,7 @@ class MeetingsError(AirflowException):
 
     #: Whether the vendor may have done what was asked although this error came back.
     maybe_sent: bool = False
-    #: When the request that failed was sent, in seconds since the epoch, or 0 where it is not told.
+    #: When the request that failed was sent, in seconds since the epoch, or 0 where it is unknown.
     sent_at: float = 0.0
 
     def __init__(
@@ -175,7 +175,7 @@ class MeetingsInDoubtError(MeetingsTransportError):
     """A create was not answered, did not happen so far, and may still arrive. Nothing must be sent until it cannot.
 
     Attributes:
-        retry_after: Seconds until it can be told.
+        retry_after: Seconds until it is known.
     """
 
     def __init__(self, message: str = "", *, retry_after: float | None = None, **where: Any) -> None:

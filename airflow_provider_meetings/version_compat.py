@@ -62,7 +62,7 @@ async def aget_connection(conn_id: str) -> Any:
 async def with_secrets(read: Callable[[Any], _T], conn: Any) -> _T:
     """Call what reads a connection, and has its secrets masked, from the event loop.
 
-    The triggerer of 3.0 is told of a secret by a call that is an error on the loop; reading the extras is one already.
+    The triggerer of 3.0 learns of a secret by a call that is an error on the loop; reading the extras is one already.
     """
     from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415
 
@@ -237,7 +237,7 @@ def show_form(ti_id: Any, form: Mapping[str, Any], *, first: bool) -> Mapping[st
 
 
 def stores_links() -> bool:
-    """Whether Airflow asks for a task's links when it ends, on the worker (3.0+), not when somebody looks at them."""
+    """Whether Airflow asks for a task's links when it ends, on the worker (3.0+), not when a user looks at them."""
     from airflow.providers.common.compat.sdk import BaseOperatorLink  # noqa: PLC0415
 
     return hasattr(BaseOperatorLink, "xcom_key")

@@ -17,7 +17,7 @@ _MOST_DIGITS = 40
 def plain(value: Any) -> Any:
     """Return a value with the members of enums in it replaced by their values; also inside of dicts and lists.
 
-    What holds itself, or is nested too deeply, comes back as it is: whoever checks the value refuses it by name.
+    What holds itself, or is nested too deeply, comes back as it is: the check of the value refuses it by name.
     """
     try:
         return _plain(value)

@@ -1,4 +1,4 @@
-"""How many requests a connection may make, and when: pure, every method is told the time.
+"""How many requests a connection may make, and when: pure, the caller passes the time.
 
 Two things decide. The limits that the vendor publishes are kept by construction: each is a bucket of tokens that never
 lets more through in any span of its length, wherever the span begins. What the vendor says on its answers
@@ -23,7 +23,7 @@ __all__ = ["RateLimiter", "TokenBucket", "WorkerThrottle"]
 SHARE = 0.8
 #: The part of a limit that may be used at once, after a time of rest. The remainder flows in evenly.
 BURST = 0.2
-# Told the same instant, those who wait do not all come back at it.
+# Callers that wait for the same instant do not all come back at it.
 _SPREAD = 2.0
 # Seconds are floats, and a request takes its time to arrive: count a little longer than the vendor does.
 _SLACK = 1.01

@@ -77,7 +77,7 @@ class RetryLimits:
     def in_flight(self) -> float:
         """Seconds after a send in which a request that was not answered may still be acted on.
 
-        Twice its own timeout: a server that is slow does not notice at once that nobody listens any more.
+        Twice its own timeout: a server that is slow does not notice at once that its client has gone.
         """
         return self.timeout * 2
 
@@ -127,7 +127,7 @@ class RetryState:
             return self.pause(jitter, reason)
         if asked.note:
             reason = f"{reason} ({asked.note})"
-        # The jitter comes on top, so that those who were told the same do not come back at the same instant.
+        # The jitter comes on top, so that callers with the same answer do not come back at the same instant.
         return self.pause(asked.seconds + min(jitter, 1.0), reason) or self.pause(asked.seconds, reason)
 
 
@@ -241,7 +241,7 @@ def server_time(response: Response) -> tuple[bool, float]:
     """Read the server's clock from an answer's ``Date`` header, in seconds since the epoch.
 
     Returns:
-        Whether the server told it, and its time; ours where it did not.
+        Whether the server said it, and its time; ours where it did not.
     """
     told = _date(response.headers.get("date", ""))
     return (False, response.received_at) if told is None else (True, told)
@@ -284,7 +284,7 @@ class Reply:
     Attributes:
         response: The answer.
         status: The HTTP status that it amounts to: vendors tell failures with a 200, too.
-        is_own: It is in the vendor's own envelope. What somebody on the way has answered (a gateway's page, a redirect)
+        is_own: It is in the vendor's own envelope. What a server on the way has answered (a gateway's page, a redirect)
             says nothing about what the vendor has done.
         in_progress: The vendor is still at work on an earlier send of the same request: worth another attempt.
     """

@@ -38,7 +38,7 @@ _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _FIRST = -62_135_596_800_000
 _LAST = 253_402_300_799_999
 _DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
-# The years 2001 to 2100 in seconds. In milliseconds they are weeks of 1970, which nobody asks for.
+# The years 2001 to 2100 in seconds. In milliseconds they are weeks of 1970, which no caller means.
 _SECONDS = range(978_307_200, 4_133_980_800)
 
 

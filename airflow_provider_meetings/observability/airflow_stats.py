@@ -37,7 +37,7 @@ def note_written_file(path: Any) -> None:
 def _collector() -> Any:
     """Return what collects lineage in a task; None outside of one.
 
-    Nobody asks for it there, and to find that out Airflow would load all plugins.
+    No user asks for it there, and to find that out Airflow would load all plugins.
     """
     try:
         get_current_context()

@@ -1,7 +1,7 @@
 """The link from a task to its meeting in the vendor's web app.
 
 Where it leads is settled while the task runs, since only then the meeting and its connection are known: Airflow 3 asks
-for the link on the worker when the task is done and keeps it, Airflow 2 asks in the webserver, whenever somebody looks.
+for the link on the worker when the task is done and keeps it, Airflow 2 asks in the webserver, whenever a user looks.
 Neither speaks to the vendor. A connection without the extra ``web_url_template`` has no links.
 """
 

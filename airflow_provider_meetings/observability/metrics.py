@@ -65,7 +65,7 @@ class Metrics:
     """The numbers of one connection.
 
     Attributes:
-        stats: Who keeps them; None: nobody.
+        stats: Where they are kept; None: nowhere.
         tags: What all of them are broken down by.
     """
 

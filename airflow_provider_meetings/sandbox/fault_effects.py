@@ -139,7 +139,7 @@ class FaultEffects:
 
 
 def _explanation(rule: FaultRule, vendor: Vendor) -> dict[str, Any]:
-    """Return the words of a failure that is told with status 200."""
+    """Return the words of a failure that comes with status 200."""
     if not rule.explained:
         return {}
     text = rule.message or _NOT_SAVED_TEXT
