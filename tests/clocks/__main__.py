@@ -28,7 +28,7 @@ TIMED = (
     *QUICK,
     "operators",
     "hooks/test_writes_under_faults.py",
-    "polling/test_polling.py",
+    "polling/test_planner.py",
     "polling/test_wanted.py",
     "sensors/test_parity.py",
     "sensors/test_vendor_wait.py",

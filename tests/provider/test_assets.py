@@ -1,5 +1,6 @@
 """Meetings as assets: their addresses in Airflow, and how a run reads what has happened to them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import pytest
 from airflow.sdk import Asset
 
 from airflow_provider_meetings import version_compat
-from airflow_provider_meetings.assets import check_uri, meeting_events, meetings_asset, meetings_uri
+from airflow_provider_meetings.assets import check_uri, meeting_events, meetings_asset, meetings_uri, with_receipt
 from airflow_provider_meetings.exceptions import MeetingsConfigurationError
 from airflow_provider_meetings.triggers.meetings import MeetingsEventTrigger
 from tests.support.interpreter import modules_of
@@ -270,3 +271,27 @@ def test_a_store_that_is_away_costs_no_run(monkeypatch):
         "triggering_asset_events": {meetings_asset("crm"): [event]},
     }
     assert [payload] == meeting_events(context)
+
+
+def test_receipts_are_bounded_and_written_once():
+    """A DAG's receipt keeps the latest hundred ids; what it has already is not written again."""
+    other = {"ids": ["x"], "runs": ["1"], "at": 1.0}
+    receipts = with_receipt({"other": other}, "dag", "run", {str(number): True for number in range(150)}, 2.0)
+
+    assert other == receipts["other"]
+    assert {"ids": [str(number) for number in range(50, 150)], "at": 2.0} == {
+        name: value for name, value in receipts["dag"].items() if name != "runs"
+    }
+    assert with_receipt(receipts, "dag", "run", {"149": True}, 3.0) is None
+    assert {"ids": [], "runs": [], "at": 3.0} == with_receipt(receipts, "new", "run", {}, 3.0)["new"]
+
+
+def test_the_receipts_of_many_dags_fit_into_a_value():
+    """Fifty DAGs on one asset leave receipts that the store still takes."""
+    receipts = {}
+    for _ in range(2):
+        for dag in range(50):
+            ids = {f"{number:032x}": True for number in range(100)}
+            receipts = with_receipt(receipts, f"dag{dag}", "run", ids, 2.0) or receipts
+
+    assert len(json.dumps(receipts)) < 60_000

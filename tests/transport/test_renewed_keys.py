@@ -1,14 +1,11 @@
 """A key that is renewed while a worker reads; and the rate limit of those who list by themselves in an event loop."""
 
-import asyncio
 import json
-import time
 
 import pytest
 
 from airflow_provider_meetings.exceptions import MeetingsAuthError
 from airflow_provider_meetings.hooks.resolve import hook_for
-from airflow_provider_meetings.transport.limiter import limiter_for
 from tests.support.sandbox import (
     BUILDERPRIME,
     EMPTY_LIST,
@@ -17,7 +14,6 @@ from tests.support.sandbox import (
     WINDOW,
     Tiny,
     answering,
-    hook_to,
     listed_by_worker,
     one_meeting,
     read_request,
@@ -165,47 +161,3 @@ def test_a_connection_that_is_gone_is_no_other_error(renewing, monkeypatch):
         monkeypatch.setattr(type(hook), "get_connection", lambda *_: 1 / 0)
         with pytest.raises(MeetingsAuthError):
             listed_by_worker(hook, *WINDOW)
-
-
-# -- the rate limit
-
-
-def test_lists_in_an_event_loop_share_the_budget_of_their_account():
-    """Those who list by themselves keep the vendor's limit, as all who wait in that loop do."""
-    seen = []
-
-    async def many(hook, count):
-        for _ in range(count):
-            assert [meeting async for meeting in hook.alist_meetings(*WINDOW)] == []
-        return limiter_for(hook._settings, hook._vendor.rate_limits)
-
-    with Tiny(answering(EMPTY_LIST["hiringcenter"], seen=seen)) as tiny:
-        hook = hook_to(HIRINGCENTER, tiny.url, timeout=10, rate_limit_per_minute=60, rate_limit_per_hour=100_000)
-
-        async def both():
-            # 60 a minute: the triggerer's part is 48, a fifth of which may be used at once.
-            await asyncio.gather(many(hook, 5), many(hook, 4))
-            begun = time.monotonic()
-            limiter = await many(hook, 1)
-            return time.monotonic() - begun, limiter.wait(asyncio.get_running_loop().time())
-
-        took, wait = asyncio.run(both())
-    assert len(seen) == 10
-    assert took > 0.5
-    assert wait > 0
-
-
-def test_a_list_in_an_event_loop_listens_to_the_vendor():
-    """Where nothing is left of the window, the next one waits for its end."""
-    body = EMPTY_LIST["hiringcenter"].partition(b"\r\n\r\n")[2]
-    empty = reply("200 OK", body, "RateLimit-Limit: 500", "RateLimit-Remaining: 0", "RateLimit-Reset: 1")
-    with Tiny(answering(empty)) as tiny:
-        hook = hook_to(HIRINGCENTER, tiny.url, timeout=10)
-
-        async def two():
-            assert [meeting async for meeting in hook.alist_meetings(*WINDOW)] == []
-            begun = time.monotonic()
-            assert [meeting async for meeting in hook.alist_meetings(*WINDOW)] == []
-            return time.monotonic() - begun
-
-        assert asyncio.run(two()) > 0.9

@@ -1,7 +1,6 @@
 """The watch in virtual time: what it asks, what it tells, and that no kill makes it lose anything."""
 
 import asyncio
-import json
 import logging
 import random
 
@@ -436,30 +435,6 @@ async def test_a_single_event_stays_one_after_a_kill():
             await asyncio.sleep(60)
 
     assert len(database) == 1
-
-
-def test_receipts_are_bounded_and_written_once():
-    """A DAG's receipt keeps the latest hundred ids; what it has already is not written again."""
-    other = {"ids": ["x"], "runs": ["1"], "at": 1.0}
-    receipts = with_receipt({"other": other}, "dag", "run", {str(number): True for number in range(150)}, 2.0)
-
-    assert other == receipts["other"]
-    assert {"ids": [str(number) for number in range(50, 150)], "at": 2.0} == {
-        name: value for name, value in receipts["dag"].items() if name != "runs"
-    }
-    assert with_receipt(receipts, "dag", "run", {"149": True}, 3.0) is None
-    assert {"ids": [], "runs": [], "at": 3.0} == with_receipt(receipts, "new", "run", {}, 3.0)["new"]
-
-
-def test_the_receipts_of_many_dags_fit_into_a_value():
-    """Fifty DAGs on one asset leave receipts that the store still takes."""
-    receipts = {}
-    for _ in range(2):
-        for dag in range(50):
-            ids = {f"{number:032x}": True for number in range(100)}
-            receipts = with_receipt(receipts, f"dag{dag}", "run", ids, 2.0) or receipts
-
-    assert len(json.dumps(receipts)) < 60_000
 
 
 @pytest.mark.parametrize("stores", [[], [StateStore()]], ids=["in memory", "in a store"])
