@@ -155,10 +155,16 @@ class HiringCenterReader(Vendor):
         if account is None:
             raise self.errors.malformed(request, envelope.response, "there is no accountId in it")
         active = facts.get("active", facts.get("isActive", facts.get("status", True)))
-        if str(active).lower() in {"false", "0", "inactive", "revoked", "disabled", "expired"}:
+        if str(active).strip().lower() in _NOT_ACTIVE:
             raise MeetingsAuthError(f"The API key of HiringCenter account {account} is not active.")
         permissions = ", ".join(_granted(facts.get("permissions"))) or "none"
         return f"HiringCenter account {account}, permissions: {permissions}"
+
+
+_NOT_ACTIVE = {
+    *("false", "0", "no", "inactive", "revoked", "disabled", "expired"),
+    *("suspended", "blocked", "deactivated", "deleted", "cancelled"),
+}
 
 
 def _granted(permissions: Any) -> list[str]:

@@ -223,7 +223,15 @@ def test_the_check_takes_the_facts_without_an_envelope():
 
 @pytest.mark.parametrize(
     "state",
-    [{"active": False}, {"isActive": False}, {"status": "revoked"}, {"status": "Inactive"}, {"active": "false"}],
+    [
+        {"active": False},
+        {"isActive": False},
+        {"status": "revoked"},
+        {"status": "Inactive"},
+        {"active": "false"},
+        {"status": "SUSPENDED"},
+        {"active": "no "},
+    ],
 )
 def test_a_key_that_is_not_active_is_told(state):
     """Although the vendor knows it."""
