@@ -26,6 +26,7 @@ PACKAGE = "airflow_provider_meetings"
 
 
 PROTOCOL, KEYS, TASK_STATE = "exactly_once/protocol.py", "exactly_once/keys.py", "exactly_once/task_state.py"
+OWN_MEETING = "exactly_once/own_meeting.py"
 CREATES, RESPONSES = "vendors/creates.py", "vendors/responses.py"
 MATCHING, RETRY = "vendors/matching.py", "core/retry.py"
 SIBLINGS = "exactly_once/siblings.py"
@@ -50,17 +51,7 @@ _CLAUSES = {
             "record.digest, record.sent_fields = digest(pending_create.body), sorted(pending_create.body)",
             "pass",
         ),
-        (
-            "drop the payload once the id is known",
-            'record.id, record.pending_create = meeting["id"], None',
-            'record.id = meeting["id"]',
-        ),
         ("forget a payload that is refused", "record.pending_create = None\n                refused", "refused"),
-        (
-            "forget a payload that is refused when it is settled",
-            "except (MeetingValidationError, MeetingNotFoundError) as refusal:",
-            "except ZeroDivisionError as refusal:",
-        ),
         ("never get past a 409 with a new key", "refused and not self._item.own_key", "1"),
         (
             "take a new key after a deletion",
@@ -122,6 +113,21 @@ _CLAUSES = {
             'known = frozenset(str(meeting.get("id")) for meeting in found)',
             "known = frozenset()",
         ),
+        ("look at what may be a replay", " or not (yield from self._is_there(meeting)):", ":"),
+        ("notice a replay", "if self._is_replay(created, sent_at) or not (", "if not ("),
+        ("keep a key short", 'header_safe(f"{self._key}/{record.generation}")', 'f"{self._key}/{record.generation}"'),
+    ),
+    OWN_MEETING: (
+        (
+            "drop the payload once the id is known",
+            'record.id, record.pending_create = meeting["id"], None',
+            'record.id = meeting["id"]',
+        ),
+        (
+            "forget a payload that is refused when it is settled",
+            "except (MeetingValidationError, MeetingNotFoundError) as refusal:",
+            "except ZeroDivisionError as refusal:",
+        ),
         ("find an item's meeting after a clear", "if item.since is None or self._searched:", "if True:"),
         ("let the key tell what is this run's", "if (yield from self._key_tells(item.since)):", "if False:"),
         ("leave out what this map index has already", 'if str(meeting.get("id")) not in own', "if True"),
@@ -139,12 +145,9 @@ _CLAUSES = {
             "if own is not None and (own.id is not None or own.pending_create is not None):",
             "if own is not None:\n            self._searched = True  # and so",
         ),
-        ("look at what may be a replay", " or not (yield from self._is_there(meeting)):", ":"),
-        ("notice a replay", "if self._is_replay(created, sent_at) or not (", "if not ("),
         ("settle another map index's create", "if create.key in self._resolved:", "if True:"),
         ("settle another map index's create once", "if create.key in self._resolved:", "if False:"),
         ("put an adopted meeting right", 'record.fingerprint = ""  # as somebody may have left it', "pass"),
-        ("keep a key short", 'header_safe(f"{self._key}/{record.generation}")', 'f"{self._key}/{record.generation}"'),
     ),
     MATCHING: (
         ("compare the vendor's clock with itself", "(since + clock - response.received_at) * 1000", "since * 1000"),
@@ -261,7 +264,7 @@ _CLAUSES = {
 MUTATIONS = [Mutation(name, file, *pieces) for file, some in _CLAUSES.items() for name, *pieces in some]
 
 #: The code as it is.
-NOTHING = Mutation("nothing", PROTOCOL, "class _Attempt:", "class _Attempt:")
+NOTHING = Mutation("nothing", PROTOCOL, "class _Attempt(OwnMeeting):", "class _Attempt(OwnMeeting):")
 
 
 def mutate(folder: Path, mutation: Mutation) -> None:
