@@ -156,6 +156,22 @@ def test_a_date_of_creation_that_tells_nothing_is_a_loud_failure_in_a_loop():
     assert len(crm.rows) == 1
 
 
+def test_two_candidates_are_a_loud_failure_in_a_loop():
+    """Of two equal meetings that were made since the run began nothing tells which one an iteration has made."""
+    crm = HC.crm()
+    crm.advance(10.0)
+    (ti,) = mapped(crm, 1)
+    ti.loop = SimpleNamespace(index=0)
+    crm.advance(90_000.0)
+    for _ in range(2):
+        crm.insert(HC.body(), "human")
+    crm.advance(10.0)
+    ti.clear()
+    with pytest.raises(MeetingConflictError, match="cannot be told"):
+        ti.attempt(HC.body())
+    assert len(crm.rows) == 2
+
+
 def test_an_edit_under_a_live_key_is_settled():
     """HiringCenter replays what a lost create made, so that somebody's edit of it does not hide it."""
     crm = HC.crm()
