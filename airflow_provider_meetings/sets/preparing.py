@@ -108,8 +108,15 @@ def settle(
     entries = list(journal.creates.items())
     yield Log(f"A previous try sent {len(entries)} create(s) and got no response; checking whether they were applied.")
     declared = {(asked.matcher.names, row.key) for row in asked.rows}
+    there: dict[tuple[tuple[str, ...], MatchKey | None], Mapping[str, Any]] = {}
+    if not vendor.needs_presence_check and any((entry.match_on, entry.key) in declared for _, entry in entries):
+        scope = yield from list_scope(vendor, asked.window, asked.filters)
+        there = {(asked.matcher.names, asked.matcher.key_of_stored(meeting)): meeting for meeting in scope.listed}
     results = yield Gather(
-        [_settle_one(vendor, asked, entry, declared=(entry.match_on, entry.key) in declared) for _, entry in entries]
+        [
+            _settle_one(vendor, asked, entry, declared=names_and_key in declared, current=there.get(names_and_key))
+            for names_and_key, entry in (((entry.match_on, entry.key), entry) for _, entry in entries)
+        ]
     )
     now = yield Now()
     for (key, _), result in zip(entries, results, strict=True):
@@ -125,14 +132,20 @@ def settle(
 
 
 def _settle_one(
-    vendor: Vendor, asked: Declaration, entry: UnansweredCreate, *, declared: bool
+    vendor: Vendor, asked: Declaration, entry: UnansweredCreate, *, declared: bool, current: Mapping[str, Any] | None
 ) -> Flow[dict[str, Any] | MeetingsError | None]:
-    """Settle one create; returns its meeting, or why it cannot be settled now. None: nothing of it can arrive."""
+    """Settle one create; returns its meeting, or why it cannot be settled now. None: nothing of it can arrive.
+
+    Where its row has a ``current`` meeting, that is what it has made, or what another run has made meanwhile: sent
+    again it might make a second one.
+    """
     meeting: dict[str, Any] | None = None
     try:
         try:
             in_scope = to_epoch_ms(entry.pending.body[vendor.date_field]) in asked.window
-            if vendor.needs_presence_check or (declared and in_scope):
+            if current is not None:
+                meeting = dict(current) if vendor.matches(entry.pending.body, current) else None
+            elif vendor.needs_presence_check or (declared and in_scope):
                 meeting = yield from vendor.resolve_create(entry.pending)  # without a key, it is only looked for
             elif declared:
                 meeting = yield from look_for_lost(vendor, entry.pending, RetryState(vendor.retry_limits))

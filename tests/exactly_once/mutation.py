@@ -5,7 +5,7 @@ from dataclasses import dataclass
 #: The tests that are to notice the mutations of single meetings, in this order.
 SINGLES = ("exactly_once/test_clauses.py", "exactly_once/test_limits.py", "exactly_once/test_histories.py")
 #: The same of sets, and of their plans.
-SETS = ("sets/test_set_clauses.py", "sets/test_set_histories.py")
+SETS = ("sets/test_set_clauses.py", "sets/test_set_overlapping_runs.py", "sets/test_set_histories.py")
 PLANS = ("sets/test_plan.py",)
 
 

@@ -65,6 +65,7 @@ _CLAUSES = {
         ("keep a create that cannot be settled", "if not isinstance(result, MeetingsError):\n     ", "if True:\n     "),
         ("wait for a create of a set in flight", "        yield from _wait_out(vendor, entry.until)\n", ""),
         ("take a row's own meeting only for its create", "if not vendor.needs_presence_check:\n    ", "if True:\n    "),
+        ("send no create again whose row has a meeting", "if current is not None:", "if False:"),
         ("send no create again whose row is gone", "(declared and in_scope)", "in_scope"),
         ("look for a create out of a new window", "elif declared:", "elif False:"),
         ("wait for an update that would undo another", "if until <= now:", "if True:"),

@@ -1097,6 +1097,18 @@ def test_an_item_that_was_lost_made_and_deleted_is_made_again(kind, crm):
     check(crm, "run 1", kind.body())
 
 
+def test_what_another_map_index_lost_and_somebody_deleted_is_made_again(kind, crm):
+    """HiringCenter repeats its answer to the lost create, whose meeting is gone: asked once, and one more is made."""
+    crm.advance(10.0)
+    tis = siblings(crm, "run 1", 2)
+    dead(tis[0], kind.body(), kind)
+    crm.remove("run 1")
+    crm.advance(300.0)
+    cleared(tis[0])
+    assert tis[1].attempt(kind.body()).outcome == "created"
+    check(crm, "run 1", kind.body())
+
+
 @pytest.mark.parametrize("state", ["removed", "skipped", "upstream_failed"])
 def test_a_map_index_that_does_not_start_any_more_is_not_waited_for(state):
     """Builder Prime: one that the shorter list has no more, and that has pushed nothing, has sent nothing."""

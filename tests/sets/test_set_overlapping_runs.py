@@ -80,13 +80,14 @@ def test_runs_that_take_turns_have_one_meeting_a_row_between_them(kind, history,
     assert done[0].changes == ()
 
 
+@pytest.mark.parametrize("pause", [100.0, 3600.0, 90_000.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_lost_create_whose_row_another_run_has_made_is_no_second_meeting(kind):
-    """The create of a killed run never arrived, and another run made the row's meeting hours later: it is the row's."""
+def test_a_lost_create_whose_row_another_run_has_made_is_no_second_meeting(kind, pause):
+    """The create of a killed run never arrived, and another run made the row's meeting later: it is the row's."""
     calendar, (first, second) = two_runs(kind)
     assert first.attempt(calendar.rows, Luck(kill=9, in_flight=("lost",) * 3, writes=("lost",) * 3)) is None
     assert first.journal["creates"]
-    calendar.crm.advance(90_000.0)
+    calendar.crm.advance(pause)
     second.attempt(calendar.rows)
     plan, _ = first.attempt(calendar.rows)
     assert plan.changes == ()
