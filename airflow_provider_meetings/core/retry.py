@@ -20,6 +20,7 @@ import random
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from airflow_provider_meetings.core import defaults
@@ -258,6 +259,7 @@ def clock_offset(response: Response, known: float) -> float:
     return moment + 0.5 - (response.sent_at + response.received_at) / 2 if told else known
 
 
+@lru_cache(maxsize=16)
 def _date(text: str) -> float | None:
     for read in (email.utils.parsedate_to_datetime, dt.datetime.fromisoformat):
         try:

@@ -191,7 +191,8 @@ class AsyncTransport:
                 **self._proxy_options,
             ) as answer:
                 status = answer.status
-                body = await _read(answer)
+                received = _headers(answer)  # by lower-case names
+                body = await _read(answer, received.get("content-encoding", ""))
         except aiohttp.ClientHttpProxyError as error:
             refused = OSError(f"Tunnel connection failed: {error.status}")  # as the worker's library says it
             raise exchange.failed(refused, never_sent=True, status=None) from None
@@ -200,7 +201,7 @@ class AsyncTransport:
             raise exchange.failed(error, never_sent=never_sent, status=status) from os_error_behind(error)
         except ValueError as error:  # what aiohttp, yarl and the idna codec make of addresses and proxies
             raise exchange.unusable(error) from None
-        response = exchange.answered(answer.status, _headers(answer), body)
+        response = exchange.answered(status, received, body)
         self.clock_offset = clock_offset(response, self.clock_offset)
         if self._gate is not None:
             self._gate.observe(response)
@@ -236,34 +237,26 @@ _MORE_HEADERS: dict[str, Any] = (
 
 def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
     """Return an answer's headers as the worker's library does: repeated ones in one line, bytes as Latin-1."""
-    headers = answer.headers
-    found = {name: ", ".join(headers.getall(name)) for name in headers}
-    return {
-        name: value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
-        for name, value in found.items()
-    }
+    found: dict[str, str] = {}
+    for name, given in answer.headers.items():
+        key = name.lower()
+        value = given if given.isascii() else given.encode("utf-8", "surrogateescape").decode("latin-1")
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes | None:
+async def _read(answer: aiohttp.ClientResponse, encoding: str) -> bytes | None:
     """Read an answer; None: it is too large."""
-    chunks, size = [], 0
-    async for chunk in _unpacked(answer):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
-            return None
-    return b"".join(chunks)
-
-
-async def _unpacked(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield an answer's body as it was before it was packed, in pieces that do not hold the event loop up."""
-    unpacker = make_unpacker(_headers(answer).get("Content-Encoding", ""))
-    async for chunk in answer.content.iter_any():
-        if unpacker is None:
-            yield chunk
-            continue
-        for piece in unpacker.feed(chunk):
-            yield piece
-            await asyncio.sleep(0)
+    unpacker = make_unpacker(encoding)
+    content, chunks, size = answer.content, [], 0
+    while chunk := await content.readany():
+        for piece in (chunk,) if unpacker is None else unpacker.feed(chunk):
+            chunks.append(piece)
+            size += len(piece)
+            if size > LARGEST_ANSWER:
+                return None
+            if unpacker is not None:
+                await asyncio.sleep(0)  # a piece takes long enough to unpack
     if unpacker is not None:
         unpacker.finish()
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -351,10 +351,12 @@ def _fresh(items: list[dict[str, Any]], dates: list[int], span: Window, edge: fr
     """Keep what lies in the span and was not listed with the page before."""
     first = -math.inf if span.start is None else span.start
     end = math.inf if span.end is None else span.end
-    return unrepeated(
-        [
-            item
-            for item, date in zip(items, dates, strict=True)
-            if first <= date < end and not (date == end - 1 and str(item.get("id")) in edge)
-        ]
-    )
+    head = next((place for place, date in enumerate(dates) if date < end - 1), len(dates))
+    if head < len(dates) and not (min(dates[head:]) >= first and max(dates[head:]) < end - 1):
+        head = len(dates)  # else they need no look at each: all of a page's meetings lie in the span, as a rule
+    bound = [
+        item
+        for item, date in zip(items[:head], dates, strict=False)
+        if first <= date < end and not (date == end - 1 and str(item.get("id")) in edge)
+    ]
+    return unrepeated(bound + items[head:])

@@ -12,6 +12,7 @@ from airflow_provider_meetings.core.times import Window
 from airflow_provider_meetings.exceptions import MeetingsAuthError
 from airflow_provider_meetings.vendors.hiringcenter_list import Answer, DateList
 from airflow_provider_meetings.vendors.meanings import misses_something_else, status_meant
+from airflow_provider_meetings.vendors.readings import values_of
 from airflow_provider_meetings.vendors.responses import Envelope, VendorError, decode, is_gone, is_success
 from airflow_provider_meetings.vendors.vendor import Filters, Vendor
 
@@ -96,9 +97,9 @@ class HiringCenterReader(Vendor):
         )
 
     def _dates(self, items: list[dict[str, Any]]) -> list[int]:
-        dates = [item.get(self.date_field) for item in items]
+        dates = values_of(items, self.date_field)
         if set(map(type, dates)) <= {int}:
-            return dates  # type: ignore[return-value] # as documented, and looked at once instead of one by one
+            return dates  # as documented, and looked at once instead of one by one
         return [self.date(item) for item in items]
 
     def list_instant(

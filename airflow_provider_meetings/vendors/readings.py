@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from airflow_provider_meetings.core.flow import Flow
 from airflow_provider_meetings.exceptions import MeetingsProtocolError
 
-__all__ = ["read_until_agreed", "unrepeated"]
+__all__ = ["read_until_agreed", "unrepeated", "values_of"]
 
 T = TypeVar("T")
 
@@ -43,8 +44,19 @@ def read_until_agreed(
     raise disagreement
 
 
+def values_of(items: Sequence[dict[str, Any]], name: str) -> list[Any]:
+    """Return a field of each item, None where it has none."""
+    try:
+        return list(map(itemgetter(name), items))  # at once: an answer has hundreds
+    except KeyError:
+        return [item.get(name) for item in items]
+
+
 def unrepeated(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the meetings of one answer, each once: one that comes twice, as a join in a database has it, is one."""
+    ids = values_of(items, "id")
+    if len(set(map(type, ids))) == 1 and isinstance(ids[0], str | int) and len(set(ids)) == len(ids):
+        return items
     by_id = {str(item.get("id")): item for item in reversed(items)}
     if len(by_id) == len(items):
         return items

@@ -25,7 +25,7 @@ from airflow_provider_meetings.vendors.matching import (
     same_id,
     search_window,
 )
-from airflow_provider_meetings.vendors.readings import unrepeated
+from airflow_provider_meetings.vendors.readings import unrepeated, values_of
 from airflow_provider_meetings.vendors.records import RecordMapping
 from airflow_provider_meetings.vendors.responses import Envelope, ErrorFactory, encode, is_success
 
@@ -402,7 +402,7 @@ class Vendor(ABC):
         if not isinstance(records, list) or not set(map(type, records)) <= {dict}:
             raise self.errors.malformed(request, envelope.response, f"there is no list of records in `{where}`")
         found: list[dict[str, Any]] = records if self.id_field == "id" else [self._with_id(one) for one in records]
-        ids = [record.get("id") for record in found]
+        ids = values_of(found, "id")
         if None in ids or "" in ids:
             raise self.errors.malformed(request, envelope.response, "a record in it has no id")
         return found

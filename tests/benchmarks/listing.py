@@ -52,7 +52,9 @@ def book() -> tuple[list[bytes], list[str], list[list[str]]]:
     for number in range(count):
         items = [meeting(number * PAGE + index) for index in range(PAGE)]
         following = f"token-{number + 1}" if number + 1 < count else None
-        envelope = {"success": True, "items": items, "pagination": {"nextPageToken": following, "totalCount": MEETINGS}}
+        # As for a request by date, which is for what is left: a page that ended before its total would not be the last.
+        pagination = {"nextPageToken": following, "totalCount": MEETINGS - number * PAGE}
+        envelope = {"success": True, "items": items, "pagination": pagination}
         pages.append(json.dumps(envelope, separators=(",", ":")).encode())
         tokens.append(f"token-{number}" if number else "")
         last_seen = NEWEST - STEP * (number * PAGE - 1)

@@ -160,6 +160,8 @@ def test_a_compression_that_was_not_asked_for_is_a_broken_answer(listed, encodin
 
 PACKED = {
     "the header twice": (["Content-Encoding: gzip"] * 2, b""),
+    "the header in small letters": (["content-encoding: gzip"], b""),
+    "the header in both": (["content-encoding: gzip", "CONTENT-ENCODING: gzip"], b""),
     "the word twice": (["Content-Encoding: gzip, gzip"], b""),
     "zeros behind it": (["Content-Encoding: gzip"], b"\0" * 9),
     "a zero behind it": (["Content-Encoding: x-gzip"], b"\0"),
