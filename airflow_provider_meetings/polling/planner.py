@@ -168,6 +168,17 @@ class Planner:
                 seen = high
         return count, complete and seen >= query.high
 
+    def known_dates(self, query: ListQuery, now: float) -> list[int]:
+        """Return when the meetings of a window began, as far as it was read of late."""
+        known = sorted((old for old in self._known_spans.get(query.filters, ()) if now - old.at < MEMORY), key=_low)
+        found, seen = list[int](), query.low
+        for known_span in known:
+            low, high = max(known_span.low, seen), min(known_span.high, query.high)
+            if low < high:
+                found += known_span.dates[bisect_left(known_span.dates, low) : bisect_left(known_span.dates, high)]
+                seen = high
+        return found
+
     # -- planning
 
     def plan(self, queries: Iterable[ListQuery], now: float) -> list[PlannedQuery]:

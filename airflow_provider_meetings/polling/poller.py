@@ -321,7 +321,8 @@ class Poller:
         count, started, meetings = RequestCounter(planned.limit), self._clock(), list[dict[str, Any]]()
         problem: MeetingsError | None = None
         try:
-            listing = opened.vendor.listing(planned.query.window, planned.query.filters)
+            known = planner.known_dates(planned.query, self._clock())
+            listing = opened.vendor.listing(planned.query.window, planned.query.filters, known)
             async for page in opened.transport.pages(listing, count):
                 meetings += page.items
         except MeetingsError as error:

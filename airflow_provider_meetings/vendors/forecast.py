@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -80,7 +81,9 @@ class Forecast:
         self.density = Density()
         self.is_ordered = False
         self._page_size = page_size
-        self._likely = Guide(window, sorted(start for start in expected if start in window), 1.0, _REASON)
+        likely = sorted(expected)
+        within = likely[bisect_left(likely, window.start or 0) : bisect_left(likely, window.end or 0)]
+        self._likely = Guide(window, within, 1.0, _REASON)
         self._uses_likely: bool | None = None if expected else False
         self._density_trust, self._trend_trust = Trust(_NEW_DENSITY), Trust(_NEW_TREND)
         self._guide_trust, self._likely_trust = Trust(1.0), Trust(1.0)

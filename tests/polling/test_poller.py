@@ -71,6 +71,23 @@ async def test_a_thousand_prospects_in_one_week():
 
 
 @in_virtual_time
+async def test_a_crowded_afternoon_costs_its_pages_and_little_more_a_round():
+    """Builder Prime's pages cannot be turned; where to cut a window is known from the round before."""
+    vendor = Vendor("builderprime")
+    for number in range(420):
+        vendor.book(NOON + 2 * DAY + number * 30_000)
+    async with polling(vendor) as poller:
+        waiting = ask(poller, min_count=10**6)
+        await asyncio.sleep(4.9)
+        first = vendor.count
+        await asyncio.sleep(15)
+        await end(waiting)
+
+    assert first <= 5 + 7
+    assert vendor.count - first <= 3 * (5 + 2)
+
+
+@in_virtual_time
 async def test_a_wide_list_that_does_not_pay_is_not_read_on():
     """Three prospects in a window of fifty pages are asked for one by one, after one try that stops in time."""
     vendor = Vendor()
