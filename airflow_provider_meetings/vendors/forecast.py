@@ -20,13 +20,13 @@ FILL = 0.83
 _FILLS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55)
 # Requests that a span which turns out to be too full costs on top, where answers are in order and where they are not.
 _COST_IN_ORDER = 1.2
-_COST = 1.6
+_COST = 1.3
 # A full page says that there are so many times as many at least.
 _OVERFULL = 1.1
 # How many meetings each of a full page stands for, where nothing is known; and where it was a part of another one.
 _BLIND, _BLIND_AGAIN = 5.8, 1.4
-# What that guess is worth, in meetings, and what one is worth that has a reason.
-_GUESS, _REASON = 3.0, 20.0
+# What that guess is worth, in meetings, and what one is worth that has a reason, or comes of the caller.
+_GUESS, _REASON, _CALLERS = 3.0, 60.0, 20.0
 # How little a sample may be like the meetings that are not known.
 _SKEW = 0.5
 # The same for meetings of which all are known.
@@ -83,7 +83,7 @@ class Forecast:
         self._page_size = page_size
         likely = sorted(expected)
         within = likely[bisect_left(likely, window.start or 0) : bisect_left(likely, window.end or 0)]
-        self._likely = Guide(window, within, 1.0, _REASON)
+        self._likely = Guide(window, within, 1.0, _CALLERS)
         self._uses_likely: bool | None = None if expected else False
         self._density_trust, self._trend_trust = Trust(_NEW_DENSITY), Trust(_NEW_TREND)
         self._guide_trust, self._likely_trust = Trust(1.0), Trust(1.0)
@@ -184,7 +184,7 @@ class Forecast:
             share = self._likely.share(starts)
             self._uses_likely = share >= _AGREES
             if self._uses_likely:
-                self._likely.guess(1 / share, _REASON)
+                self._likely.guess(1 / share, _CALLERS)
 
     def prefix(self, known: Knowledge, span: Window, starts: Sequence[int], *, from_start: bool) -> None:
         """Take in a span whose meetings are all known (sorted) if the answer's order is to be believed."""
