@@ -32,6 +32,9 @@ class NumpyInteger:
     def __index__(self):
         return BASE
 
+    def __repr__(self):
+        return f"numpy.int64({BASE})"
+
 
 @pytest.mark.parametrize(
     "value",
