@@ -115,7 +115,7 @@ def test_nobody_is_asked_by_the_form_of_another_plan(server, task, row, monkeypa
     if not durable:
         monkeypatch.setattr(version_compat, "_awaiting_input", lambda: None)
     waiting = "awaiting_input" if durable else "deferred"
-    sync = task(durable=durable)
+    sync = task(durable=durable, connection={"timeout": 1})
     assert sync.start().state == waiting
     sync.clear()
     assert sync.start().state == waiting

@@ -117,7 +117,7 @@ def test_a_write_costs_a_request_and_a_batch_two_saves_at_most(server, connect, 
 
 def test_many_writes_have_no_line_each(server, connect, kind, capfd):
     """Of more than fifty writes the log has those that did not go well; it ends with what was done."""
-    connect(kind, max_parallel_requests=4)
+    connect(kind, max_parallel_requests=4, timeout=1)  # so long a create on Builder Prime is looked for, twice
     server.fault("status", match={"method": "POST"}, status=503, skip=20, times=1)
     rows = [row(kind, 0, **{kind.date: NOON + number * 60_000}, location=f"Room {number}") for number in range(51)]
     sync(kind, rows, match_on=[kind.date])
