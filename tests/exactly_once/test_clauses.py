@@ -944,14 +944,15 @@ def test_another_runs_meeting_is_not_adopted_after_a_clear_of_a_backfill(kind, c
     check(crm, "run 2", kind.body())
 
 
+@pytest.mark.parametrize("loop", [None, SimpleNamespace(index=0)])
 @pytest.mark.parametrize("given_key", [None, "visit"])
-def test_what_an_overlapping_run_has_made_is_not_adopted_after_a_clear(given_key):
+def test_what_an_overlapping_run_has_made_is_not_adopted_after_a_clear(given_key, loop):
     """HiringCenter: the key tells whose meeting it is, whatever another run has made since this one began."""
     crm = HC.crm()
     crm.advance(10.0)
     first, second = (TaskInstance(crm, run_id, map_index=0) for run_id in ("run 1", "run 2"))
     for ti, run_id in ((first, "run 1"), (second, "run 2")):
-        ti.facts.run_id = run_id
+        ti.facts.run_id, ti.loop = run_id, loop
         ti.given = given_key and f"{given_key}/{ti.facts.run_id}"
     crm.advance(60.0)
     second.attempt(HC.body())
