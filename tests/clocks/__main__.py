@@ -78,7 +78,7 @@ def _environment(moment: Moment) -> dict[str, str]:
         "FAKETIME": f"{ahead:+d}",  # not a moment: every process has to have the same time
         "DONT_FAKE_MONOTONIC": "1",
         "TZ": NEW_YORK,
-        "MODEL_SHARE": "0.25",  # of the histories, as for the mutations
+        "MODEL_SHARE": "0.1",  # of the histories
     }
 
 

@@ -9,15 +9,17 @@ CONSTRAINTS = Path(__file__).parent / "constraints"
 CACHE = ROOT / ".cache" / "matrix"
 
 #: The folders of tests that hold on every version. The others are about the newest one (`provider`, `system`, `kill`,
-#: `benchmarks`), or about no Airflow at all (`contract`, `sandbox`, `docs`).
+#: `benchmarks`), or about no Airflow at all (`core`, `vendors`, `contract`, `sandbox`, `docs`).
 TESTS = (
-    *("core", "connection", "vendors", "transport", "hooks", "exactly_once"),
+    *("connection", "transport", "hooks", "exactly_once"),
     *("operators", "observability", "sensors", "polling", "sets", "ui"),
 )
 #: Later than each version.
 NONE = (99,)
 #: Tests that drive what only newer versions have inside, and what that is.
 NEWER_TESTS = {
+    "exactly_once/test_histories.py": (NONE, "no Airflow"),
+    "exactly_once/test_overlapping_runs.py": (NONE, "no Airflow"),
     "ui": ((3, 1), "the pages that Airflow's UI shows from 3.1 on"),
     "observability/test_traces.py": ((3, 0), "the outlet events of a task of Airflow 3"),
     "observability/test_set_outcome.py": ((3, 1), "assets that can be the keys of a dict"),
@@ -32,7 +34,8 @@ NEWER_TESTS = {
     "sets/test_asking.py": ((3, 3), "a task that asks, in the task runner of Airflow 3.3"),
     "sets/test_formats.py": (NONE, "DuckDB, which is not installed here: `make test` runs it"),
     "sets/test_object_stores.py": (NONE, "an S3 server, which is not installed here: `make test` runs it"),
-    "sets/test_set_histories.py": ((3, 3), "no Airflow"),
+    "sets/test_set_histories.py": (NONE, "no Airflow"),
+    "sets/test_set_overlapping_runs.py": (NONE, "no Airflow"),
     "sets/test_set_secrets.py": ((3, 3), "a task that asks, in the task runner of Airflow 3.3"),
 }
 #: What the tests need besides the package with its sandbox.
