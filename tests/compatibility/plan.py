@@ -22,7 +22,7 @@ NEWER_TESTS = {
     "exactly_once/test_overlapping_runs.py": (NONE, "no Airflow"),
     "ui": ((3, 1), "the pages that Airflow's UI shows from 3.1 on"),
     "observability/test_traces.py": ((3, 0), "the outlet events of a task of Airflow 3"),
-    "observability/test_set_outcome.py": ((3, 1), "assets that can be the keys of a dict"),
+    "observability/test_set_outcome.py": ((3, 0), "the outlet events of a task of Airflow 3"),
     "operators/test_on_doubt.py": ((3, 3), "a task that asks, in the task runner of Airflow 3.3"),
     "operators/test_partitions.py": ((3, 2), "runs of a partition"),
     "operators/test_retry_policy.py": ((3, 3), "the retry policies of Airflow 3.3"),

@@ -19,16 +19,17 @@ WINDOW = {"window_start": NOON - DAY, "window_end": NOON + DAY}
 PAGE = "https://app.example.com/meetings/{id}"
 
 
-class Events(dict):
-    """Airflow's outlet events: one an asset, and what is added to an alias."""
+class Events:
+    """Airflow's outlet events: one an asset, by its name, and what is added to an alias."""
 
-    def __missing__(self, outlet):
-        """Make the event of an outlet."""
+    def __init__(self):
+        self.by_name = {}
+
+    def __getitem__(self, outlet):
+        """Return the event of an outlet; not every Airflow's assets can be the keys of a dict."""
         added = []
-        self[outlet] = SimpleNamespace(
-            extra={}, added=added, add=lambda asset, extra: added.append((asset.uri, dict(extra)))
-        )
-        return self[outlet]
+        event = SimpleNamespace(extra={}, added=added, add=lambda asset, extra: added.append((asset.uri, dict(extra))))
+        return self.by_name.setdefault(outlet.name, event)
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_an_alias_has_news_only_where_something_was_written(connect, kind, table
     _, second, _ = sync(table, table(2), outlets=[alias])
     ((uri, extra),) = first[alias].added
     assert ("meetings://meetings/", "synced", 2) == (uri, extra["outcome"], extra["count"])
-    assert second == {}
+    assert second.by_name == {}
 
 
 def test_a_set_is_counted_by_what_was_done(connect, kind, table, monkeypatch):
