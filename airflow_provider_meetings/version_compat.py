@@ -227,11 +227,11 @@ def show_form(ti_id: Any, form: Mapping[str, Any], *, first: bool) -> Mapping[st
     """
     from airflow.sdk.execution_time import comms, hitl, task_runner  # noqa: PLC0415
 
-    hitl.upsert_hitl_detail(ti_id=ti_id, **form)
     supervisor = None if first else getattr(task_runner, "SUPERVISOR_COMMS", None)
     if supervisor is None:
+        hitl.upsert_hitl_detail(ti_id=ti_id, **form)
         return form
-    # The same again, for only the supervisor's reply to it tells what is shown.
+    # As upsert_hitl_detail does, which keeps the supervisor's reply to itself; that tells what is shown.
     reply = supervisor.send(msg=comms.CreateHITLDetailPayload(ti_id=ti_id, assigned_users=[], **form))
     return {name: getattr(reply, name, form[name]) for name in form}
 

@@ -167,8 +167,8 @@ def ask_person(
 ) -> NoReturn:
     """Park the task until a person has chosen; it goes on, in the same try, with a method that gets ``event``.
 
-    Airflow keeps one form a try: a try that asked once must not ask again. A later try that asks the same takes the
-    answer to the form that is there (Airflow 3.3+, whose task state store tells that it is).
+    Airflow keeps one form a task instance: a try that asked once must not ask again. A later try that asks the same
+    takes the answer to the form that is there (Airflow 3.3+, whose task state store tells that it is).
 
     Args:
         operator: The operator that is running.
@@ -215,7 +215,9 @@ def ask_person(
 
 def note_answered(context: Any) -> None:
     """Write down that the answer of a person has arrived, and is kept: another question needs another answer."""
-    _Question(context).close()
+    store = context.get("task_state_store")
+    if store is not None and store.get(_ASKED_KEY):
+        store.set(_ASKED_KEY, {}, retention=never_expire())
 
 
 class _Question:
@@ -226,29 +228,22 @@ class _Question:
     until the task asks again.
     """
 
-    def __init__(self, context: Any, form: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, context: Any, form: Mapping[str, Any]) -> None:
         self._store = context.get("task_state_store")
+        shown = json.dumps([form[name] for name in _SHOWN]).encode()
         # A person who clears a task wants to be asked again; Airflow raises max_tries with each clear.
-        self._max_tries = getattr(context.get("ti"), "max_tries", None)
-        told = json.dumps([(form or {}).get(name) for name in _SHOWN], ensure_ascii=True)
-        self._digest = hashlib.sha256(told.encode()).hexdigest()
+        max_tries = getattr(context.get("ti"), "max_tries", None)
+        self._record = {"form": hashlib.sha256(shown).hexdigest(), "max_tries": max_tries}
 
     @property
     def open(self) -> bool:
         """Whether this form was shown since the task was last cleared, and its answer has not arrived."""
-        found: Mapping[str, Any] = (self._store.get(_ASKED_KEY) if self._store is not None else None) or {}
-        return (found.get("form"), found.get("max_tries")) == (self._digest, self._max_tries)
+        return self._store is not None and self._store.get(_ASKED_KEY) == self._record
 
     def note(self) -> None:
         """Write down that it was shown."""
         if self._store is not None:
-            value = {"form": self._digest, "max_tries": self._max_tries}
-            self._store.set(_ASKED_KEY, value, retention=never_expire())
-
-    def close(self) -> None:
-        """Write down that no form waits for an answer."""
-        if self._store is not None and self._store.get(_ASKED_KEY):
-            self._store.set(_ASKED_KEY, {}, retention=never_expire())
+            self._store.set(_ASKED_KEY, self._record, retention=never_expire())
 
 
 def _check_shown(form: Mapping[str, Any], shown: Mapping[str, Any]) -> None:

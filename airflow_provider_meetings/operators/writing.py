@@ -83,7 +83,7 @@ class CreateMeetingOperator(MeetingsOperator):
         try:
             booking = book_once(hook, self.meeting, self.idempotency_key, context, decision=self._decision)
         except MeetingConflictError as doubt:
-            # Airflow keeps one form a try: who has answered it is not asked once more.
+            # Airflow keeps one form a task instance: who has answered it is not asked once more in the same try.
             has_asked = self._decision is not None
             if terms is None or not doubt.candidates or has_asked or "ti" not in context:
                 raise
